@@ -1,0 +1,57 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else: each sets itself up in .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo up test lint types contracts proto lock bench clean
+
+help:  ## Say what can be made.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## Install everything into .venv.
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## Start a mesh, run a research pipeline on it, show who did what and why.
+	$(BIN)/devteam demo
+
+up: $(READY)  ## Start a mesh and keep it running.
+	$(BIN)/devteam up
+
+test: $(READY)  ## Run the whole test suite, but for the long runs (-m slow).
+	$(BIN)/python -m pytest -q
+
+lint: $(READY)  ## Check format, lint and imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(READY)  ## Check types.
+	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks examples scripts
+
+contracts: $(READY)  ## Check that the stubs are fresh, lint the contracts, and compare them with what was released.
+	$(BIN)/python scripts/contracts.py check
+	$(BIN)/python scripts/contracts.py lint
+	$(BIN)/python scripts/contracts.py breaking
+
+proto: $(READY)  ## Generate the stubs from proto/.
+	$(BIN)/python scripts/contracts.py generate
+
+lock:  ## Pin the newest versions that fit, with hashes. Needs uv.
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --all-extras --group dev --output-file requirements.lock pyproject.toml
+
+bench: $(READY)  ## Measure, and print the figures of docs/benchmarks.md.
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove the environment and every cache.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,107 @@
+"""DevTeam Orchestrator's Python SDK.
+
+>>> from devteam import DevTeamClient
+>>> async def ask(prompt: str) -> str:
+...     async with DevTeamClient() as client:
+...         task = await client.create_task(prompt, model="haiku")
+...         return (await client.wait(task.id)).output
+
+What a call may raise is in `devteam.errors`, an in-process mesh for your own tests in `devteam.testing`.
+"""
+
+from typing import TYPE_CHECKING
+
+from devteam.errors import DevTeamError
+from devteam.events import (
+    AttemptStarted,
+    Event,
+    Gap,
+    Interrupted,
+    PlanChanged,
+    TaskChanged,
+    TextToken,
+    ThinkingToken,
+    Token,
+    Tokens,
+    ToolCall,
+    ToolResult,
+)
+from devteam.models import (
+    Availability,
+    Candidate,
+    Completion,
+    Explanation,
+    Failure,
+    FailureReason,
+    Plan,
+    PlanState,
+    QueueInfo,
+    Task,
+    TaskState,
+    Usage,
+    WorkerInfo,
+    WorkerStatus,
+)
+from devteam.specs import (
+    Generation,
+    LoadBalancing,
+    OnWorkerLoss,
+    Placement,
+    Requirements,
+    RunPolicy,
+    Step,
+    Strategy,
+    TaskSpec,
+)
+
+if TYPE_CHECKING:
+    from devteam.client import DevTeamClient
+
+__all__ = [
+    "AttemptStarted",
+    "Availability",
+    "Candidate",
+    "Completion",
+    "DevTeamClient",
+    "DevTeamError",
+    "Event",
+    "Explanation",
+    "Failure",
+    "FailureReason",
+    "Gap",
+    "Generation",
+    "Interrupted",
+    "LoadBalancing",
+    "OnWorkerLoss",
+    "Placement",
+    "Plan",
+    "PlanChanged",
+    "PlanState",
+    "QueueInfo",
+    "Requirements",
+    "RunPolicy",
+    "Step",
+    "Strategy",
+    "Task",
+    "TaskChanged",
+    "TaskSpec",
+    "TaskState",
+    "TextToken",
+    "ThinkingToken",
+    "Token",
+    "Tokens",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "WorkerInfo",
+    "WorkerStatus",
+]
+
+
+def __getattr__(name: str) -> object:
+    # The client needs gRPC, which takes its time; the mesh's own services import this package for its other parts.
+    if name == "DevTeamClient":
+        from devteam.client import DevTeamClient
+
+        return DevTeamClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,93 @@
+"""The contracts' tools: generate stubs, check that they are fresh, lint, and compare with what was released.
+
+Everything runs offline, on descriptor images: buf from its wheel, Google's protos from theirs.
+
+    python scripts/contracts.py generate | check | lint | breaking | release
+"""
+
+import filecmp
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTO = ROOT / "proto"
+STUBS = ROOT / "devteam" / "v1"
+RELEASED = PROTO / "released.binpb"
+BIN = Path(sys.executable).parent
+
+
+def protoc(*arguments: str) -> None:
+    """Run protoc from grpcio-tools, with its plugins from this environment."""
+    includes = [f"-I{PROTO}", f"-I{sysconfig.get_path('purelib')}"]
+    plugins = [f"--plugin={name}={BIN / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
+    command = [sys.executable, "-m", "grpc_tools.protoc", *includes, *plugins, *arguments]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL if "--mypy_out" in str(arguments) else None)
+
+
+def sources(*, services_only: bool = False) -> list[str]:
+    """The contract files, in order."""
+    found = sorted((PROTO / "devteam" / "v1").glob("*.proto"))
+    return [str(path) for path in found if not services_only or "\nservice " in path.read_text()]
+
+
+def generate(target: Path) -> None:
+    """Write messages, services and their types below `target`."""
+    protoc(f"--python_out={target}", f"--mypy_out={target}", *sources())
+    protoc(f"--grpc_python_out={target}", f"--mypy_grpc_out={target}", *sources(services_only=True))
+
+
+def check() -> int:
+    """Compare the committed stubs with fresh ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        fresh = Path(folder) / "devteam" / "v1"
+        names = {path.name for path in fresh.iterdir()} | {p.name for p in STUBS.glob("*_pb2*")}
+        _, different, missing = filecmp.cmpfiles(fresh, STUBS, sorted(names), shallow=False)
+    if stale := [*different, *missing]:
+        print(f"stale stubs: {', '.join(stale)}; run `make proto` and commit", file=sys.stderr)
+    return bool(stale)
+
+
+def image(path: Path) -> None:
+    """Write the contracts and everything they import as one descriptor image."""
+    protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={path}", *sources())
+
+
+def buf(*arguments: str) -> int:
+    """Run buf on an image of the contracts as they are now."""
+    with tempfile.TemporaryDirectory() as folder:
+        now = Path(folder) / "now.binpb"
+        image(now)
+        command, *rest = arguments
+        return subprocess.run([BIN / "buf", command, now, "--config", ROOT / "buf.yaml", *rest], check=False).returncode
+
+
+def main(command: str) -> int:
+    """Carry out one command; the exit code says whether all is well."""
+    match command:
+        case "generate":
+            for stub in STUBS.glob("*_pb2*"):
+                stub.unlink()
+            generate(ROOT)
+            return 0
+        case "check":
+            return check()
+        case "lint":
+            return buf("lint")
+        case "breaking":
+            return buf("breaking", "--against", str(RELEASED))
+        case "release":
+            with tempfile.TemporaryDirectory() as folder:
+                image(Path(folder) / "released.binpb")
+                shutil.copy(Path(folder) / "released.binpb", RELEASED)
+            return 0
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2] or [""]))
