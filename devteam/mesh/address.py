@@ -1,0 +1,38 @@
+"""Addresses, as people write them."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from devteam.mesh.errors import InvalidInput, Violation
+
+DEFAULT_URL = "http://127.0.0.1:7400"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def target_of(url: str) -> tuple[str, bool]:
+    """The gRPC target that `url` means, and whether to speak TLS to it.
+
+    Anything that is not http://host:port or https://host:port is left to gRPC. Raises InvalidInput for a URL that names
+    no host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        return url, False
+    try:
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        port = 0
+    if not parts.hostname or not port:
+        raise InvalidInput(Violation("api_url", "URL_FORMAT", f"{url!r} is not of the form http://host:port"))
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}", parts.scheme == "https"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost" or host.startswith("unix:"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,191 @@
+"""A database as the mesh uses one: SQLite on a laptop, PostgreSQL beyond, the same statements for both.
+
+SQLite is used from the event loop itself, and only its commits, which wait for the disk, go to a thread: a statement
+takes 10 to 100 us, and handing each of them to a thread and back took ten times as long.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+import structlog
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event
+from sqlalchemy.engine import CursorResult, Engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from devteam.mesh.errors import Unavailable
+
+_log = structlog.get_logger()
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class Connection(Protocol):
+    """What stores need of a connection."""
+
+    async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> CursorResult[Any]:
+        """Carry out a statement; its rows are fetched already."""
+
+    async def scalar(self, statement: sa.Executable, /) -> Any:
+        """The first column of the first row; None without a row."""
+
+
+class Database(Protocol):
+    """Transactions on one database. Open with `open_database`."""
+
+    dialect: str
+
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection to read with. Raises Unavailable when the database cannot be used."""
+
+    def write(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction: committed at the end of the block, rolled back if it raises. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Give every connection back."""
+
+
+async def open_database(url: str, migrations: Path) -> Database:
+    """Open `url` (sqlite:///FILE or postgresql+psycopg://...) and bring its schema up to date.
+
+    `migrations` is a folder of Alembic revisions. Raises Unavailable when the database cannot be reached.
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        return await _Sqlite.opened(url, migrations)
+    return await _Postgres.opened(url, migrations)
+
+
+def migrate(connection: sa.Connection, migrations: Path, target: str) -> None:
+    """Move the schema behind `connection` to revision `target`: up to "head", or down to "base"."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["connection"] = connection
+    if target == "base":
+        command.downgrade(config, target)
+    else:
+        command.upgrade(config, target)
+
+
+class _Inline:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
+
+    async def scalar(self, statement: sa.Executable, /) -> Any:
+        return self._connection.scalar(statement)
+
+
+class _Sqlite:
+    dialect = "sqlite"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # SQLite has one writer at a time: waiting here is fair and costs no busy retries.
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def opened(cls, url: str, migrations: Path) -> "_Sqlite":
+        connect_args = {"timeout": 5, "check_same_thread": False}
+        engine = sa.create_engine(url, connect_args=connect_args, pool_size=16, hide_parameters=True)
+        event.listen(engine, "connect", _tune)
+        with _translated(), engine.begin() as connection:
+            migrate(connection, migrations, "head")
+        return cls(engine)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        with _translated(), self._engine.connect() as connection:
+            yield _Inline(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        async with self._writer:
+            with _translated(), self._engine.connect() as connection:
+                yield _Inline(connection)
+                await _to_its_end(connection.commit)
+
+    async def close(self) -> None:
+        self._engine.dispose()
+
+
+class _Postgres:
+    dialect = "postgresql"
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    async def opened(cls, url: str, migrations: Path) -> "_Postgres":
+        engine = create_async_engine(
+            url, pool_size=10, max_overflow=10, pool_timeout=2, pool_pre_ping=True, hide_parameters=True
+        )
+        with _translated():
+            async with engine.begin() as connection:
+                await connection.run_sync(migrate, migrations, "head")
+        return cls(engine)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        with _translated():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        with _translated():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def _to_its_end(commit: Any) -> None:
+    """Commit in a thread; a cancelled caller waits all the same, since the thread has the connection."""
+    committing = asyncio.ensure_future(asyncio.to_thread(commit))
+    try:
+        await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        await committing
+        raise
+
+
+def _tune(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # FULL: an accepted task survives a power cut. One fdatasync a transaction.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+class _translated:  # noqa: N801 - used as a function
+    """Turns a database that cannot be used into Unavailable; mistakes of our own stay what they are."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_outage(error)):
+            _log.error("database not usable", error=str(error.orig if isinstance(error, DBAPIError) else error))
+            raise Unavailable(
+                "the database cannot be used now; try again", reason="STORAGE_UNAVAILABLE", retry_after=1.0
+            ) from error
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    return error.connection_invalidated or type(error.orig).__name__ in {
+        "OperationalError",
+        "InterfaceError",
+        "DiskFull",
+        "AdminShutdown",
+        "CannotConnectNow",
+    }

@@ -1,0 +1,24 @@
+"""Log lines of a call carry the call's name; calls that were refused are logged."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from devteam.mesh.errors import DevTeamError, Internal
+from devteam.mesh.interceptors.call import Call
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def log_layer(call: Call) -> AsyncIterator[None]:
+    """Bind the method to every log line of the call, and log refusals with their reason."""
+    with structlog.contextvars.bound_contextvars(rpc_method=call.method.removeprefix("/")):
+        try:
+            yield
+        except Internal:
+            raise
+        except DevTeamError as error:
+            _log.info("call refused", reason=error.reason, message=error.message, peer=call.context.peer())
+            raise

@@ -1,0 +1,40 @@
+"""Every name that telemetry uses, in one place.
+
+RPC names follow the OpenTelemetry semantic conventions for RPC, model names those for generative AI.
+"""
+
+SCOPE = "devteam"
+
+RPC_SYSTEM = "rpc.system.name"
+RPC_METHOD = "rpc.method"
+RPC_STATUS = "rpc.response.status_code"
+RPC_SERVER_DURATION = "rpc.server.call.duration"
+ERROR_TYPE = "error.type"
+
+TASK_ID = "devteam.task.id"
+ATTEMPT = "devteam.task.attempt"
+PLAN_ID = "devteam.plan.id"
+STEP_ID = "devteam.step.id"
+WORKER_ID = "devteam.worker.id"
+QUEUE = "devteam.queue"
+STRATEGY = "devteam.strategy"
+PLACEMENT = "devteam.placement.reason"
+OUTCOME = "devteam.outcome"
+
+GEN_AI_OPERATION = "gen_ai.operation.name"
+GEN_AI_PROVIDER = "gen_ai.provider.name"
+GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
+GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
+GEN_AI_FINISH_REASONS = "gen_ai.response.finish_reasons"
+GEN_AI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+
+# Streams that live as long as a process, and calls that repeat for ever: a span of them says nothing.
+UNTRACED = frozenset(
+    {
+        "/devteam.v1.WorkerService/Connect",
+        "/devteam.v1.RegistryService/WatchWorkers",
+        "/devteam.v1.RegistryService/Heartbeat",
+        "/devteam.v1.RouterService/AckDispatches",
+    }
+)

@@ -1,0 +1,115 @@
+"""A gRPC server as every service of the mesh runs it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from devteam.mesh import options
+from devteam.mesh.address import is_loopback
+from devteam.mesh.errors import FailedPrecondition
+from devteam.mesh.ids import Ids
+from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer, auth_layer
+from devteam.mesh.interceptors.call import CallInterceptor
+from devteam.mesh.interceptors.deadline import deadline_layer
+from devteam.mesh.interceptors.drain import OpenStreams
+from devteam.mesh.interceptors.errors import error_layer
+from devteam.mesh.interceptors.log import log_layer
+from devteam.mesh.interceptors.metrics import metrics_layer
+from devteam.mesh.interceptors.trace import trace_layer
+from devteam.mesh.reflection import reflect
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen, and how to stop."""
+
+    host: str = "127.0.0.1"
+    port: int = 7400
+    # Seconds that a unary call may take.
+    call_timeout: float = 10.0
+    # Seconds for running calls to end once the server stops.
+    stop_grace: float = 5.0
+    # Said on purpose: listen beyond this machine without TLS and keys.
+    insecure: bool = False
+
+
+@dataclass(slots=True)
+class MeshServer:
+    """One server, the services mounted on it, and the order in which it goes down.
+
+    Mount servicers with the generated `add_...` functions on `server`, name them with `serve`, then `start`.
+    """
+
+    listen: Listen
+    ids: Ids
+    authorizer: Authorizer = field(default_factory=LoopbackAuthorizer)
+    port: int = field(default=0, init=False)
+    server: grpc.aio.Server = field(init=False)
+    _health: health.aio.HealthServicer = field(default_factory=health.aio.HealthServicer, init=False)
+    _names: list[str] = field(default_factory=list, init=False)
+    _streams: OpenStreams = field(default_factory=OpenStreams, init=False)
+    _drains: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        refuse_exposure(self.listen)
+        layers = (
+            log_layer,
+            error_layer(self.ids),
+            self._streams.layer,
+            metrics_layer,
+            trace_layer,
+            auth_layer(self.authorizer),
+            deadline_layer(self.listen.call_timeout),
+        )
+        self.server = grpc.aio.server(interceptors=[CallInterceptor(layers)], options=options.SERVER)
+
+    def serve(self, names: Iterable[str], drain: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Announce services by their full names; `drain` is awaited before the server stops."""
+        self._names.extend(names)
+        if drain is not None:
+            self._drains.append(drain)
+
+    async def start(self) -> int:
+        """Begin to answer, and return the port. Raises FailedPrecondition when the port is taken."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        reflect((*self._names, health.SERVICE_NAME), self.server)
+        address = f"{self.listen.host}:{self.listen.port}"
+        try:
+            self.port = self.server.add_insecure_port(address)
+        except RuntimeError:
+            raise FailedPrecondition(
+                f"cannot listen on {address}: the port is taken; stop what uses it or choose another port",
+                reason="PORT_TAKEN",
+            ) from None
+        await self.server.start()
+        _log.info("server started", host=self.listen.host, port=self.port, services=self._names)
+        return self.port
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, let the services drain, end the streams, let running calls end, and close."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.gather(*(drain() for drain in self._drains))
+        self._streams.close()
+        await self.server.stop(self.listen.stop_grace)
+
+
+def refuse_exposure(listen: Listen) -> None:
+    """Refuse to listen beyond this machine without TLS and keys, unless that was asked for by name.
+
+    Raises FailedPrecondition.
+    """
+    if listen.insecure or is_loopback(listen.host):
+        return
+    raise FailedPrecondition(
+        f"refusing to listen on {listen.host}: anyone who can reach this machine could run work on it, because TLS and "
+        "API keys are off. Listen on 127.0.0.1, or say --insecure-i-know.",
+        reason="EXPOSED_WITHOUT_AUTH",
+    )
