@@ -1,0 +1,3 @@
+from devteam_registry.app import run
+
+run()

@@ -1,0 +1,96 @@
+"""Where a Registry is put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from devteam.mesh.clock import Clock, SystemClock
+from devteam.mesh.database import open_database
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.ids import Ids, TimeOrderedIds
+from devteam.mesh.logs import configure_logs
+from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.tasks import background, stop_signal
+from devteam.mesh.telemetry import configure_telemetry
+from devteam.v1 import registry_pb2
+from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
+from devteam_registry.ports import WorkerStore
+from devteam_registry.service import Registry
+from devteam_registry.servicer import RegistryServicer
+from devteam_registry.settings import Settings
+from devteam_registry.store.memory import MemoryWorkerStore
+from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore
+
+SERVICE = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def mounted(
+    server: MeshServer,
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,  # noqa: ARG001 - every service is mounted with the same arguments
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Put a Registry on `server`; yields the job that has to run beside it once the server is up.
+
+    Raises FailedPrecondition for contradictory timings, Unavailable when the store cannot be opened.
+    """
+    policy = settings.policy()
+    async with _opened_store(settings.database_url) as store:
+        registry = Registry(store, clock, policy, watcher_backlog=settings.watcher_backlog)
+        await registry.open()
+        servicer = RegistryServicer(registry, policy, settings.router_addresses)
+        add_RegistryServiceServicer_to_server(servicer, server.server)
+        server.serve([SERVICE], registry.stop_watches)
+        try:
+            yield registry.run
+        finally:
+            await _close(registry)
+
+
+async def main() -> None:
+    """A Registry as a process of its own, until SIGINT or SIGTERM."""
+    settings = Settings()
+    configure_logs("registry", level=settings.log_level)
+    telemetry = configure_telemetry("registry", settings.trace_file)
+    clock = SystemClock()
+    ids = TimeOrderedIds(clock)
+    server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
+    try:
+        async with mounted(server, settings, clock, ids) as job:
+            await server.start()
+            async with background(job):
+                _log.info("stopping", signal=await stop_signal())
+                await server.stop()
+    finally:
+        if telemetry is not None:
+            telemetry.shutdown()
+
+
+def run() -> None:
+    """Run a Registry."""
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def _opened_store(url: str) -> AsyncIterator[WorkerStore]:
+    if url == "memory":
+        yield MemoryWorkerStore()
+        return
+    database = await open_database(url, MIGRATIONS)
+    try:
+        yield SqlWorkerStore(database)
+    finally:
+        await database.close()
+
+
+async def _close(registry: Registry) -> None:
+    try:
+        await registry.close()
+    except Unavailable as error:
+        # Beats of the last second; the next start gives everyone a fresh grace anyway.
+        _log.warning("last flush failed", error=error.message)

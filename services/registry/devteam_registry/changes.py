@@ -1,0 +1,85 @@
+"""Changes on their way to watchers: one bounded line per watcher, and nobody waits for a slow one."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from devteam.mesh.errors import DevTeamError, ResourceExhausted, Unavailable
+from devteam_registry.domain import Change, Snapshot, WorkerView
+
+_PART = 500
+
+
+class Feed:
+    """The changes that one watcher has yet to see."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: asyncio.Queue[Change | DevTeamError] = asyncio.Queue()
+
+    def offer(self, change: Change) -> bool:
+        """Add a change. False when the watcher is too far behind; then the feed ends."""
+        if self._waiting.qsize() < self._limit:
+            self._waiting.put_nowait(change)
+            return True
+        self.end(
+            ResourceExhausted(
+                f"the watcher fell {self._limit} changes behind; watch again for a new snapshot", reason="SLOW_CONSUMER"
+            )
+        )
+        return False
+
+    def end(self, error: DevTeamError) -> None:
+        """Drop whatever waits and let the watcher see `error` next."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(error)
+
+    async def next(self) -> Change:
+        """The next change, once there is one. Raises ResourceExhausted (SLOW_CONSUMER) or Unavailable at the end."""
+        item = await self._waiting.get()
+        if isinstance(item, DevTeamError):
+            raise item
+        return item
+
+
+class Changes:
+    """Hands every change to every watcher."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._feeds: set[Feed] = set()
+        self._stopped = False
+
+    def publish(self, change: Change) -> None:
+        """Offer `change` to all watchers; those that are too far behind are let go."""
+        self._feeds -= {feed for feed in self._feeds if not feed.offer(change)}
+
+    @contextmanager
+    def subscribed(self) -> Iterator[Feed]:
+        """A feed of everything published from now on. Raises Unavailable once stopped."""
+        if self._stopped:
+            raise _stopping()
+        feed = Feed(self._limit)
+        self._feeds.add(feed)
+        try:
+            yield feed
+        finally:
+            self._feeds.discard(feed)
+
+    def stop(self) -> None:
+        """End every feed, now and from now on."""
+        self._stopped = True
+        for feed in self._feeds:
+            feed.end(_stopping())
+        self._feeds.clear()
+
+
+def snapshot_of(views: Sequence[WorkerView]) -> list[Snapshot]:
+    """The views in parts, the last of them complete; one empty part when there is nobody."""
+    starts = range(0, max(1, len(views)), _PART)
+    return [Snapshot(tuple(views[at : at + _PART]), complete=at + _PART >= len(views)) for at in starts]
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the Registry is stopping; watch again", reason="REGISTRY_STOPPING")

@@ -1,0 +1,140 @@
+"""Answers: from the domain to the wire."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from devteam.mesh.paging import page_token
+from devteam.v1 import registry_pb2 as pb
+from devteam_registry.convert.enums import AVAILABILITIES, STATES
+from devteam_registry.domain import (
+    Changed,
+    HealthPolicy,
+    Orders,
+    Page,
+    Registration,
+    Removed,
+    Snapshot,
+    WorkerSpec,
+    WorkerView,
+)
+
+
+def registration_to_proto(
+    registration: Registration, policy: HealthPolicy, router_addresses: Iterable[str]
+) -> pb.RegisterWorkerResponse:
+    """The answer to a registration."""
+    return pb.RegisterWorkerResponse(
+        worker=worker_to_proto(registration.view),
+        session_token=registration.session_token,
+        policy=policy_to_proto(policy),
+        router_addresses=router_addresses,
+    )
+
+
+def orders_to_proto(orders: Orders) -> pb.HeartbeatResponse:
+    """The answer to a heartbeat."""
+    return pb.HeartbeatResponse(
+        state=STATES[orders.state],
+        heartbeat_interval=_duration(orders.heartbeat_interval),
+        availability=AVAILABILITIES[orders.availability],
+        concurrency=orders.concurrency,
+    )
+
+
+def page_to_proto(page: Page) -> pb.ListWorkersResponse:
+    """A page of the list."""
+    last = page.views[-1].worker.worker_id if page.more else ""
+    return pb.ListWorkersResponse(
+        workers=[worker_to_proto(view) for view in page.views], next_page_token=page_token(last)
+    )
+
+
+def event_to_proto(event: Snapshot | Changed | Removed) -> pb.WatchWorkersResponse:
+    """What a watcher is told."""
+    match event:
+        case Snapshot():
+            records = [record_to_proto(view) for view in event.views]
+            return pb.WatchWorkersResponse(snapshot=pb.WorkerSnapshot(workers=records, complete=event.complete))
+        case Changed():
+            return pb.WatchWorkersResponse(changed=record_to_proto(event.view))
+        case Removed():
+            removal = pb.WorkerRemoval(worker_id=event.worker_id, instance_id=event.instance_id, reason=event.reason)
+            return pb.WatchWorkersResponse(removed=removal)
+        case _:
+            assert_never(event)
+
+
+def record_to_proto(view: WorkerView) -> pb.WorkerRecord:
+    """A worker with what only Routers may know."""
+    return pb.WorkerRecord(worker=worker_to_proto(view), session_digest=view.worker.session_digest)
+
+
+def worker_to_proto(view: WorkerView) -> pb.Worker:
+    """A worker as anyone may see it."""
+    worker, health = view.worker, view.health
+    return pb.Worker(
+        worker_id=worker.worker_id,
+        instance_id=worker.instance_id,
+        spec=spec_to_proto(worker.effective_spec),
+        state=STATES[health.state],
+        state_reason=health.reason,
+        next_state=STATES[health.next_state] if health.next_state else pb.WORKER_STATE_UNSPECIFIED,
+        next_state_time=_timestamp(view.next_state_at) if view.next_state_at else None,
+        availability=AVAILABILITIES[worker.availability],
+        active_tasks=worker.active_tasks,
+        registered_at=_timestamp(worker.registered_at),
+        last_heartbeat_at=_timestamp(worker.last_heartbeat_at),
+        uptime=_duration(view.uptime),
+    )
+
+
+def spec_to_proto(spec: WorkerSpec) -> pb.WorkerSpec:
+    """A declaration."""
+    return pb.WorkerSpec(
+        worker_id=spec.worker_id,
+        queues=[
+            pb.WorkerQueue(name=queue.name, concurrency=queue.concurrency, models=queue.models) for queue in spec.queues
+        ],
+        concurrency=spec.concurrency,
+        resources=pb.Resources(
+            gpu=spec.resources.gpu,
+            gpu_model=spec.resources.gpu_model,
+            ram_gb=spec.resources.ram_gb,
+            cpu_cores=spec.resources.cpu_cores,
+        ),
+        labels=spec.labels,
+        location=pb.Location(region=spec.location.region, zone=spec.location.zone, host=spec.location.host),
+        local_models=[
+            pb.LocalModel(name=model.name, resident=model.resident, size_bytes=model.size_bytes)
+            for model in spec.local_models
+        ],
+        data_sources=spec.data_sources,
+        tools=spec.tools,
+        version=spec.version,
+    )
+
+
+def policy_to_proto(policy: HealthPolicy) -> pb.HealthPolicy:
+    """The published timings."""
+    return pb.HealthPolicy(
+        heartbeat_interval=_duration(policy.heartbeat_interval),
+        unhealthy_after=_duration(policy.unhealthy_after),
+        lost_after=_duration(policy.lost_after),
+        deregister_after=_duration(policy.deregister_after),
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _duration(seconds: float) -> Duration:
+    length = Duration()
+    length.FromTimedelta(timedelta(seconds=seconds))
+    return length

@@ -1,0 +1,18 @@
+"""Enums of the wire and of the domain, one table each."""
+
+from devteam.v1 import registry_pb2 as pb
+from devteam_registry.domain import Availability, WorkerState
+
+STATES: dict[WorkerState, pb.WorkerState.ValueType] = {
+    WorkerState.HEALTHY: pb.WORKER_STATE_HEALTHY,
+    WorkerState.SUSPECT: pb.WORKER_STATE_SUSPECT,
+    WorkerState.UNHEALTHY: pb.WORKER_STATE_UNHEALTHY,
+    WorkerState.LOST: pb.WORKER_STATE_LOST,
+}
+AVAILABILITIES: dict[Availability, pb.Availability.ValueType] = {
+    Availability.OPEN: pb.AVAILABILITY_OPEN,
+    Availability.CORDONED: pb.AVAILABILITY_CORDONED,
+    Availability.DRAINING: pb.AVAILABILITY_DRAINING,
+}
+STATES_BY_NUMBER: dict[int, WorkerState] = {number: state for state, number in STATES.items()}
+AVAILABILITIES_BY_NUMBER: dict[int, Availability] = {number: wish for wish, number in AVAILABILITIES.items()}

@@ -1,0 +1,295 @@
+"""What the Registry talks about: workers, what they declare, what operators want, and how alive they are."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, IntEnum
+
+from devteam.mesh.errors import FailedPrecondition
+
+
+class WorkerState(Enum):
+    """What the Registry thinks of a worker's life."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    UNHEALTHY = "unhealthy"
+    LOST = "lost"
+
+
+class Availability(IntEnum):
+    """Whether a worker takes new work; the greater of two wishes is the more restrictive one."""
+
+    OPEN = 1
+    CORDONED = 2
+    DRAINING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """The timings of a silent worker, in seconds. Raises FailedPrecondition for timings that contradict each other."""
+
+    heartbeat_interval: float = 30.0
+    unhealthy_after: float = 60.0
+    lost_after: float = 120.0
+    deregister_after: float = 300.0
+
+    def __post_init__(self) -> None:
+        ordered = self.heartbeat_interval * 2 <= self.unhealthy_after < self.lost_after < self.deregister_after
+        if not (self.heartbeat_interval > 0 and ordered and math.isfinite(self.deregister_after)):
+            raise FailedPrecondition(
+                "the health timings contradict each other: heartbeat interval x 2 <= unhealthy < lost < deregister "
+                f"must hold, but they are {self.heartbeat_interval:g}, {self.unhealthy_after:g}, {self.lost_after:g} "
+                f"and {self.deregister_after:g} s",
+                reason="HEALTH_POLICY_INVALID",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A worker's state, why, and what follows.
+
+    `next_in` is in seconds; None when nothing is pending. A `next_state` of None means deregistration.
+    """
+
+    state: WorkerState
+    reason: str
+    next_state: WorkerState | None
+    next_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerQueue:
+    """A queue that a worker serves, and the model patterns that it runs for it (none: every model)."""
+
+    name: str
+    concurrency: int
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The machine; `ram_gb` in units of 10^9 bytes."""
+
+    gpu: bool = False
+    gpu_model: str = ""
+    ram_gb: float = 0.0
+    cpu_cores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model on the worker's machine; `resident` when it is loaded in memory."""
+
+    name: str
+    resident: bool = False
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a worker stands; each field narrows the one before it."""
+
+    region: str = ""
+    zone: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """What a worker declares about itself. A `concurrency` of 0 means the sum over the queues."""
+
+    worker_id: str
+    queues: tuple[WorkerQueue, ...]
+    concurrency: int = 0
+    resources: Resources = Resources()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    location: Location = Location()
+    local_models: tuple[LocalModel, ...] = ()
+    data_sources: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    version: str = ""
+
+    @property
+    def slots(self) -> int:
+        """Attempts at a time over all queues."""
+        return self.concurrency or sum(queue.concurrency for queue in self.queues)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What an operator wants of a worker. A `concurrency` of 0 and an absent label are no wish."""
+
+    concurrency: int = 0
+    availability: Availability = Availability.OPEN
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def over(self, spec: WorkerSpec) -> WorkerSpec:
+        """`spec` with these wishes put over it; a label wished empty is taken away."""
+        labels = {
+            key: value for key, value in {**spec.labels, **self.labels}.items() if value or key not in self.labels
+        }
+        return replace(spec, concurrency=self.concurrency or spec.concurrency, labels=labels)
+
+    def fulfilled_by_leaving(self) -> "Wishes":
+        """What is still wanted once the worker's process has ended: a drain is done, a cordon stays."""
+        if self.availability is Availability.DRAINING:
+            return replace(self, availability=Availability.OPEN)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class WishChange:
+    """New values of some of the wishes; None leaves a wish as it is."""
+
+    concurrency: int | None = None
+    availability: Availability | None = None
+    labels: Mapping[str, str] | None = None
+
+    def applied_to(self, wishes: Wishes) -> Wishes:
+        """`wishes` with the named ones replaced."""
+        return Wishes(
+            concurrency=wishes.concurrency if self.concurrency is None else self.concurrency,
+            availability=wishes.availability if self.availability is None else self.availability,
+            labels=wishes.labels if self.labels is None else self.labels,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What is remembered of a worker, over restarts of the Registry too. Times are for display only.
+
+    A worker that has `departed` is on no list; it is remembered for its operator's wishes alone.
+    """
+
+    spec: WorkerSpec
+    instance_id: str
+    session_digest: str
+    registered_at: datetime
+    last_heartbeat_at: datetime
+    own_availability: Availability = Availability.OPEN
+    active_tasks: int = 0
+    wishes: Wishes = Wishes()
+    departed: bool = False
+
+    @property
+    def worker_id(self) -> str:
+        """The name that stays over restarts of the worker."""
+        return self.spec.worker_id
+
+    @property
+    def availability(self) -> Availability:
+        """The most restrictive of the worker's own wish and its operator's."""
+        return max(self.own_availability, self.wishes.availability)
+
+    @property
+    def effective_spec(self) -> WorkerSpec:
+        """The declaration with the operator's wishes put over it."""
+        return self.wishes.over(self.spec)
+
+    def wishing(self, wishes: Wishes) -> "Worker":
+        """The same worker, with other wishes of its operator."""
+        return replace(self, wishes=wishes)
+
+    def remains(self) -> "Worker | None":
+        """What to remember of this worker once it is gone: nothing, unless an operator wants something of it."""
+        wishes = self.wishes.fulfilled_by_leaving()
+        return None if wishes == Wishes() else replace(self, wishes=wishes, departed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker as callers see it at one moment."""
+
+    worker: Worker
+    health: Health
+    # When `health.next_state` comes; None: nothing is pending.
+    next_state_at: datetime | None
+    # Seconds since this instance registered.
+    uptime: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One heartbeat. `local_models` of None leaves the list as it was."""
+
+    worker_id: str
+    instance_id: str
+    session_token: str
+    active_tasks: int = 0
+    availability: Availability = Availability.OPEN
+    local_models: tuple[LocalModel, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The answer to a heartbeat: what operators want, and the seconds until the next beat."""
+
+    state: WorkerState
+    heartbeat_interval: float
+    availability: Availability
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """A request to take a worker off the list; an operator gives no session token, and may give no instance."""
+
+    worker_id: str
+    instance_id: str = ""
+    session_token: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A worker that has just registered, and the secret that proves it."""
+
+    view: WorkerView
+    session_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """Workers with an id after `after`, at most `size` of them, filtered by queue and state where given."""
+
+    after: str
+    size: int
+    queue: str = ""
+    state: WorkerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Workers in the order of their ids; `more` when others follow."""
+
+    views: tuple[WorkerView, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A part of the list that a watch begins with; `complete` on the last part."""
+
+    views: tuple[WorkerView, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A worker is new or has changed."""
+
+    view: WorkerView
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A worker left the list."""
+
+    worker_id: str
+    instance_id: str
+    reason: str
+
+
+Change = Changed | Removed

@@ -1,0 +1,120 @@
+"""The Registry: what callers may ask of it, and what it does by itself."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from devteam.mesh.clock import Clock
+from devteam_registry.awake import AwakeTime
+from devteam_registry.changes import Changes, snapshot_of
+from devteam_registry.domain import (
+    Beat,
+    Change,
+    Farewell,
+    HealthPolicy,
+    Orders,
+    Page,
+    PageQuery,
+    Registration,
+    Snapshot,
+    WishChange,
+    WorkerSpec,
+    WorkerView,
+)
+from devteam_registry.journal import Journal
+from devteam_registry.ports import WorkerStore
+from devteam_registry.roster import Roster
+from devteam_registry.sessions import digest_of, new_token
+
+_log = structlog.get_logger()
+
+
+class Registry:
+    """Owner of the truth about workers. `open` it before use; `run` has to run beside it."""
+
+    def __init__(
+        self, store: WorkerStore, clock: Clock, policy: HealthPolicy, *, watcher_backlog: int = 10_000
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        # Judged once a second, or four times a beat when beats are that short.
+        self._tick = min(1.0, policy.heartbeat_interval / 4)
+        self._changes = Changes(watcher_backlog)
+        self._roster = Roster(policy, clock, AwakeTime(clock, self._tick), self._changes)
+        self._journal = Journal(store, clock, self._roster.remembered)
+
+    async def open(self) -> None:
+        """Take up what the store remembers. Raises Unavailable."""
+        self._roster.load(await self._store.load_all())
+
+    async def close(self) -> None:
+        """Write what is still unwritten. Raises Unavailable."""
+        await self._journal.flush()
+
+    async def run(self) -> None:
+        """Judge the silent and write behind, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sweep_for_ever())
+            group.create_task(self._journal.run())
+
+    async def register(self, spec: WorkerSpec, instance_id: str) -> Registration:
+        """Make a worker known under this instance, and give it a session. Raises Unavailable."""
+        token = new_token()
+        async with self._journal.turn():
+            worker = self._roster.admitted(spec, instance_id, digest_of(token))
+            await self._journal.write(spec.worker_id, worker)
+            view = self._roster.put(worker)
+        _log.info("worker registered", worker_id=spec.worker_id, instance_id=instance_id)
+        return Registration(view, token)
+
+    def beat(self, beat: Beat) -> Orders:
+        """Note that a worker is alive. Raises NotFound, Aborted or PermissionDenied."""
+        orders = self._roster.beat(beat)
+        self._journal.mark([beat.worker_id])
+        return orders
+
+    async def deregister(self, farewell: Farewell) -> None:
+        """Take a worker off the list. An operator's farewell also forgets the operator's wishes.
+
+        Raises NotFound, Aborted, PermissionDenied or Unavailable.
+        """
+        async with self._journal.turn():
+            worker = self._roster.leaver(farewell)
+            remains = worker.remains() if farewell.session_token else None
+            await self._journal.write(farewell.worker_id, remains)
+            self._roster.remove(farewell.worker_id, remains, farewell.reason or "deregistered")
+
+    async def update(self, worker_id: str, change: WishChange) -> WorkerView:
+        """Set what an operator wants of a worker. Raises NotFound or Unavailable."""
+        async with self._journal.turn():
+            worker = self._roster.current(worker_id)
+            wishes = change.applied_to(worker.wishes)
+            await self._journal.write(worker_id, worker.wishing(wishes))
+            return self._roster.wish(worker_id, wishes)
+
+    def get(self, worker_id: str) -> WorkerView:
+        """A worker as of now. Raises NotFound."""
+        return self._roster.get(worker_id)
+
+    def page(self, query: PageQuery) -> Page:
+        """A page of the list, in the order of ids."""
+        return self._roster.page(query)
+
+    async def watch(self) -> AsyncGenerator[Snapshot | Change, None]:
+        """Everyone, then every change. Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable."""
+        with self._changes.subscribed() as feed:
+            # Taken in the same step as the subscription: nothing falls between the two.
+            for part in snapshot_of(self._roster.views()):
+                yield part
+            while True:
+                yield await feed.next()
+
+    async def stop_watches(self) -> None:
+        """End every watch, so that a stopping server need not wait for them."""
+        self._changes.stop()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await self._clock.sleep(self._tick)
+            self._journal.mark(self._roster.sweep())

@@ -1,0 +1,57 @@
+"""The Registry on the wire: translates and calls."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from devteam.v1 import registry_pb2 as pb
+from devteam.v1.registry_pb2_grpc import RegistryServiceServicer
+from devteam_registry.convert import answers, requests
+from devteam_registry.domain import HealthPolicy
+from devteam_registry.service import Registry
+
+
+class RegistryServicer(RegistryServiceServicer):
+    """RegistryService of the contract."""
+
+    def __init__(self, registry: Registry, policy: HealthPolicy, router_addresses: Sequence[str]) -> None:
+        self._registry = registry
+        self._policy = policy
+        self._router_addresses = tuple(router_addresses)
+
+    async def RegisterWorker(self, request: pb.RegisterWorkerRequest, context: object) -> pb.RegisterWorkerResponse:
+        """Make a worker known."""
+        registration = await self._registry.register(*requests.registration_from_proto(request))
+        return answers.registration_to_proto(registration, self._policy, self._router_addresses)
+
+    async def Heartbeat(self, request: pb.HeartbeatRequest, context: object) -> pb.HeartbeatResponse:
+        """Note that a worker is alive."""
+        return answers.orders_to_proto(self._registry.beat(requests.beat_from_proto(request)))
+
+    async def DeregisterWorker(
+        self, request: pb.DeregisterWorkerRequest, context: object
+    ) -> pb.DeregisterWorkerResponse:
+        """Take a worker off the list."""
+        await self._registry.deregister(requests.farewell_from_proto(request))
+        return pb.DeregisterWorkerResponse()
+
+    async def GetWorker(self, request: pb.GetWorkerRequest, context: object) -> pb.GetWorkerResponse:
+        """One worker."""
+        view = self._registry.get(requests.worker_id_from_proto(request))
+        return pb.GetWorkerResponse(worker=answers.worker_to_proto(view))
+
+    async def ListWorkers(self, request: pb.ListWorkersRequest, context: object) -> pb.ListWorkersResponse:
+        """A page of workers."""
+        return answers.page_to_proto(self._registry.page(requests.page_from_proto(request)))
+
+    async def WatchWorkers(
+        self, request: pb.WatchWorkersRequest, context: object
+    ) -> AsyncGenerator[pb.WatchWorkersResponse, None]:
+        """Everyone, then every change."""
+        async with aclosing(self._registry.watch()) as events:
+            async for event in events:
+                yield answers.event_to_proto(event)
+
+    async def UpdateWorker(self, request: pb.UpdateWorkerRequest, context: object) -> pb.UpdateWorkerResponse:
+        """Set what an operator wants."""
+        view = await self._registry.update(*requests.wishes_from_proto(request))
+        return pb.UpdateWorkerResponse(worker=answers.worker_to_proto(view))

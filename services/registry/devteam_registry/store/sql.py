@@ -1,0 +1,70 @@
+"""Workers remembered in SQLite or PostgreSQL."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from devteam.mesh.database import Database
+from devteam_registry.domain import Worker
+from devteam_registry.store.rows import row_from_worker, worker_from_row
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_workers = Table(
+    "registry_workers",
+    MetaData(),
+    Column("worker_id", String(128), primary_key=True),
+    Column("instance_id", String(128)),
+    Column("session_digest", String(64)),
+    Column("registered_at", DateTime(timezone=True)),
+    Column("last_heartbeat_at", DateTime(timezone=True)),
+    Column("own_availability", Integer),
+    Column("active_tasks", Integer),
+    Column("departed", Boolean),
+    Column("spec", JSON),
+    Column("wishes", JSON),
+)
+
+
+class SqlWorkerStore:
+    """A WorkerStore on a database whose schema is up to date."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        insert = sqlite.insert(_workers) if database.dialect == "sqlite" else postgresql.insert(_workers)
+        replaced = {column.name: insert.excluded[column.name] for column in _workers.c if not column.primary_key}
+        self._upsert = insert.on_conflict_do_update(index_elements=["worker_id"], set_=replaced)
+
+    async def load_all(self) -> list[Worker]:
+        """Every worker, in the order of their ids. Raises Unavailable."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(_workers))).mappings()
+        # Sorted here: a database's collation is not the order of the ids.
+        return sorted((worker_from_row(dict(row)) for row in rows), key=lambda worker: worker.worker_id)
+
+    async def save_many(self, workers: Sequence[Worker]) -> None:
+        """Insert or replace all of these, or none. Raises Unavailable."""
+        if workers:
+            async with self._database.write() as connection:
+                await connection.execute(self._upsert, [row_from_worker(worker) for worker in workers])
+
+    async def delete_many(self, worker_ids: Sequence[str]) -> None:
+        """Forget all of these, or none. Raises Unavailable."""
+        if worker_ids:
+            statement = delete(_workers).where(_workers.c.worker_id == bindparam("gone"))
+            async with self._database.write() as connection:
+                await connection.execute(statement, [{"gone": worker_id} for worker_id in worker_ids])
