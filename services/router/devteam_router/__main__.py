@@ -1,0 +1,3 @@
+from devteam_router.app import run
+
+run()

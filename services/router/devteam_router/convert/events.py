@@ -1,0 +1,107 @@
+"""What Planners and operators hear, as the contract's messages."""
+
+from datetime import datetime, timedelta
+
+from google.protobuf import duration_pb2
+
+from devteam.v1 import router_pb2, run_pb2
+from devteam_router import dispatch
+from devteam_router.convert.runs import STRATEGIES
+from devteam_router.domain import AttemptId, Candidate, Decision, WaitReason, WorkerInstance
+from devteam_router.explain import Explanation
+from devteam_router.queues import QueueView
+
+_STRATEGY_NUMBERS = {name: number for number, name in STRATEGIES.items()}
+_WAIT_REASONS = {reason: router_pb2.WaitReason.Value(f"WAIT_REASON_{reason.name}") for reason in WaitReason}
+
+
+def event_to_proto(event: dispatch.Event, attempt: AttemptId) -> router_pb2.DispatchResponse:
+    """What a Planner hears of its attempt."""
+    match event:
+        case dispatch.TokenBatch(payload=payload):
+            assert isinstance(payload, run_pb2.Tokens)
+            return router_pb2.DispatchResponse(tokens=payload)
+        case dispatch.Reported(payload=payload):
+            assert isinstance(payload, run_pb2.Report)
+            return router_pb2.DispatchResponse(report=payload)
+        case dispatch.Waits():
+            return router_pb2.DispatchResponse(waiting=_waiting_to_proto(event))
+        case dispatch.AssignedTo():
+            return router_pb2.DispatchResponse(assigned=_assigned_to_proto(event))
+        case dispatch.HasStarted():
+            return router_pb2.DispatchResponse(started=router_pb2.Started())
+        case dispatch.NeverRan():
+            return router_pb2.DispatchResponse(report=_never_ran_to_proto(event, attempt))
+        case dispatch.WasLost(worker, message):
+            return router_pb2.DispatchResponse(lost=router_pb2.Lost(worker=_instance(worker), message=message))
+
+
+def _never_ran_to_proto(event: dispatch.NeverRan, attempt: AttemptId) -> run_pb2.Report:
+    report = run_pb2.Report(task_id=attempt.task_id, attempt=attempt.number)
+    if event.cancelled:
+        report.cancellation.SetInParent()
+    else:
+        report.failure.reason = run_pb2.FAILURE_REASON_SCHEDULE_TIMEOUT
+        report.failure.message = event.message
+    return report
+
+
+def _waiting_to_proto(event: dispatch.Waits) -> router_pb2.Waiting:
+    return router_pb2.Waiting(reason=_WAIT_REASONS[event.wait.reason], detail=event.wait.detail, queue=event.queue)
+
+
+def _assigned_to_proto(event: dispatch.AssignedTo) -> router_pb2.Assigned:
+    return router_pb2.Assigned(
+        worker=_instance(event.worker), decision=_decision_to_proto(event.decision), adopted=event.adopted
+    )
+
+
+def _instance(worker: WorkerInstance) -> router_pb2.WorkerInstance:
+    return router_pb2.WorkerInstance(worker_id=worker.worker_id, instance_id=worker.instance_id)
+
+
+def _decision_to_proto(decision: Decision) -> router_pb2.Decision:
+    return router_pb2.Decision(
+        strategy=_STRATEGY_NUMBERS[decision.strategy],
+        queue=decision.queue,
+        reason=decision.reason,
+        eligible=decision.eligible,
+        waited=_duration(decision.waited),
+    )
+
+
+def explanation_to_proto(explanation: Explanation) -> router_pb2.ExplainResponse:
+    """Why it stands as it stands."""
+    response = router_pb2.ExplainResponse(candidates=[_candidate_to_proto(c) for c in explanation.candidates[:100]])
+    match explanation.standing:
+        case dispatch.Waits() as waits:
+            response.waiting.CopyFrom(_waiting_to_proto(waits))
+        case dispatch.AssignedTo() as assigned:
+            response.assigned.CopyFrom(_assigned_to_proto(assigned))
+    return response
+
+
+def _candidate_to_proto(candidate: Candidate) -> router_pb2.Candidate:
+    return router_pb2.Candidate(
+        worker_id=candidate.worker.id,
+        rejected_because=candidate.rejected_because,
+        active=candidate.active,
+        capacity=candidate.capacity,
+        score=candidate.score,
+    )
+
+
+def queue_to_proto(view: QueueView, now: datetime) -> router_pb2.Queue:
+    """A queue, with the age of its oldest run turned into a moment."""
+    queue = router_pb2.Queue(
+        name=view.name, waiting=view.waiting, running=view.running, slots=view.slots, workers=view.workers
+    )
+    if view.oldest_wait is not None:
+        queue.oldest_waiting_since.FromDatetime(now - timedelta(seconds=view.oldest_wait))
+    return queue
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(timedelta(seconds=seconds))
+    return duration

@@ -1,0 +1,142 @@
+"""What workers say and hear, and what the Registry says of them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from google.protobuf import duration_pb2
+
+from devteam.mesh.errors import FailedPrecondition
+from devteam.mesh.validation import Violations
+from devteam.v1 import registry_pb2, run_pb2, worker_pb2
+from devteam_router import dispatch, frames
+from devteam_router.domain import (
+    AttemptId,
+    Availability,
+    Location,
+    Resources,
+    Worker,
+    WorkerInstance,
+    WorkerQueue,
+    WorkerState,
+)
+from devteam_router.worker_side import InHand
+
+_CANCEL_REASONS = {
+    frames.CancelReason.REQUESTED: worker_pb2.CANCEL_REASON_REQUESTED,
+    frames.CancelReason.FENCED: worker_pb2.CANCEL_REASON_FENCED,
+}
+_DRAIN_REASONS = {
+    frames.DrainReason.WORKER: worker_pb2.Drain.REASON_WORKER,
+    frames.DrainReason.ROUTER: worker_pb2.Drain.REASON_ROUTER,
+}
+_STATES = {
+    registry_pb2.WORKER_STATE_HEALTHY: WorkerState.HEALTHY,
+    registry_pb2.WORKER_STATE_SUSPECT: WorkerState.SUSPECT,
+    registry_pb2.WORKER_STATE_LOST: WorkerState.LOST,
+}
+_AVAILABILITIES = {
+    registry_pb2.AVAILABILITY_CORDONED: Availability.CORDONED,
+    registry_pb2.AVAILABILITY_DRAINING: Availability.DRAINING,
+}
+
+
+def attach_from_proto(request: worker_pb2.ConnectRequest) -> tuple[WorkerInstance, str, Sequence[InHand]]:
+    """Who attaches, with which token, and with what in hand. Raises FailedPrecondition or InvalidInput."""
+    attach = request.attach
+    if request.WhichOneof("item") != "attach":
+        raise FailedPrecondition("attach must be the first message", reason="PROTOCOL_ORDER")
+    found = Violations()
+    with found.at("attach"):
+        found.name("worker_id", attach.worker_id)
+        found.name("instance_id", attach.instance_id)
+        found.count("running", len(attach.running), 10_000)
+        for index, item in enumerate(attach.running):
+            with found.at(f"running[{index}]"):
+                found.name("task_id", item.task_id, limit=255)
+                found.between("attempt", item.attempt, 1, 1_000_000)
+                found.name("queue", item.queue)
+    found.raise_if_any()
+    in_hand = [InHand(AttemptId(item.task_id, item.attempt), item.queue, item.ended) for item in attach.running]
+    return WorkerInstance(attach.worker_id, attach.instance_id), attach.session_token, in_hand
+
+
+def tokens_from_proto(tokens: run_pb2.Tokens) -> dispatch.TokenBatch:
+    """A batch, with the message itself as its payload."""
+    return dispatch.TokenBatch(
+        tokens.first_seq, tokens.first_seq + len(tokens.tokens) - 1, tokens.ByteSize(), payload=tokens
+    )
+
+
+def report_from_proto(report: run_pb2.Report) -> dispatch.Reported:
+    """A worker's last word, with the message itself as its payload."""
+    return dispatch.Reported(report.last_seq, payload=report)
+
+
+def frame_to_proto(frame: frames.Frame) -> worker_pb2.ConnectResponse:
+    """What a worker hears."""
+    match frame:
+        case frames.Attached():
+            return worker_pb2.ConnectResponse(attached=_attached_to_proto(frame))
+        case frames.BeatAck(number):
+            return worker_pb2.ConnectResponse(beat_ack=worker_pb2.BeatAck(number=number))
+        case frames.Drain(reason):
+            return worker_pb2.ConnectResponse(drain=worker_pb2.Drain(reason=_DRAIN_REASONS[reason]))
+        case frames.Assign(run, queue):
+            assert isinstance(run.payload, run_pb2.Run)
+            return worker_pb2.ConnectResponse(assign=worker_pb2.Assign(run=run.payload, queue=queue))
+        case _:
+            return _about_attempt(frame, frame.id.task_id, frame.id.number)
+
+
+def _about_attempt(
+    frame: frames.Cancel | frames.Resume | frames.TokensAck | frames.ReportAck, task_id: str, attempt: int
+) -> worker_pb2.ConnectResponse:
+    match frame:
+        case frames.Cancel(_, reason):
+            cancel = worker_pb2.Cancel(task_id=task_id, attempt=attempt, reason=_CANCEL_REASONS[reason])
+            return worker_pb2.ConnectResponse(cancel=cancel)
+        case frames.Resume(_, after_seq):
+            resume = worker_pb2.Resume(task_id=task_id, attempt=attempt, after_seq=after_seq)
+            return worker_pb2.ConnectResponse(resume=resume)
+        case frames.TokensAck(_, seq):
+            ack = worker_pb2.TokensAck(task_id=task_id, attempt=attempt, seq=seq)
+            return worker_pb2.ConnectResponse(tokens_ack=ack)
+        case frames.ReportAck():
+            return worker_pb2.ConnectResponse(report_ack=worker_pb2.ReportAck(task_id=task_id, attempt=attempt))
+
+
+def _attached_to_proto(frame: frames.Attached) -> worker_pb2.Attached:
+    return worker_pb2.Attached(
+        beat_interval=_duration(frame.beat_interval),
+        beat_timeout=_duration(frame.beat_timeout),
+        window_bytes=frame.window_bytes,
+        router_id=frame.router_id,
+    )
+
+
+def worker_from_proto(record: registry_pb2.WorkerRecord) -> Worker:
+    """A worker as the Registry tells it; a state that this Router does not know takes no work."""
+    worker, spec = record.worker, record.worker.spec
+    queues = {q.name: WorkerQueue(q.name, q.concurrency, tuple(q.models)) for q in spec.queues}
+    return Worker(
+        WorkerInstance(worker.worker_id, worker.instance_id),
+        queues,
+        concurrency=spec.concurrency or sum(queue.concurrency for queue in queues.values()),
+        resources=Resources(
+            spec.resources.gpu, spec.resources.gpu_model, spec.resources.ram_gb, spec.resources.cpu_cores
+        ),
+        labels=dict(spec.labels),
+        location=Location(spec.location.region, spec.location.zone, spec.location.host),
+        data_sources=frozenset(spec.data_sources),
+        tools=frozenset(spec.tools),
+        resident_models=frozenset(model.name for model in spec.local_models if model.resident),
+        state=_STATES.get(worker.state, WorkerState.UNHEALTHY),
+        availability=_AVAILABILITIES.get(worker.availability, Availability.OPEN),
+        session_digest=record.session_digest,
+    )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(timedelta(seconds=seconds))
+    return duration

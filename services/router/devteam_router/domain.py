@@ -1,0 +1,176 @@
+"""The Router's nouns: runs that look for a worker, and workers as the Registry describes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class StrategyName(StrEnum):
+    """How a worker is picked among those that could run a task."""
+
+    ROUND_ROBIN = "round-robin"
+    LEAST_LOADED = "least-loaded"
+    CAPABILITY_MATCH = "capability-match"
+    LOCALITY = "locality"
+
+
+class WaitReason(StrEnum):
+    """Why a run is not with a worker yet, from the first filter that left nobody to the last."""
+
+    NO_WORKER_IN_QUEUE = "no_worker_in_queue"
+    NO_WORKER_SERVES_MODEL = "no_worker_serves_model"
+    NO_WORKER_MEETS_REQUIREMENTS = "no_worker_meets_requirements"
+    NO_WORKER_AVAILABLE = "no_worker_available"
+    ALL_SLOTS_BUSY = "all_slots_busy"
+    WORKER_RECONNECTING = "worker_reconnecting"
+
+
+class WorkerState(StrEnum):
+    """The Registry's verdict about a worker's life."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    UNHEALTHY = "unhealthy"
+    LOST = "lost"
+
+
+class Availability(StrEnum):
+    """Whether a worker takes new work."""
+
+    OPEN = "open"
+    CORDONED = "cordoned"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a worker must have; the defaults ask for nothing."""
+
+    gpu: bool = False
+    gpu_model: str = ""
+    min_ram_gb: float = 0.0
+    min_cpu_cores: int = 0
+    # Sorted pairs, so that equal requirements are equal keys.
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptId:
+    """Names one attempt of one task; fences everything that concerns a run."""
+
+    task_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """All that placement looks at: runs of one signature are interchangeable to every worker."""
+
+    queues: tuple[str, ...]
+    model: str
+    requirements: Requirements = field(default_factory=Requirements)
+    tools: tuple[str, ...] = ()
+    strategy: StrategyName | None = None
+    near_data_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An attempt that looks for a worker.
+
+    `payload` is what the worker will be sent; the Router's domain never looks inside. `schedule_within` is the time in
+    seconds that it may wait, from now.
+    """
+
+    id: AttemptId
+    signature: Signature
+    payload: object
+    priority: int = 3
+    schedule_within: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInstance:
+    """Which instance of which worker."""
+
+    worker_id: str
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerQueue:
+    """A queue that a worker serves; no models means every model."""
+
+    name: str
+    concurrency: int
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The worker's machine."""
+
+    gpu: bool = False
+    gpu_model: str = ""
+    ram_gb: float = 0.0
+    cpu_cores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the worker stands."""
+
+    region: str = ""
+    zone: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker as the Registry describes it."""
+
+    instance: WorkerInstance
+    queues: Mapping[str, WorkerQueue]
+    concurrency: int
+    resources: Resources = field(default_factory=Resources)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    location: Location = field(default_factory=Location)
+    data_sources: frozenset[str] = frozenset()
+    tools: frozenset[str] = frozenset()
+    resident_models: frozenset[str] = frozenset()
+    state: WorkerState = WorkerState.HEALTHY
+    availability: Availability = Availability.OPEN
+    session_digest: str = ""
+
+    @property
+    def id(self) -> str:
+        """The worker's stable id."""
+        return self.instance.worker_id
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a worker was chosen; `waited` in seconds."""
+
+    strategy: StrategyName
+    queue: str
+    reason: str
+    eligible: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A worker as it was weighed for a run in one queue."""
+
+    worker: Worker
+    queue: str
+    active: int
+    capacity: int
+    rejected_because: str = ""
+    score: float = 0.0
+
+    @property
+    def load(self) -> float:
+        """Share of the slots that are taken."""
+        return self.active / self.capacity if self.capacity else 1.0

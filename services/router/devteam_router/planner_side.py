@@ -1,0 +1,175 @@
+"""What Planners ask of the Router."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from devteam.mesh.clock import Clock, Timer
+from devteam.mesh.errors import ResourceExhausted, Unavailable
+from devteam_router.attempts import Attempts
+from devteam_router.dispatch import Dispatch, Event, NeverRan, Reported, Stage, Waits, WasLost
+from devteam_router.domain import AttemptId, Run, WaitReason, WorkerInstance
+from devteam_router.frames import Cancel, CancelReason, Resume, TokensAck
+from devteam_router.graces import Graces
+from devteam_router.lines import Lines, Wait
+from devteam_router.matching import Matcher
+from devteam_router.ports import Lineup
+
+
+class PlannerSide:
+    """Opens, follows, acknowledges and cancels attempts.
+
+    The end of a Planner's call cancels nothing: an attempt that nobody follows is kept for `graces.orphan` seconds.
+    """
+
+    def __init__(
+        self, attempts: Attempts, matcher: Matcher, lines: Lines, lineup: Lineup, graces: Graces, clock: Clock
+    ) -> None:
+        self._attempts = attempts
+        self._matcher = matcher
+        self._lines = lines
+        self._lineup = lineup
+        self._graces = graces
+        self._clock = clock
+        self._draining = False
+        # What ends an attempt that waits too long for a worker, or for a Planner.
+        self._limits: dict[AttemptId, Timer] = {}
+        self._orphans: dict[AttemptId, Timer] = {}
+
+    def drain(self) -> None:
+        """Take no further dispatches."""
+        self._draining = True
+
+    async def dispatch(
+        self, run: Run, *, last_seq: int, assigned: WorkerInstance | None
+    ) -> AsyncGenerator[Event, None]:
+        """Everything that becomes of one attempt, until its end.
+
+        Raises Unavailable while draining, ResourceExhausted when too much waits, Aborted for a stale attempt or when
+        another call for the same attempt takes over.
+        """
+        dispatch = self._known(run.id, assigned)
+        if dispatch is None:
+            dispatch = self._open(run, last_seq, assigned)
+        else:
+            self._join(dispatch, run, last_seq)
+        try:
+            async with aclosing(dispatch.follow(last_seq)) as events:
+                async for event in events:
+                    yield event
+            if isinstance(dispatch.end, NeverRan | WasLost):
+                self._attempts.forget(dispatch, stored=False)
+        finally:
+            self._left(dispatch)
+
+    def acknowledge(self, attempt: AttemptId, seq: int, *, report: bool) -> None:
+        """Tokens up to `seq` (and the outcome) are stored: let the worker forget them."""
+        dispatch = self._attempts.get(attempt)
+        if dispatch is None:
+            return
+        dispatch.acknowledge(seq)
+        if report and isinstance(dispatch.end, Reported):
+            self._attempts.stored(dispatch)
+            _stop(self._orphans, attempt)
+        elif dispatch.worker is not None:
+            self._lineup.send(dispatch.worker, TokensAck(attempt, seq))
+
+    def cancel(self, attempt: AttemptId) -> None:
+        """Stop an attempt: out of its line, or on its worker."""
+        dispatch = self._attempts.get(attempt)
+        if dispatch is None or dispatch.stage is Stage.ENDED:
+            return
+        dispatch.cancel_requested = True
+        if dispatch.stage is Stage.WAITING:
+            self._matcher.withdraw(attempt)
+            self._attempts.never_ran(dispatch, "cancelled while it waited", cancelled=True)
+        elif dispatch.worker is not None:
+            self._lineup.send(dispatch.worker, Cancel(attempt, CancelReason.REQUESTED))
+
+    def _known(self, attempt: AttemptId, assigned: WorkerInstance | None) -> Dispatch | None:
+        dispatch = self._attempts.get(attempt)
+        if dispatch is not None and dispatch.stage is Stage.UNCLAIMED and assigned not in {None, dispatch.worker}:
+            self._attempts.abandon(dispatch)  # that is not the worker which it was given to
+            return None
+        return dispatch
+
+    def _open(self, run: Run, last_seq: int, assigned: WorkerInstance | None) -> Dispatch:
+        if self._draining:
+            raise Unavailable("the router is going down; dispatch again", reason="DRAINING")
+        if assigned is not None:
+            return self._await_worker(run, last_seq, assigned)
+        if len(self._lines) >= self._graces.max_waiting:
+            raise ResourceExhausted(
+                f"{len(self._lines)} runs wait for a worker already", reason="QUEUE_FULL", retry_after=5.0
+            )
+        dispatch = self._attempts.open(run.id, run, Stage.WAITING)
+        if run.schedule_within is not None:
+            self._limit(dispatch, run.schedule_within)
+        if dispatch.stage is Stage.WAITING:
+            self._matcher.submit(run)
+        return dispatch
+
+    def _limit(self, dispatch: Dispatch, seconds: float) -> None:
+        if seconds <= 0:
+            self._attempts.out_of_time(dispatch)
+            return
+        dispatch.place_until = self._clock.monotonic() + seconds
+        self._limits[dispatch.id] = self._clock.call_later(seconds, lambda: self._out_of_time(dispatch))
+
+    def _await_worker(self, run: Run, last_seq: int, worker: WorkerInstance) -> Dispatch:
+        given_up = self._attempts.is_over(run.id)
+        dispatch = self._attempts.open(run.id, run, Stage.RECONNECTING)
+        dispatch.worker = worker
+        dispatch.restart_after(last_seq)
+        if given_up or self._lineup.connected(worker):
+            dispatch.finish(WasLost(worker, f"worker {worker.worker_id} no longer has the run"))
+            return dispatch
+        wait = Wait(WaitReason.WORKER_RECONNECTING, f"worker {worker.worker_id} runs it, but is not connected")
+        dispatch.tell(Waits(wait, run.signature.queues[0]))
+        self._clock.call_later(self._graces.link, lambda: self._still_missing(dispatch))
+        return dispatch
+
+    def _still_missing(self, dispatch: Dispatch) -> None:
+        if dispatch.stage is Stage.RECONNECTING and dispatch.worker is not None:
+            self._attempts.lose(dispatch, f"worker {dispatch.worker.worker_id} did not come back")
+
+    def _join(self, dispatch: Dispatch, run: Run, last_seq: int) -> None:
+        _stop(self._orphans, run.id)
+        if dispatch.stage is Stage.UNCLAIMED:
+            dispatch.run, dispatch.stage = run, Stage.RUNNING
+            self._resume(dispatch, last_seq)
+        elif dispatch.floor > last_seq and dispatch.worker is not None:
+            self._resume(dispatch, last_seq)
+        else:
+            dispatch.acknowledge(last_seq)
+
+    def _resume(self, dispatch: Dispatch, last_seq: int) -> None:
+        assert dispatch.worker is not None
+        dispatch.restart_after(last_seq)
+        self._lineup.send(dispatch.worker, Resume(dispatch.id, last_seq))
+        if dispatch.cancel_requested:
+            self._lineup.send(dispatch.worker, Cancel(dispatch.id, CancelReason.REQUESTED))
+
+    def _left(self, dispatch: Dispatch) -> None:
+        if dispatch.followed:
+            return
+        held = self._attempts.get(dispatch.id)
+        if held is dispatch:
+            _stop(self._orphans, dispatch.id)
+            self._orphans[dispatch.id] = self._clock.call_later(self._graces.orphan, lambda: self._orphaned(dispatch))
+        if held is None or dispatch.stage is Stage.ENDED:
+            _stop(self._limits, dispatch.id)
+
+    def _orphaned(self, dispatch: Dispatch) -> None:
+        _stop(self._orphans, dispatch.id)
+        _stop(self._limits, dispatch.id)
+        if self._attempts.get(dispatch.id) is dispatch:
+            self._attempts.abandon(dispatch)
+
+    def _out_of_time(self, dispatch: Dispatch) -> None:
+        if dispatch.stage is Stage.WAITING and self._matcher.withdraw(dispatch.id):
+            self._attempts.out_of_time(dispatch)
+
+
+def _stop(timers: dict[AttemptId, Timer], attempt: AttemptId) -> None:
+    if timer := timers.pop(attempt, None):
+        timer.cancel()

@@ -1,0 +1,62 @@
+"""What the parts of the Router need of each other and of the outside."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from devteam_router.domain import AttemptId, Candidate, Decision, Run, Worker, WorkerInstance
+from devteam_router.frames import Frame
+from devteam_router.lines import Wait
+
+
+class Lineup(Protocol):
+    """The workers that are on the line now."""
+
+    def connected(self, worker: WorkerInstance) -> bool:
+        """Whether this instance has an open stream to this Router."""
+
+    def send(self, worker: WorkerInstance, frame: Frame) -> bool:
+        """Put a frame on the instance's stream; False when it has none."""
+
+
+class Placed(Protocol):
+    """Learns what becomes of a run while it looks for a worker."""
+
+    def waiting(self, attempt: AttemptId, wait: Wait, queue: str) -> None:
+        """It waits, for this reason; told again when the reason changes."""
+
+    def assigned(self, run: Run, worker: WorkerInstance, decision: Decision, weighed: Sequence[Candidate]) -> None:
+        """It was given to this worker, the best of those that were weighed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSnapshot:
+    """Part of the complete list; whoever is in no part since the `first` is gone once `complete` has come."""
+
+    workers: tuple[Worker, ...]
+    complete: bool
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerChanged:
+    """A new or different worker."""
+
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRemoved:
+    """A worker that the Registry no longer knows."""
+
+    worker_id: str
+
+
+FleetEvent = FleetSnapshot | WorkerChanged | WorkerRemoved
+
+
+class Registry(Protocol):
+    """The Registry, as the Router sees it."""
+
+    def watch(self) -> AsyncGenerator[FleetEvent, None]:
+        """A snapshot, then every change. Raises Unavailable or ResourceExhausted when the line breaks: watch again."""

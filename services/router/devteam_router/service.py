@@ -1,0 +1,100 @@
+"""The Router's domain, put together."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from devteam.mesh.clock import Clock
+from devteam_router.attempts import Attempts
+from devteam_router.domain import StrategyName
+from devteam_router.explain import Explainer
+from devteam_router.fleet import Fleet
+from devteam_router.frames import Drain, DrainReason
+from devteam_router.graces import Graces
+from devteam_router.leases import Leases
+from devteam_router.lines import Lines
+from devteam_router.lineup import Links
+from devteam_router.matching import Matcher
+from devteam_router.planner_side import PlannerSide
+from devteam_router.ports import FleetEvent, FleetSnapshot, WorkerChanged, WorkerRemoved
+from devteam_router.preferences import Preferences
+from devteam_router.queues import Queues
+from devteam_router.strategies.capability_match import CapabilityMatch
+from devteam_router.strategies.least_loaded import LeastLoaded
+from devteam_router.strategies.locality import Locality
+from devteam_router.strategies.round_robin import RoundRobin
+from devteam_router.worker_side import WorkerSide
+
+# For workers to hear that this Router goes down.
+_LAST_WORDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the Router places runs unless they say otherwise."""
+
+    strategy: StrategyName = StrategyName.LEAST_LOADED
+    preferences: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class RouterCore:
+    """Planners on one side, workers on the other, slots and lines between them. One event loop is its one writer."""
+
+    def __init__(self, policy: Policy, graces: Graces, clock: Clock, random: Random, router_id: str) -> None:
+        self.graces = graces
+        self.preferences = Preferences(policy.preferences)
+        # The lambdas name parts that do not exist yet: fleet and attempts call on those that stand on them.
+        self.fleet = Fleet(lambda worker_id, queues: self.workers.fleet_changed(worker_id, queues))  # noqa: PLW0108 - bound late
+        self.leases, self.lines, self.links = Leases(), Lines(), Links()
+        self.attempts = Attempts(
+            self.leases,
+            self.links,
+            on_free=lambda worker_id: self.matcher.worker_changed(worker_id),  # noqa: PLW0108 - bound late
+            withdraw=lambda attempt: self.matcher.withdraw(attempt),  # noqa: PLW0108 - bound late
+            remembered=graces.remembered,
+        )
+        strategies = (RoundRobin(), LeastLoaded(), CapabilityMatch(), Locality(lambda: self.fleet))
+        self.matcher = Matcher(
+            self.fleet,
+            self.leases,
+            self.lines,
+            self.links,
+            self.attempts,
+            {strategy.name: strategy for strategy in strategies},
+            policy.strategy,
+            clock,
+            random,
+        )
+        self.planners = PlannerSide(self.attempts, self.matcher, self.lines, self.links, graces, clock)
+        self.workers = WorkerSide(
+            self.fleet, self.links, self.leases, self.attempts, self.matcher, graces, clock, router_id
+        )
+        self.explainer = Explainer(self.attempts, self.matcher)
+        self.queues = Queues(self.fleet, self.leases, self.lines, self.links)
+        self._named: set[str] = set()
+
+    def hear(self, event: FleetEvent) -> None:
+        """Take in what the Registry says."""
+        match event:
+            case FleetSnapshot(workers, complete, first):
+                if first:
+                    self._named = set()
+                for worker in workers:
+                    self._named.add(worker.id)
+                    self.fleet.put(worker)
+                if complete:
+                    self.fleet.keep_only(self._named)
+                    self._named = set()
+            case WorkerChanged(worker):
+                self.fleet.put(worker)
+            case WorkerRemoved(worker_id):
+                self.fleet.remove(worker_id)
+
+    async def drain(self) -> None:
+        """Take no further runs, and tell the workers to expect another Router: those who read, in half a second."""
+        self.planners.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self.links.broadcast(Drain(DrainReason.ROUTER))

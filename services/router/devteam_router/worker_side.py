@@ -1,0 +1,246 @@
+"""What workers say to the Router."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import structlog
+
+from devteam.mesh.clock import Clock, Timer
+from devteam.mesh.errors import NotFound, PermissionDenied
+from devteam_router.attempts import Attempts
+from devteam_router.dispatch import Dispatch, Reported, Stage, TokenBatch, WasLost
+from devteam_router.domain import AttemptId, Availability, WorkerInstance, WorkerState
+from devteam_router.fleet import Fleet
+from devteam_router.frames import Attached, BeatAck, Cancel, CancelReason, Drain, DrainReason, Resume
+from devteam_router.graces import Graces
+from devteam_router.leases import Lease, Leases
+from devteam_router.lineup import Links
+from devteam_router.link import Link
+from devteam_router.matching import Matcher
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """An attempt that an attaching worker has in hand."""
+
+    id: AttemptId
+    queue: str
+    ended: bool
+
+
+class WorkerSide:
+    """Attaches workers and takes in their words. Words about an attempt that is not theirs are refused and counted."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        links: Links,
+        leases: Leases,
+        attempts: Attempts,
+        matcher: Matcher,
+        graces: Graces,
+        clock: Clock,
+        router_id: str,
+    ) -> None:
+        self._fleet = fleet
+        self._links = links
+        self._leases = leases
+        self._attempts = attempts
+        self._matcher = matcher
+        self._graces = graces
+        self._clock = clock
+        self._router_id = router_id
+        self._fleet_news = asyncio.Event()
+        # Instances whose stream broke, and what gives them up.
+        self._missing: dict[WorkerInstance, Timer] = {}
+        self.refused_words = 0
+
+    async def admit(self, worker: WorkerInstance, session_token: str) -> None:
+        """Return once the Registry vouches for this instance. Raises NotFound or PermissionDenied."""
+        try:
+            async with asyncio.timeout(self._graces.admission):
+                while (known := self._fleet.get(worker.worker_id)) is None or known.instance != worker:
+                    self._fleet_news.clear()
+                    await self._fleet_news.wait()
+        except TimeoutError:
+            raise NotFound(
+                "worker",
+                worker.worker_id,
+                reason="WORKER_NOT_REGISTERED",
+                message=f"worker {worker.worker_id} is not registered under this instance; register first",
+            ) from None
+        digest = hashlib.sha256(session_token.encode()).hexdigest()
+        if not hmac.compare_digest(digest, known.session_digest):
+            raise PermissionDenied("the session token is not the one that was issued", reason="SESSION_INVALID")
+
+    def attach(self, worker: WorkerInstance, in_hand: Sequence[InHand]) -> Link:
+        """Open the line to an admitted worker and join what it has in hand with what is known here."""
+        link = self._links.open(worker)
+        if timer := self._missing.pop(worker, None):
+            timer.cancel()
+        link.send(Attached(self._graces.beat, self._graces.beat_timeout, self._graces.window_bytes, self._router_id))
+        for item in in_hand:
+            self._join(link, item)
+        self._give_up_but(worker, {item.id for item in in_hand})
+        _log.info("worker attached", worker_id=worker.worker_id, instance_id=worker.instance_id, in_hand=len(in_hand))
+        self._matcher.worker_changed(worker.worker_id)
+        return link
+
+    def detach(self, link: Link) -> None:
+        """The stream is gone. The worker has `graces.link` seconds to come back before its attempts are lost."""
+        if not self._links.drop(link):
+            return
+        _log.info("worker detached", worker_id=link.worker.worker_id, instance_id=link.worker.instance_id)
+        self._matcher.worker_changed(link.worker.worker_id)
+        self._missing[link.worker] = self._clock.call_later(self._graces.link, lambda: self._gone(link.worker))
+
+    def beat(self, link: Link, number: int) -> None:
+        """The worker's loop turns."""
+        link.send(BeatAck(number))
+
+    def accepted(self, link: Link, attempt: AttemptId) -> None:
+        """The worker has started."""
+        dispatch = self._own(link, attempt)
+        if dispatch is not None and dispatch.stage is Stage.ASSIGNED:
+            self._attempts.started(dispatch)
+
+    def rejected(self, link: Link, attempt: AttemptId, message: str) -> None:
+        """The worker does not take the run: find another one. Burns no attempt."""
+        dispatch = self._own(link, attempt)
+        if dispatch is not None and dispatch.stage is Stage.ASSIGNED:
+            _log.info("run rejected", worker_id=link.worker.worker_id, task_id=attempt.task_id, why=message)
+            self._elsewhere(dispatch, refused_by=link.worker)
+            self._matcher.worker_changed(link.worker.worker_id)
+
+    def tokens(self, link: Link, attempt: AttemptId, batch: TokenBatch) -> None:
+        """More tokens. What came before is ignored; a gap is asked for again."""
+        dispatch = self._own(link, attempt)
+        if dispatch is None or dispatch.stage is Stage.UNCLAIMED:
+            return
+        if dispatch.stage is Stage.ASSIGNED:
+            self._attempts.started(dispatch)
+        if not dispatch.take(batch):
+            if batch.last_seq > dispatch.received:
+                link.send(Resume(attempt, dispatch.received))
+        elif dispatch.held_bytes > 2 * self._graces.window_bytes:
+            self._attempts.lose(dispatch, f"worker {link.worker.worker_id} sent more than its window allows")
+
+    def report(self, link: Link, attempt: AttemptId, report: Reported) -> None:
+        """The worker's last word about an attempt, repeated until it is acknowledged."""
+        dispatch = self._attempts.get(attempt)
+        if dispatch is not None and dispatch.worker == link.worker and isinstance(dispatch.end, Reported):
+            return
+        dispatch = self._own(link, attempt)
+        if dispatch is None:
+            self._stopped(link.worker, attempt)
+        elif dispatch.stage is Stage.UNCLAIMED:
+            return
+        elif dispatch.received < report.last_seq:
+            link.send(Resume(attempt, dispatch.received))
+        else:
+            self._attempts.reported(dispatch, report)
+
+    def fleet_changed(self, worker_id: str, queues: AbstractSet[str]) -> None:
+        """The Registry said something new about a worker, which serves or served these queues."""
+        self._fleet_news.set()
+        worker = self._fleet.get(worker_id)
+        current = worker.instance if worker is not None and worker.state is not WorkerState.LOST else None
+        for instance in self._leases.instances_of(worker_id) - {current}:
+            replaced = worker is not None and worker.instance != instance
+            self._give_up(self._leases.held_by(instance), f"worker {worker_id} was lost", has_none=replaced)
+        if worker is None:
+            gone = NotFound("worker", worker_id, reason="WORKER_NOT_REGISTERED", message="register again")
+            self._links.close(worker_id, gone)
+        elif worker.availability is Availability.DRAINING:
+            self._links.send(worker.instance, Drain(DrainReason.WORKER))
+        self._matcher.queues_changed(queues)
+
+    def _stopped(self, worker: WorkerInstance, attempt: AttemptId) -> None:
+        lease = self._leases.of(attempt)
+        if lease is not None and lease.worker == worker:
+            self._attempts.free(attempt)
+
+    def _own(self, link: Link, attempt: AttemptId) -> Dispatch | None:
+        dispatch = self._attempts.owned_by(link.worker, attempt)
+        if dispatch is None:
+            self.refused_words += 1
+            link.send(self._attempts.answer_late(attempt))
+        return dispatch
+
+    def _give_up_but(self, worker: WorkerInstance, in_hand: AbstractSet[AttemptId]) -> None:
+        missing = [lease for lease in self._leases.held_by(worker) if lease.id not in in_hand]
+        self._give_up(missing, f"worker {worker.worker_id} came back without it", has_none=True)
+
+    def _give_up(self, leases: Sequence[Lease], message: str, *, has_none: bool) -> None:
+        # What was never accepted may start elsewhere if its worker surely has none of it: an attempt starts only once.
+        for lease in leases:
+            dispatch = self._attempts.get(lease.id)
+            if dispatch is None or dispatch.stage is Stage.ENDED:
+                self._attempts.free(lease.id)
+            elif dispatch.stage is Stage.ASSIGNED and has_none:
+                self._elsewhere(dispatch)
+            else:
+                self._attempts.lose(dispatch, message)
+
+    def _join(self, link: Link, item: InHand) -> None:
+        dispatch = self._attempts.get(item.id)
+        if dispatch is None and not self._attempts.is_over(item.id):
+            self._await_planner(link.worker, item)
+        elif dispatch is None or not self._belongs(dispatch, link.worker, item):
+            link.send(self._attempts.answer_late(item.id))
+            if item.ended:
+                self._stopped(link.worker, item.id)
+        elif dispatch.stage is not Stage.ENDED:
+            self._matcher.withdraw(item.id)
+            self._attempts.adopt(dispatch, link.worker, item.queue, ended=item.ended)
+            if dispatch.stage is not Stage.UNCLAIMED:
+                self._go_on(link, dispatch)
+
+    def _belongs(self, dispatch: Dispatch, worker: WorkerInstance, item: InHand) -> bool:
+        if dispatch.stage is Stage.WAITING:
+            return not item.ended  # dispatched again by a Planner that was never told where it runs
+        return dispatch.worker == worker and not isinstance(dispatch.end, WasLost)
+
+    def _await_planner(self, worker: WorkerInstance, item: InHand) -> None:
+        dispatch = self._attempts.open(item.id, None, Stage.UNCLAIMED)
+        self._attempts.adopt(dispatch, worker, item.queue, ended=item.ended)
+        self._clock.call_later(self._graces.orphan, lambda: self._still_unclaimed(dispatch))
+
+    def _go_on(self, link: Link, dispatch: Dispatch) -> None:
+        if dispatch.stage is not Stage.RUNNING:
+            self._attempts.started(dispatch)
+        link.send(Resume(dispatch.id, dispatch.received))
+        if dispatch.cancel_requested:
+            link.send(Cancel(dispatch.id, CancelReason.REQUESTED))
+
+    def _elsewhere(self, dispatch: Dispatch, *, refused_by: WorkerInstance | None = None) -> None:
+        assert dispatch.run is not None
+        run = dispatch.run
+        dispatch.stage, dispatch.worker = Stage.WAITING, None
+        self._leases.release(run.id)
+        if dispatch.cancel_requested:
+            self._attempts.never_ran(dispatch, "cancelled before it started", cancelled=True)
+            return
+        if dispatch.place_until is not None and dispatch.place_until <= self._clock.monotonic():
+            self._attempts.out_of_time(dispatch)
+            return
+        if refused_by is not None:
+            worker_id = refused_by.worker_id
+            self._matcher.refused(run.id, worker_id)
+            self._clock.call_later(self._graces.refusal, lambda: self._matcher.forgive(run.id, worker_id))
+        self._matcher.submit(run, first=True)
+
+    def _gone(self, worker: WorkerInstance) -> None:
+        del self._missing[worker]
+        message = f"worker {worker.worker_id} did not come back within {self._graces.link:g} s"
+        self._give_up(self._leases.held_by(worker), message, has_none=False)
+
+    def _still_unclaimed(self, dispatch: Dispatch) -> None:
+        if dispatch.stage is Stage.UNCLAIMED and self._attempts.get(dispatch.id) is dispatch:
+            self._attempts.abandon(dispatch)
