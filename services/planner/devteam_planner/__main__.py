@@ -1,0 +1,3 @@
+from devteam_planner.app import run
+
+run()

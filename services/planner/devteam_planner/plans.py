@@ -1,0 +1,193 @@
+"""Takes plans and tasks, keeps them, and stops them when asked to."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import AlreadyExists, FailedPrecondition, Unavailable
+from devteam.mesh.ids import Ids
+from devteam_planner.bell import Bell
+from devteam_planner.domain import SOLE_STEP, Plan, PlanState, Step, Task, TaskSpec, TaskState, task_id_of
+from devteam_planner.ports import PlanStore, Router, Workflows
+
+_log = structlog.get_logger()
+
+_SWEEP_SECONDS = 2.0
+# Plans that one round of the sweep starts.
+_SWEEP_SIZE = 100
+
+
+class Plans:
+    """Every plan that was ever accepted. A task of its own is a plan of one step.
+
+    A plan is accepted once it is stored; its row is the promise that its workflow will be started, by `sweep` if need
+    be. All methods raise Unavailable when the store is.
+    """
+
+    def __init__(
+        self, *, store: PlanStore, workflows: Workflows, router: Router, bell: Bell, clock: Clock, ids: Ids
+    ) -> None:
+        self._store = store
+        self._workflows = workflows
+        self._router = router
+        self._bell = bell
+        self._clock = clock
+        self._ids = ids
+
+    async def create_plan(
+        self,
+        name: str,
+        steps: Sequence[Step],
+        inputs: Mapping[str, str],
+        *,
+        request_id: str = "",
+        digest: str = "",
+        trace_context: Mapping[str, str] | None = None,
+    ) -> Plan:
+        """Accept a plan of valid steps. The same request_id and digest answer with the same plan.
+
+        Raises AlreadyExists for a request_id that came with another digest.
+        """
+        now, plan_id = self._clock.now(), self._ids.new("p")
+        return await self._accept(
+            Plan(
+                plan_id=plan_id,
+                name=name,
+                state=PlanState.PENDING,
+                input=inputs,
+                created_at=now,
+                tasks=tuple(self._task(plan_id, position, step) for position, step in enumerate(steps)),
+                request_id=request_id,
+                request_digest=digest,
+                trace_context=trace_context or {},
+            )
+        )
+
+    async def create_task(
+        self,
+        spec: TaskSpec,
+        *,
+        request_id: str = "",
+        digest: str = "",
+        trace_context: Mapping[str, str] | None = None,
+    ) -> Task:
+        """Accept a task of its own; see create_plan."""
+        now, plan_id = self._clock.now(), self._ids.new("t")
+        plan = await self._accept(
+            Plan(
+                plan_id=plan_id,
+                name="",
+                state=PlanState.PENDING,
+                input={},
+                created_at=now,
+                sole=True,
+                tasks=(self._task(plan_id, 0, Step(SOLE_STEP, spec)),),
+                request_id=request_id,
+                request_digest=digest,
+                trace_context=trace_context or {},
+            )
+        )
+        return plan.tasks[0]
+
+    async def get_plan(self, plan_id: str) -> Plan:
+        """The plan with its tasks, outputs left out. Raises NotFound."""
+        return await self._store.plan(plan_id)
+
+    async def get_task(self, task_id: str) -> Task:
+        """The task with its output. Raises NotFound."""
+        return await self._store.task(task_id)
+
+    async def list_plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+        """See PlanStore.plans."""
+        return await self._store.plans(state=state, before=before, limit=limit)
+
+    async def list_tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+        """See PlanStore.tasks."""
+        return await self._store.tasks(plan_id=plan_id, state=state, before=before, limit=limit)
+
+    async def cancel_plan(self, plan_id: str) -> Plan:
+        """Ask for the plan to stop, and return it; one that has ended is returned as it is. Raises NotFound.
+
+        What is stored decides: whoever cannot be told now sees the request in the store later.
+        """
+        plan = await self._store.request_cancel(plan_id, self._clock.now())
+        if plan.state.ended:
+            return plan
+        self._bell.ring(plan_id)
+        await asyncio.gather(*(self._cancel_attempt(task) for task in plan.tasks if task.attempt_open))
+        try:
+            await self._workflows.cancel(plan_id)
+        except Unavailable as error:
+            _log.warning("workflow not told of the cancel", plan_id=plan_id, error=error.message)
+        return plan
+
+    async def cancel_task(self, task_id: str) -> Task:
+        """Ask for a task of its own to stop; as cancel_plan. Raises FailedPrecondition for a step of a plan."""
+        task = await self._store.task(task_id)
+        plan = await self._store.plan(task.plan_id)
+        if not plan.sole:
+            raise FailedPrecondition(
+                f"{task_id} is a step of plan {plan.plan_id}: cancel the plan instead",
+                reason="STEP_OF_PLAN",
+                metadata={"plan_id": plan.plan_id},
+            )
+        return (await self.cancel_plan(plan.plan_id)).tasks[0]
+
+    async def sweep(self) -> None:
+        """Start, now and every 2 seconds, the workflows of plans that were accepted and not started. Never returns."""
+        while True:
+            try:
+                pending = await self._store.unstarted(_SWEEP_SIZE)
+                started = await asyncio.gather(*(self._restart(plan.plan_id) for plan in pending))
+            except Unavailable as error:
+                _log.warning("sweep skipped", error=error.message)
+                started = []
+            if len(started) < _SWEEP_SIZE or not all(started):
+                await self._clock.sleep(_SWEEP_SECONDS)
+
+    def _task(self, plan_id: str, position: int, step: Step) -> Task:
+        return Task(
+            task_id=task_id_of(plan_id, step.id),
+            plan_id=plan_id,
+            step_id=step.id,
+            position=position,
+            spec=step.spec,
+            depends_on=step.depends_on,
+            state=TaskState.PENDING,
+            created_at=self._clock.now(),
+        )
+
+    async def _accept(self, plan: Plan) -> Plan:
+        stored = await self._store.add(plan)
+        if stored.request_digest != plan.request_digest:
+            raise AlreadyExists(
+                f"request_id {plan.request_id!r} was used for another request; choose a new one",
+                reason="REQUEST_ID_REUSED",
+                metadata={"request_id": plan.request_id, "name": stored.plan_id},
+            )
+        if stored.state is PlanState.PENDING:
+            await self._start(stored)
+        return stored
+
+    async def _start(self, plan: Plan) -> bool:
+        try:
+            await self._workflows.start(plan)
+            await self._store.start_plan(plan.plan_id)
+        except Unavailable as error:
+            _log.warning("plan waits for its workflow", plan_id=plan.plan_id, error=error.message)
+            return False
+        self._bell.ring(plan.plan_id)
+        return True
+
+    async def _restart(self, plan_id: str) -> bool:
+        return await self._start(await self._store.plan(plan_id))
+
+    async def _cancel_attempt(self, task: Task) -> None:
+        try:
+            await self._router.cancel(task.task_id, task.attempt)
+        except Unavailable as error:
+            _log.warning(
+                "router not told of the cancel", task_id=task.task_id, attempt=task.attempt, error=error.message
+            )

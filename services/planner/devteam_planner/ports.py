@@ -1,0 +1,190 @@
+"""What the Planner's domain needs from the outside."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from devteam_planner.domain import (
+    Attempt,
+    Batch,
+    Completion,
+    Failure,
+    Outcome,
+    Plan,
+    PlanState,
+    Run,
+    Task,
+    TaskState,
+    WorkerInstance,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ends, as one write.
+
+    `state` is the task's next state: an end, or QUEUED when another attempt follows. `burns` says whether the attempt
+    counts against the policy's max_attempts.
+    """
+
+    state: TaskState
+    burns: bool
+    output: str = ""
+    completion: Completion | None = None
+    failure: Failure | None = None
+
+
+class PlanStore(Protocol):
+    """Plans, their tasks and attempts. Every write is one transaction. All methods raise Unavailable when the store is.
+
+    Writes that concern an attempt are fenced: they happen only while `attempt` is the task's newest and open, in the
+    write itself, and return False otherwise.
+    """
+
+    async def add(self, plan: Plan) -> Plan:
+        """Store a plan with its tasks; if there is one with the same non-empty request_id, return that instead."""
+
+    async def plan(self, plan_id: str) -> Plan:
+        """The plan with its tasks, outputs left out. Raises NotFound."""
+
+    async def head(self, plan_id: str) -> Plan:
+        """The plan without its tasks: cheap, however many there are. Raises NotFound."""
+
+    async def versions(self, plan_id: str) -> tuple[int, Mapping[str, int]]:
+        """The version of the plan, and those of its tasks by task id: cheaper than to read them. Raises NotFound."""
+
+    async def task(self, task_id: str) -> Task:
+        """The task with its output. Raises NotFound."""
+
+    async def outputs(self, plan_id: str, step_ids: Sequence[str]) -> Mapping[str, str]:
+        """The outputs of the given steps, by step id; steps that have not succeeded are left out."""
+
+    async def plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+        """Plans (no tasks of their own), the newest first, with ids below `before` unless that is empty."""
+
+    async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+        """Tasks of a plan, or (empty plan_id) tasks of their own; the newest id first, without outputs."""
+
+    async def begin_attempt(self, task_id: str, *, after: int, reason: str) -> Task | None:
+        """Open attempt `after` + 1 and return the task with it.
+
+        None, and no change, unless `after` is still the newest attempt, is not open, and the task has not ended.
+        The task becomes QUEUED; its worker, wait reason and failure are cleared.
+        """
+
+    async def attempt(self, task_id: str, number: int) -> Attempt | None:
+        """That attempt, if there was one."""
+
+    async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
+        """Fenced. The attempt waits for a worker, for this reason."""
+
+    async def note_assigned(
+        self, task_id: str, attempt: int, worker: WorkerInstance, queue: str, reason: str, now: datetime
+    ) -> bool:
+        """Fenced. A worker has the attempt: the task is RUNNING, `started_at` is set once."""
+
+    async def end_attempt(self, task_id: str, attempt: int, ending: Ending, now: datetime) -> bool:
+        """Fenced. The attempt is over; the task moves to `ending.state`."""
+
+    async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
+        """End a task that has no open attempt and has not ended yet (CANCELLED, SKIPPED, FAILED before it began)."""
+
+    async def request_cancel(self, plan_id: str, now: datetime) -> Plan:
+        """Note, once, that the plan shall stop, and return it. A plan that has ended stays as it is. NotFound."""
+
+    async def start_plan(self, plan_id: str) -> None:
+        """The plan's workflow is known to Temporal: PENDING becomes RUNNING, and `unstarted` no longer lists it."""
+
+    async def unstarted(self, limit: int) -> list[Plan]:
+        """Plans whose workflow is not known to Temporal yet, the oldest first."""
+
+    async def close_plan(self, plan_id: str, now: datetime) -> PlanState:
+        """End the plan once its workflow has nothing more to do.
+
+        Tasks that have not ended become CANCELLED if a cancel was requested, else SKIPPED. The plan's end follows from
+        its tasks: SUCCEEDED if all did, else CANCELLED if a cancel was requested, else FAILED. Idempotent.
+        """
+
+
+class TokenStore(Protocol):
+    """What models said, by attempt."""
+
+    async def append(self, batches: Sequence[tuple[str, int, Batch]]) -> None:
+        """Store (task_id, attempt, batch) triples in one transaction. A batch already stored is left as it is."""
+
+    async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
+        """Up to `limit` batches, in order, that hold tokens after seq `after`."""
+
+    async def last_seq(self, task_id: str, attempt: int) -> int:
+        """The seq of the last stored token; 0 when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunWaiting:
+    """The Router has no worker for the run yet."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunAssigned:
+    """A worker was given the run; `reason` says why this one."""
+
+    worker: WorkerInstance
+    queue: str
+    reason: str
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunTokens:
+    """More tokens."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The worker's last word. Complete only with all tokens up to last_seq."""
+
+    outcome: Outcome
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunLost:
+    """The worker vanished."""
+
+    worker: WorkerInstance
+    message: str
+
+
+RunEvent = RunWaiting | RunAssigned | RunTokens | RunReport | RunLost
+
+
+class Router(Protocol):
+    """The Router, as the Planner sees it."""
+
+    def dispatch(self, run: Run, *, last_seq: int, assigned: WorkerInstance | None) -> AsyncGenerator[RunEvent, None]:
+        """Carry out one attempt. Ends after a RunReport or RunLost.
+
+        Raises Unavailable when the line to the Router breaks (dispatch again with what is stored by then), Aborted when
+        somebody else drives the attempt or a newer one exists, ResourceExhausted when too much waits, InvalidInput.
+        """
+
+    def acknowledge(self, task_id: str, attempt: int, seq: int, *, report: bool = False) -> None:
+        """Tell the Router, soon, that tokens up to `seq` (and the outcome) are stored. Never waits, never raises."""
+
+    async def cancel(self, task_id: str, attempt: int) -> None:
+        """Stop an attempt. Raises Unavailable."""
+
+
+class Workflows(Protocol):
+    """Durable execution, as the Planner sees it."""
+
+    async def start(self, plan: Plan) -> None:
+        """Start the plan's workflow; one that runs already is left alone. Raises Unavailable."""
+
+    async def cancel(self, plan_id: str) -> None:
+        """Make the plan's workflow start no further step; an unknown or ended one is ignored. Raises Unavailable."""

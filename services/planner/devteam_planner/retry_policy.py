@@ -1,0 +1,105 @@
+"""What follows when an attempt ends without a completion."""
+
+from dataclasses import dataclass
+
+from devteam_planner.domain import (
+    Cancelled,
+    Failure,
+    FailureReason,
+    HandedBack,
+    OnWorkerLoss,
+    Task,
+    TaskState,
+)
+from devteam_planner.ports import Ending, RunLost
+
+# A task that took down this many workers is not given another.
+POISONOUS_LOSSES = 3
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_MOST_DOUBLINGS = 6
+_LOST = " was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the attempt ends, and how many seconds from then the next one is due (if `ending.state` is QUEUED)."""
+
+    ending: Ending
+    retry_after: float = 0.0
+
+
+def verdict(
+    task: Task, outcome: Failure | HandedBack | RunLost | Cancelled, *, cancelling: bool, losses: int, jitter: float
+) -> Verdict:
+    """Decide about the open attempt of `task`.
+
+    `cancelling`: somebody asked for the plan to stop. `losses`: earlier attempts of the task whose worker vanished.
+    `jitter`: 0 to 1, spreads the pauses of tasks that failed together.
+    """
+    match outcome:
+        case Failure() if not outcome.retryable:
+            return Verdict(Ending(TaskState.FAILED, burns=True, failure=outcome))
+        case _ if cancelling:
+            return Verdict(Ending(TaskState.CANCELLED, burns=False))
+        case Failure():
+            return _failed(task, outcome, jitter)
+        case HandedBack():
+            return _handed_back(task, outcome, jitter)
+        case RunLost():
+            return _lost(task, outcome.worker.worker_id, outcome.message, losses)
+        case Cancelled():
+            worker_id = task.worker.worker_id if task.worker else "unknown"
+            return _lost(task, worker_id, "it stopped the run though nobody asked for it", losses)
+
+
+def attempt_reason(task: Task) -> str:
+    """Why the attempt after the newest one of `task` is begun, from what is stored."""
+    if task.attempt == 0:
+        return "first attempt"
+    if task.failure is None:
+        return "handed back by its worker"
+    if task.failure.reason is FailureReason.WORKER_LOST:
+        return f"worker {task.worker.worker_id if task.worker else 'unknown'}{_LOST}"
+    return f"retry after {task.failure.reason}: {task.failure.message}"
+
+
+def tells_of_loss(reason: str) -> bool:
+    """Whether an attempt with this reason was begun because a worker vanished."""
+    return reason.startswith("worker ") and reason.endswith(_LOST)
+
+
+def _failed(task: Task, failure: Failure, jitter: float) -> Verdict:
+    if _exhausted(task):
+        return Verdict(Ending(TaskState.FAILED, burns=True, failure=failure))
+    retry_after = max(failure.retry_after or 0.0, _pause(task.burnt, jitter))
+    return Verdict(Ending(TaskState.QUEUED, burns=True, failure=failure), retry_after)
+
+
+def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
+    # The first hand-back costs nothing; a task that is handed back again and again must not spin.
+    earlier = task.attempt - task.burnt - 1
+    pause = _pause(earlier - 1, jitter) if earlier > 0 else 0.0
+    return Verdict(Ending(TaskState.QUEUED, burns=False), max(outcome.retry_after or 0.0, pause))
+
+
+def _lost(task: Task, worker_id: str, message: str, losses: int) -> Verdict:
+    if losses + 1 >= POISONOUS_LOSSES:
+        text = (
+            f"its worker vanished in each of {losses + 1} attempts, the last time {worker_id}: {message}. The task may "
+            "be what brings workers down, so it is not tried again"
+        )
+        return Verdict(Ending(TaskState.FAILED, burns=True, failure=Failure(FailureReason.POISON, text)))
+    failure = Failure(FailureReason.WORKER_LOST, f"worker {worker_id}{_LOST}: {message}", retryable=True)
+    final = task.spec.policy.on_worker_loss is OnWorkerLoss.FAIL or _exhausted(task)
+    return Verdict(Ending(TaskState.FAILED if final else TaskState.QUEUED, burns=True, failure=failure))
+
+
+def _exhausted(task: Task) -> bool:
+    return task.burnt + 1 >= task.spec.policy.max_attempts
+
+
+def _pause(doublings: int, jitter: float) -> float:
+    longest = min(_FIRST_PAUSE * 2.0 ** min(doublings, _MOST_DOUBLINGS), _LONGEST_PAUSE)
+    return longest * (0.5 + jitter / 2)

@@ -1,0 +1,131 @@
+"""PlannerService on the wire: translates and calls."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from devteam.mesh.paging import page_start
+from devteam.mesh.trace_context import carried
+from devteam.v1 import planner_pb2, planner_pb2_grpc
+from devteam_planner.convert.plans import (
+    cursors_from_proto,
+    digest_of,
+    id_from_proto,
+    page_size_from_proto,
+    plan_event_to_proto,
+    plan_page_to_proto,
+    plan_state_from_proto,
+    plan_to_proto,
+    task_event_to_proto,
+    task_page_to_proto,
+    task_state_from_proto,
+    task_to_proto,
+)
+from devteam_planner.convert.specs import task_spec_from_proto
+from devteam_planner.convert.steps import steps_from_proto
+from devteam_planner.events import Cursor
+from devteam_planner.plans import Plans
+from devteam_planner.watch import Watch
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
+    """See planner.proto."""
+
+    def __init__(self, plans: Plans, watch: Watch) -> None:
+        self._plans = plans
+        self._watch = watch
+
+    async def CreateTask(
+        self, request: planner_pb2.CreateTaskRequest, context: _Context
+    ) -> planner_pb2.CreateTaskResponse:
+        """See planner.proto."""
+        task = await self._plans.create_task(
+            task_spec_from_proto(request),
+            request_id=request.request_id,
+            digest=digest_of(request),
+            trace_context=carried(),
+        )
+        return planner_pb2.CreateTaskResponse(task=task_to_proto(task))
+
+    async def GetTask(self, request: planner_pb2.GetTaskRequest, context: _Context) -> planner_pb2.GetTaskResponse:
+        """See planner.proto."""
+        task = await self._plans.get_task(id_from_proto("task_id", request.task_id))
+        return planner_pb2.GetTaskResponse(task=task_to_proto(task, with_output=True))
+
+    async def ListTasks(
+        self, request: planner_pb2.ListTasksRequest, context: _Context
+    ) -> planner_pb2.ListTasksResponse:
+        """See planner.proto."""
+        size = page_size_from_proto(request.page_size)
+        tasks = await self._plans.list_tasks(
+            plan_id=id_from_proto("plan_id", request.plan_id) if request.plan_id else "",
+            state=task_state_from_proto(request.state),
+            before=page_start(request.page_token),
+            limit=size + 1,
+        )
+        return task_page_to_proto(tasks, size)
+
+    async def WatchTask(
+        self, request: planner_pb2.WatchTaskRequest, context: _Context
+    ) -> AsyncGenerator[planner_pb2.WatchTaskResponse, None]:
+        """See planner.proto."""
+        task_id, cursor = id_from_proto("task_id", request.task_id), Cursor(request.attempt, request.after_seq)
+        async with aclosing(self._watch.watch_task(task_id, cursor)) as events:
+            async for event in events:
+                yield task_event_to_proto(event)
+
+    async def CancelTask(
+        self, request: planner_pb2.CancelTaskRequest, context: _Context
+    ) -> planner_pb2.CancelTaskResponse:
+        """See planner.proto."""
+        task = await self._plans.cancel_task(id_from_proto("task_id", request.task_id))
+        return planner_pb2.CancelTaskResponse(task=task_to_proto(task))
+
+    async def CreatePlan(
+        self, request: planner_pb2.CreatePlanRequest, context: _Context
+    ) -> planner_pb2.CreatePlanResponse:
+        """See planner.proto."""
+        plan = await self._plans.create_plan(
+            request.name,
+            steps_from_proto(request),
+            dict(request.input),
+            request_id=request.request_id,
+            digest=digest_of(request),
+            trace_context=carried(),
+        )
+        return planner_pb2.CreatePlanResponse(plan=plan_to_proto(plan))
+
+    async def GetPlan(self, request: planner_pb2.GetPlanRequest, context: _Context) -> planner_pb2.GetPlanResponse:
+        """See planner.proto."""
+        plan = await self._plans.get_plan(id_from_proto("plan_id", request.plan_id))
+        return planner_pb2.GetPlanResponse(plan=plan_to_proto(plan))
+
+    async def ListPlans(
+        self, request: planner_pb2.ListPlansRequest, context: _Context
+    ) -> planner_pb2.ListPlansResponse:
+        """See planner.proto."""
+        size = page_size_from_proto(request.page_size)
+        plans = await self._plans.list_plans(
+            state=plan_state_from_proto(request.state), before=page_start(request.page_token), limit=size + 1
+        )
+        return plan_page_to_proto(plans, size)
+
+    async def WatchPlan(
+        self, request: planner_pb2.WatchPlanRequest, context: _Context
+    ) -> AsyncGenerator[planner_pb2.WatchPlanResponse, None]:
+        """See planner.proto."""
+        plan_id = id_from_proto("plan_id", request.plan_id)
+        async with aclosing(self._watch.watch_plan(plan_id, cursors_from_proto(request))) as events:
+            async for event in events:
+                yield plan_event_to_proto(event)
+
+    async def CancelPlan(
+        self, request: planner_pb2.CancelPlanRequest, context: _Context
+    ) -> planner_pb2.CancelPlanResponse:
+        """See planner.proto."""
+        plan = await self._plans.cancel_plan(id_from_proto("plan_id", request.plan_id))
+        return planner_pb2.CancelPlanResponse(plan=plan_to_proto(plan))

@@ -1,0 +1,268 @@
+"""Brings one task forward: one attempt from its beginning, or from wherever a dead driver left it, to its end.
+
+The store decides, never memory: after anything unexpected the task is read again and the next move follows from what
+is stored. That makes a crash, a restart and a second driver of the same task ordinary cases.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import aclosing, suppress
+from typing import Protocol
+
+import structlog
+
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavailable
+from devteam.mesh.tasks import Backoff
+from devteam_planner import prompts
+from devteam_planner.domain import (
+    MAX_OUTPUT_BYTES,
+    MAX_PROMPT_BYTES,
+    Batch,
+    Cancelled,
+    Completion,
+    Failure,
+    FailureReason,
+    HandedBack,
+    Plan,
+    Run,
+    StepOutcome,
+    Task,
+    TaskState,
+)
+from devteam_planner.ports import (
+    Ending,
+    PlanStore,
+    Router,
+    RunAssigned,
+    RunLost,
+    RunReport,
+    RunTokens,
+    RunWaiting,
+)
+from devteam_planner.retry_policy import POISONOUS_LOSSES, Verdict, attempt_reason, tells_of_loss, verdict
+
+_log = structlog.get_logger()
+
+# A driver that was superseded waits this long before it contests the attempt: by then a stale one has been stopped.
+_CONTEST_PAUSE = 10.0
+_PAGE = 256
+
+
+class Log(Protocol):
+    """Where tokens are kept, gathered into few writes. All async methods raise Unavailable when the store is."""
+
+    async def append(self, plan_id: str, task_id: str, attempt: int, batch: Batch) -> None:
+        """Take a batch that follows the last one; wait while too much is unwritten."""
+
+    async def settle(self, task_id: str, attempt: int) -> int:
+        """Wait until everything appended is stored; the seq of the last stored token, 0 when there is none."""
+
+    async def read(self, task_id: str, attempt: int, after: int, limit: int) -> list[Batch]:
+        """Up to `limit` batches, in order, that hold tokens after seq `after`."""
+
+    def forget(self, task_id: str, attempt: int) -> None:
+        """Nobody here appends to the attempt for now."""
+
+
+class StepDriver:
+    """Drives tasks. `ring` is called with the plan's id after every change; `jitter` gives numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        *,
+        store: PlanStore,
+        log: Log,
+        router: Router,
+        clock: Clock,
+        ring: Callable[[str], None],
+        text_of: Callable[[Iterable[bytes]], str],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._router = router
+        self._clock = clock
+        self._ring = ring
+        self._text_of = text_of
+        self._jitter = jitter
+
+    async def run(self, plan_id: str, task_id: str) -> StepOutcome:
+        """Bring at most one attempt to its end. Raises NotFound, and Unavailable when the store is."""
+        backoff = Backoff(self._clock)
+        while True:
+            task = await self._store.task(task_id)
+            if task.attempt and not task.attempt_open:
+                # Whoever stored the end may have died before saying so.
+                self._router.acknowledge(task_id, task.attempt, 0, report=True)
+            if task.state.ended:
+                return StepOutcome(task.state)
+            run = await self._prepared(await self._store.head(plan_id), task)
+            if run and (outcome := await self._tried(run, backoff)):
+                return outcome
+
+    async def _prepared(self, plan: Plan, task: Task) -> Run | None:
+        """The task's open attempt, begun if need be; None when something else became of the task."""
+        if plan.cancel_requested_at is not None and await self._stopped(task):
+            return None
+        outputs = await self._outputs(plan, task)
+        try:
+            prompt, system_prompt = prompts.rendered(plan, task.spec, outputs)
+        except prompts.PromptTooLarge:
+            text = f"with its templates filled, the prompt has more than {MAX_PROMPT_BYTES // 1024} KiB"
+            await self._decide(task, TaskState.FAILED, Failure(FailureReason.PROMPT_TOO_LARGE, text))
+            return None
+        begun = task if task.attempt_open else await self._begun(task)
+        return Run(begun, prompt, system_prompt, plan.trace_context) if begun else None
+
+    async def _outputs(self, plan: Plan, task: Task) -> dict[str, str]:
+        steps = prompts.sources(plan, task.spec)
+        return dict(await self._store.outputs(plan.plan_id, steps)) if steps else {}
+
+    async def _begun(self, task: Task) -> Task | None:
+        begun = await self._store.begin_attempt(task.task_id, after=task.attempt, reason=attempt_reason(task))
+        self._ring(task.plan_id)
+        return begun
+
+    async def _stopped(self, task: Task) -> bool:
+        """Stop a task of a cancelled plan; False when a worker has it, and with it the last word."""
+        if task.attempt_open:
+            with suppress(Unavailable):
+                await self._router.cancel(task.task_id, task.attempt)
+        if task.attempt_open and task.worker:
+            return False
+        await self._decide(task, TaskState.CANCELLED, None)
+        return True
+
+    async def _decide(self, task: Task, state: TaskState, failure: Failure | None) -> None:
+        """End the task without a word from a worker."""
+        if task.attempt_open:
+            await self._ended(task, Verdict(Ending(state, burns=failure is not None, failure=failure)), 0)
+        else:
+            await self._store.end_task(task.task_id, state, failure, self._clock.now())
+            self._ring(task.plan_id)
+
+    async def _tried(self, run: Run, backoff: Backoff) -> StepOutcome | None:
+        """Dispatch once; None when the task has to be looked at again, after a pause where one is due."""
+        try:
+            return await self._dispatched(run, backoff)
+        except Unavailable as error:
+            _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
+            await self._waits(run.task, "the Router cannot be reached at the moment")
+            await backoff.pause()
+        except ResourceExhausted as error:
+            await self._waits(run.task, f"the Router takes no more: {error.message}")
+            await self._clock.sleep(error.retry_after)
+        except Aborted as error:
+            _log.info("dispatch taken over", task_id=run.task.task_id, attempt=run.task.attempt, reason=error.reason)
+            await self._clock.sleep(_CONTEST_PAUSE)
+        except InvalidInput as error:
+            refusal = Failure(FailureReason.INVALID_REQUEST, error.message)
+            await self._decide(run.task, TaskState.FAILED, refusal)
+        finally:
+            self._log.forget(run.task.task_id, run.task.attempt)
+        return None
+
+    async def _waits(self, task: Task, reason: str) -> None:
+        """Say why an attempt that no worker has yet does not get on."""
+        now = await self._store.task(task.task_id)
+        if now.attempt == task.attempt and now.worker is None and now.wait_reason != reason:
+            await self._store.note_waiting(task.task_id, task.attempt, reason)
+            self._ring(task.plan_id)
+
+    async def _dispatched(self, run: Run, backoff: Backoff) -> StepOutcome | None:
+        task, told = run.task, False
+        stored = await self._log.settle(task.task_id, task.attempt)
+        async with aclosing(self._router.dispatch(run, last_seq=stored, assigned=task.worker)) as events:
+            async for event in events:
+                match event:
+                    case RunTokens():
+                        await self._log.append(task.plan_id, task.task_id, task.attempt, event.batch)
+                    case RunReport():
+                        return await self._reported(task, event)
+                    case RunLost():
+                        return await self._ended(task, await self._verdict(task, event), 0)
+                    case RunWaiting() | RunAssigned():
+                        if not await self._noted(task, event):
+                            return None
+                        if not told:
+                            # Whoever cancels tells the Router, but perhaps did so before it knew this attempt.
+                            await self._cancel_if_asked(task)
+                        told = True
+                        backoff.reset()
+        raise Unavailable("the dispatch ended without a report")
+
+    async def _noted(self, task: Task, event: RunWaiting | RunAssigned) -> bool:
+        """Store where the attempt is; False when it is no longer ours to drive."""
+        if isinstance(event, RunWaiting):
+            ours = await self._store.note_waiting(task.task_id, task.attempt, event.reason)
+        else:
+            ours = await self._store.note_assigned(
+                task.task_id, task.attempt, event.worker, event.queue, event.reason, self._clock.now()
+            )
+        self._ring(task.plan_id)
+        return ours
+
+    async def _cancel_if_asked(self, task: Task) -> None:
+        if await self._cancelling(task):
+            await self._router.cancel(task.task_id, task.attempt)
+
+    async def _reported(self, task: Task, report: RunReport) -> StepOutcome | None:
+        stored = await self._log.settle(task.task_id, task.attempt)
+        if stored < report.last_seq:
+            raise Unavailable(f"the report came without the tokens {stored + 1} to {report.last_seq}")
+        if isinstance(report.outcome, Completion):
+            decided = Verdict(await self._completed(task, report.outcome, report.last_seq))
+        else:
+            decided = await self._verdict(task, report.outcome)
+        return await self._ended(task, decided, report.last_seq)
+
+    async def _completed(self, task: Task, completion: Completion, last_seq: int) -> Ending:
+        output = await self._output(task, last_seq)
+        if output is not None:
+            return Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=completion)
+        text = f"the output has more than {MAX_OUTPUT_BYTES // 1024**2} MiB: ask for less, or split the task"
+        failure = Failure(FailureReason.OUTPUT_TOO_LARGE, text)
+        return Ending(TaskState.FAILED, burns=True, failure=failure)
+
+    async def _output(self, task: Task, last_seq: int) -> str | None:
+        """The text of all tokens; None when it is too large."""
+        parts: list[str] = []
+        size = after = 0
+        while after < last_seq and (batches := await self._log.read(task.task_id, task.attempt, after, _PAGE)):
+            # NUL is the one character that PostgreSQL cannot hold.
+            parts.append(self._text_of(batch.payload for batch in batches).replace("\x00", "\ufffd"))
+            size += len(parts[-1].encode())
+            if size > MAX_OUTPUT_BYTES:
+                return None
+            after = batches[-1].last_seq
+        return "".join(parts)
+
+    async def _verdict(self, task: Task, outcome: Failure | HandedBack | RunLost | Cancelled) -> Verdict:
+        return verdict(
+            await self._store.task(task.task_id),
+            outcome,
+            cancelling=await self._cancelling(task),
+            losses=await self._losses(task),
+            jitter=self._jitter(),
+        )
+
+    async def _ended(self, task: Task, decided: Verdict, last_seq: int) -> StepOutcome | None:
+        """Store the end of the attempt and say so; None when somebody else decided before."""
+        if not await self._store.end_attempt(task.task_id, task.attempt, decided.ending, self._clock.now()):
+            return None
+        self._router.acknowledge(task.task_id, task.attempt, last_seq, report=True)
+        self._ring(task.plan_id)
+        return StepOutcome(decided.ending.state, decided.retry_after)
+
+    async def _cancelling(self, task: Task) -> bool:
+        return (await self._store.head(task.plan_id)).cancel_requested_at is not None
+
+    async def _losses(self, task: Task) -> int:
+        """Earlier attempts whose worker vanished, counted as far as the policy asks."""
+        found = 0
+        if task.burnt + 1 < POISONOUS_LOSSES:
+            return found
+        for number in range(task.attempt, 1, -1):
+            attempt = await self._store.attempt(task.task_id, number)
+            found += attempt is not None and tells_of_loss(attempt.reason)
+        return found

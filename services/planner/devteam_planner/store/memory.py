@@ -1,0 +1,231 @@
+"""Plans and tokens in this process's memory: for tests, and for a Planner that may forget."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from devteam.mesh.errors import NotFound
+from devteam_planner.domain import Attempt, Batch, Failure, Plan, PlanState, Task, TaskState, WorkerInstance
+from devteam_planner.ports import Ending
+
+
+class MemoryPlanStore:
+    """See ports.PlanStore."""
+
+    def __init__(self) -> None:
+        # Plans without their tasks, in the order in which they were added.
+        self._plans: dict[str, Plan] = {}
+        self._tasks: dict[str, Task] = {}
+        self._steps: dict[str, tuple[str, ...]] = {}
+        self._attempts: dict[tuple[str, int], Attempt] = {}
+        self._requests: dict[str, str] = {}
+
+    async def add(self, plan: Plan) -> Plan:
+        """See the port."""
+        if plan.request_id and (known := self._requests.setdefault(plan.request_id, plan.plan_id)) != plan.plan_id:
+            return await self.plan(known)
+        self._plans[plan.plan_id] = replace(plan, tasks=())
+        self._steps[plan.plan_id] = tuple(task.task_id for task in plan.tasks)
+        self._tasks.update((task.task_id, task) for task in plan.tasks)
+        return plan
+
+    async def plan(self, plan_id: str) -> Plan:
+        """See the port."""
+        plan = self._found(plan_id)
+        return replace(plan, tasks=tuple(_listed(self._tasks[task_id]) for task_id in self._steps[plan_id]))
+
+    async def head(self, plan_id: str) -> Plan:
+        """See the port."""
+        return self._found(plan_id)
+
+    async def versions(self, plan_id: str) -> tuple[int, Mapping[str, int]]:
+        """See the port."""
+        plan = self._found(plan_id)
+        return plan.version, {task_id: self._tasks[task_id].version for task_id in self._steps[plan_id]}
+
+    async def task(self, task_id: str) -> Task:
+        """See the port."""
+        if task_id not in self._tasks:
+            raise NotFound("task", task_id)
+        return self._tasks[task_id]
+
+    async def outputs(self, plan_id: str, step_ids: Sequence[str]) -> Mapping[str, str]:
+        """See the port."""
+        tasks = (self._tasks[task_id] for task_id in self._steps.get(plan_id, ()))
+        return {t.step_id: t.output for t in tasks if t.step_id in step_ids and t.state is TaskState.SUCCEEDED}
+
+    async def plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+        """See the port."""
+        found = (plan for plan in self._plans.values() if not plan.sole and state in {None, plan.state})
+        newest = sorted(found, key=lambda plan: plan.plan_id, reverse=True)
+        return [plan for plan in newest if not before or plan.plan_id < before][:limit]
+
+    async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+        """See the port."""
+        found = (task for task in self._listable(plan_id) if state in {None, task.state})
+        newest = sorted(found, key=lambda task: task.task_id, reverse=True)
+        return [_listed(task) for task in newest if not before or task.task_id < before][:limit]
+
+    async def begin_attempt(self, task_id: str, *, after: int, reason: str) -> Task | None:
+        """See the port."""
+        task = self._tasks.get(task_id)
+        if task is None or task.attempt != after or task.attempt_open or task.state.ended:
+            return None
+        self._attempts[task_id, after + 1] = Attempt(task_id, after + 1, reason)
+        return self._write(
+            task,
+            attempt=after + 1,
+            attempt_open=True,
+            state=TaskState.QUEUED,
+            worker=None,
+            queue="",
+            placement_reason="",
+            wait_reason="",
+            failure=None,
+        )
+
+    async def attempt(self, task_id: str, number: int) -> Attempt | None:
+        """See the port."""
+        return self._attempts.get((task_id, number))
+
+    async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
+        """See the port."""
+        return self._fenced(
+            task_id,
+            attempt,
+            state=TaskState.QUEUED,
+            wait_reason=reason,
+            worker=None,
+            queue="",
+            placement_reason="",
+        )
+
+    async def note_assigned(
+        self, task_id: str, attempt: int, worker: WorkerInstance, queue: str, reason: str, now: datetime
+    ) -> bool:
+        """See the port."""
+        task = self._tasks.get(task_id)
+        return self._fenced(
+            task_id,
+            attempt,
+            state=TaskState.RUNNING,
+            wait_reason="",
+            worker=worker,
+            queue=queue,
+            placement_reason=reason,
+            started_at=(task and task.started_at) or now,
+        )
+
+    async def end_attempt(self, task_id: str, attempt: int, ending: Ending, now: datetime) -> bool:
+        """See the port."""
+        task = self._tasks.get(task_id)
+        return self._fenced(
+            task_id,
+            attempt,
+            state=ending.state,
+            attempt_open=False,
+            burnt=(task.burnt if task else 0) + ending.burns,
+            wait_reason="",
+            output=ending.output,
+            output_bytes=len(ending.output.encode()),
+            completion=ending.completion,
+            failure=ending.failure,
+            ended_at=now if ending.state.ended else None,
+        )
+
+    async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
+        """See the port."""
+        task = self._tasks.get(task_id)
+        if task is None or task.attempt_open or task.state.ended:
+            return False
+        self._write(task, state=state, wait_reason="", failure=failure, ended_at=now)
+        return True
+
+    async def request_cancel(self, plan_id: str, now: datetime) -> Plan:
+        """See the port."""
+        plan = self._found(plan_id)
+        if plan.cancel_requested_at is None and not plan.state.ended:
+            self._plans[plan_id] = replace(plan, cancel_requested_at=now, version=plan.version + 1)
+        return await self.plan(plan_id)
+
+    async def start_plan(self, plan_id: str) -> None:
+        """See the port."""
+        plan = self._plans.get(plan_id)
+        if plan is not None and plan.state is PlanState.PENDING:
+            self._plans[plan_id] = replace(plan, state=PlanState.RUNNING, version=plan.version + 1)
+
+    async def unstarted(self, limit: int) -> list[Plan]:
+        """See the port."""
+        pending = [plan for plan in self._plans.values() if plan.state is PlanState.PENDING]
+        return sorted(pending, key=lambda plan: (plan.created_at, plan.plan_id))[:limit]
+
+    async def close_plan(self, plan_id: str, now: datetime) -> PlanState:
+        """See the port."""
+        plan = self._found(plan_id)
+        if plan.state.ended:
+            return plan.state
+        left = TaskState.SKIPPED if plan.cancel_requested_at is None else TaskState.CANCELLED
+        for task in self._listable(plan_id):
+            if not task.state.ended:
+                self._write(task, state=left, attempt_open=False, wait_reason="", ended_at=now)
+        failed = any(task.state is not TaskState.SUCCEEDED for task in self._listable(plan_id))
+        cancelled = failed and plan.cancel_requested_at is not None
+        state = PlanState.CANCELLED if cancelled else PlanState.FAILED if failed else PlanState.SUCCEEDED
+        self._plans[plan_id] = replace(plan, state=state, ended_at=now, version=plan.version + 1)
+        return state
+
+    def _found(self, plan_id: str) -> Plan:
+        if plan_id not in self._plans:
+            raise NotFound("plan", plan_id)
+        return self._plans[plan_id]
+
+    def _listable(self, plan_id: str) -> Iterable[Task]:
+        """The tasks of a plan, or without one all tasks of their own."""
+        if plan_id:
+            return [self._tasks[task_id] for task_id in self._steps.get(plan_id, ())]
+        return [task for task in self._tasks.values() if self._plans[task.plan_id].sole]
+
+    def _fenced(self, task_id: str, attempt: int, **changes: Any) -> bool:
+        task = self._tasks.get(task_id)
+        if task is None or task.attempt != attempt or not task.attempt_open:
+            return False
+        self._write(task, **changes)
+        return True
+
+    def _write(self, task: Task, **changes: Any) -> Task:
+        written = replace(task, **changes, version=task.version + 1)
+        self._tasks[task.task_id] = written
+        return written
+
+
+def _listed(task: Task) -> Task:
+    return replace(task, output="")
+
+
+class MemoryTokenStore:
+    """See ports.TokenStore."""
+
+    def __init__(self) -> None:
+        self._batches: defaultdict[tuple[str, int], list[Batch]] = defaultdict(list)
+
+    async def append(self, batches: Sequence[tuple[str, int, Batch]]) -> None:
+        """See the port."""
+        for task_id, attempt, batch in batches:
+            stored = self._batches[task_id, attempt]
+            place = bisect_right(stored, batch.last_seq, key=lambda known: known.last_seq)
+            if not place or stored[place - 1].last_seq != batch.last_seq:
+                stored.insert(place, batch)
+
+    async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
+        """See the port."""
+        stored = self._batches.get((task_id, attempt), [])
+        start = bisect_right(stored, after, key=lambda known: known.last_seq)
+        return stored[start : start + limit]
+
+    async def last_seq(self, task_id: str, attempt: int) -> int:
+        """See the port."""
+        stored = self._batches.get((task_id, attempt))
+        return stored[-1].last_seq if stored else 0

@@ -1,0 +1,16 @@
+"""Runs migrations on the connection that `devteam.mesh.database.migrate` hands over."""
+
+import sqlalchemy as sa
+from alembic import context
+from devteam_planner.store.tables import metadata
+
+# Any number will do, as long as every Planner takes the same.
+_LOCK = 7403
+
+connection = context.config.attributes["connection"]
+if connection.dialect.name == "postgresql":
+    # Planners that start together migrate one after the other.
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+context.configure(connection=connection, target_metadata=metadata, version_table="planner_alembic_version")
+with context.begin_transaction():
+    context.run_migrations()

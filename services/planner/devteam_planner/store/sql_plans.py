@@ -1,0 +1,251 @@
+"""Plans, tasks and attempts in a SQL database."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from devteam.mesh.database import Connection, Database
+from devteam.mesh.errors import NotFound
+from devteam_planner.domain import Attempt, Failure, Plan, PlanState, Task, TaskState, WorkerInstance
+from devteam_planner.ports import Ending
+from devteam_planner.store import statements
+from devteam_planner.store.rows import Row, plan_of_row, row_of_plan, row_of_task, row_value, task_of_row
+from devteam_planner.store.statements import TASK_ENDS, update
+from devteam_planner.store.tables import plans, tasks
+
+_WITHOUT_OUTPUT = [
+    *(column for column in tasks.c if column is not tasks.c.output),
+    sa.literal_column("''").label("output"),
+]
+_PLAN_ENDS = [state.value for state in PlanState if state.ended]
+# The attempt has no worker.
+_UNPLACED = {"worker_id": None, "instance_id": None, "queue": "", "placement_reason": ""}
+_BEGUN = {"attempt_open": True, "state": TaskState.QUEUED.value, "wait_reason": "", "failure": None, **_UNPLACED}
+
+
+class SqlPlanStore:
+    """See ports.PlanStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, plan: Plan) -> Plan:
+        """See the port."""
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(sa.insert(plans), row_of_plan(plan))
+                await connection.execute(sa.insert(tasks), [row_of_task(task, sole=plan.sole) for task in plan.tasks])
+        except IntegrityError:
+            # The same request was here before, or at the same time: the unique index decided.
+            known = await self._plan_where(plans.c.request_id == (plan.request_id or None))
+            if known is None:
+                raise
+            return known
+        return plan
+
+    async def plan(self, plan_id: str) -> Plan:
+        """See the port."""
+        plan = await self._plan_where(plans.c.plan_id == plan_id)
+        if plan is None:
+            raise NotFound("plan", plan_id)
+        return plan
+
+    async def head(self, plan_id: str) -> Plan:
+        """See the port."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(statements.HEAD, {"of_plan": plan_id})).one_or_none()
+        if row is None:
+            raise NotFound("plan", plan_id)
+        return plan_of_row(row)
+
+    async def versions(self, plan_id: str) -> tuple[int, Mapping[str, int]]:
+        """See the port."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statements.VERSIONS, {"of_plan": plan_id})).all()
+        if not rows:
+            raise NotFound("plan", plan_id)
+        return rows[0].plan_version, {row.task_id: row.version for row in rows}
+
+    async def task(self, task_id: str) -> Task:
+        """See the port."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(statements.TASK, {"of_task": task_id})).one_or_none()
+        if row is None:
+            raise NotFound("task", task_id)
+        return task_of_row(row)
+
+    async def outputs(self, plan_id: str, step_ids: Sequence[str]) -> Mapping[str, str]:
+        """See the port."""
+        query = sa.select(tasks.c.step_id, tasks.c.output).where(
+            tasks.c.plan_id == plan_id,
+            tasks.c.step_id.in_(step_ids),
+            tasks.c.state == TaskState.SUCCEEDED.value,
+        )
+        async with self._database.read() as connection:
+            return {row.step_id: row.output for row in await connection.execute(query)}
+
+    async def plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+        """See the port."""
+        query = sa.select(plans).where(plans.c.sole.is_(False)).order_by(plans.c.plan_id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(plans.c.state == state.value)
+        if before:
+            query = query.where(plans.c.plan_id < before)
+        async with self._database.read() as connection:
+            return [plan_of_row(row) for row in await connection.execute(query)]
+
+    async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+        """See the port."""
+        wanted = tasks.c.plan_id == plan_id if plan_id else tasks.c.sole.is_(True)
+        query = sa.select(*_WITHOUT_OUTPUT).where(wanted).order_by(tasks.c.task_id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(tasks.c.state == state.value)
+        if before:
+            query = query.where(tasks.c.task_id < before)
+        async with self._database.read() as connection:
+            return [task_of_row(row) for row in await connection.execute(query)]
+
+    async def begin_attempt(self, task_id: str, *, after: int, reason: str) -> Task | None:
+        """See the port."""
+        begin = {"of_task": task_id, "of_attempt": after, **_BEGUN}
+        number = {"task_id": task_id, "number": after + 1, "reason": reason}
+        async with self._database.write() as connection:
+            row = (await connection.execute(statements.BEGIN_ATTEMPT, begin)).one_or_none()
+            if row is None:
+                return None
+            await connection.execute(statements.ADD_ATTEMPT, number)
+        return task_of_row(row)
+
+    async def attempt(self, task_id: str, number: int) -> Attempt | None:
+        """See the port."""
+        async with self._database.read() as connection:
+            found = await connection.execute(statements.ATTEMPT, {"of_task": task_id, "of_attempt": number})
+            reason = found.scalar_one_or_none()
+        return None if reason is None else Attempt(task_id, number, reason)
+
+    async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
+        """See the port."""
+        waiting = {"state": TaskState.QUEUED.value, "wait_reason": reason, **_UNPLACED}
+        return await self._fenced(statements.NOTE_WAITING, task_id, attempt, waiting)
+
+    async def note_assigned(
+        self, task_id: str, attempt: int, worker: WorkerInstance, queue: str, reason: str, now: datetime
+    ) -> bool:
+        """See the port."""
+        assigned = {
+            "state": TaskState.RUNNING.value,
+            "wait_reason": "",
+            "worker_id": worker.worker_id,
+            "instance_id": worker.instance_id,
+            "queue": queue,
+            "placement_reason": reason,
+            "now": now,
+        }
+        return await self._fenced(statements.NOTE_ASSIGNED, task_id, attempt, assigned)
+
+    async def end_attempt(self, task_id: str, attempt: int, ending: Ending, now: datetime) -> bool:
+        """See the port."""
+        ended = {
+            "state": ending.state.value,
+            "attempt_open": False,
+            "burns": int(ending.burns),
+            "wait_reason": "",
+            "output": ending.output,
+            "output_bytes": len(ending.output.encode()),
+            "completion": row_value(ending.completion),
+            "failure": row_value(ending.failure),
+            "ended_at": now if ending.state.ended else None,
+        }
+        return await self._fenced(statements.END_ATTEMPT, task_id, attempt, ended)
+
+    async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
+        """See the port."""
+        end = (
+            update(tasks)
+            .where(tasks.c.task_id == task_id, tasks.c.attempt_open.is_(False), tasks.c.state.not_in(TASK_ENDS))
+            .values(state=state.value, wait_reason="", failure=row_value(failure), ended_at=now)
+        )
+        async with self._database.write() as connection:
+            return (await connection.execute(end)).rowcount == 1
+
+    async def request_cancel(self, plan_id: str, now: datetime) -> Plan:
+        """See the port."""
+        request = (
+            update(plans)
+            .where(
+                plans.c.plan_id == plan_id,
+                plans.c.cancel_requested_at.is_(None),
+                plans.c.state.not_in(_PLAN_ENDS),
+            )
+            .values(cancel_requested_at=now)
+        )
+        async with self._database.write() as connection:
+            await connection.execute(request)
+        return await self.plan(plan_id)
+
+    async def start_plan(self, plan_id: str) -> None:
+        """See the port."""
+        start = (
+            update(plans)
+            .where(plans.c.plan_id == plan_id, plans.c.state == PlanState.PENDING.value)
+            .values(state=PlanState.RUNNING.value)
+        )
+        async with self._database.write() as connection:
+            await connection.execute(start)
+
+    async def unstarted(self, limit: int) -> list[Plan]:
+        """See the port."""
+        # The state as a literal: with a parameter, the planner could not use the partial index.
+        pending = plans.c.state == sa.literal_column("'pending'")
+        query = sa.select(plans).where(pending).order_by(plans.c.created_at, plans.c.plan_id).limit(limit)
+        async with self._database.read() as connection:
+            return [plan_of_row(row) for row in await connection.execute(query)]
+
+    async def close_plan(self, plan_id: str, now: datetime) -> PlanState:
+        """See the port."""
+        async with self._database.write() as connection:
+            query = sa.select(plans).where(plans.c.plan_id == plan_id).with_for_update()
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                raise NotFound("plan", plan_id)
+            if row.state in _PLAN_ENDS:
+                return PlanState(row.state)
+            cancelled = row.cancel_requested_at is not None
+            await _end_the_rest(connection, plan_id, TaskState.CANCELLED if cancelled else TaskState.SKIPPED, now)
+            state = await _end_of_plan(connection, plan_id, cancelled=cancelled)
+            end = update(plans).where(plans.c.plan_id == plan_id).values(state=state.value, ended_at=now)
+            await connection.execute(end)
+        return state
+
+    async def _plan_where(self, condition: sa.ColumnElement[bool]) -> Plan | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(sa.select(plans).where(condition))).one_or_none()
+            if row is None:
+                return None
+            of_plan = sa.select(*_WITHOUT_OUTPUT).where(tasks.c.plan_id == row.plan_id).order_by(tasks.c.position)
+            found = (await connection.execute(of_plan)).all()
+        return plan_of_row(row, map(task_of_row, found))
+
+    async def _fenced(self, write: sa.Update, task_id: str, attempt: int, values: Row) -> bool:
+        async with self._database.write() as connection:
+            written = await connection.execute(write, {"of_task": task_id, "of_attempt": attempt, **values})
+            return written.rowcount == 1
+
+
+async def _end_the_rest(connection: Connection, plan_id: str, state: TaskState, now: datetime) -> None:
+    await connection.execute(
+        update(tasks)
+        .where(tasks.c.plan_id == plan_id, tasks.c.state.not_in(TASK_ENDS))
+        .values(state=state.value, attempt_open=False, wait_reason="", ended_at=now)
+    )
+
+
+async def _end_of_plan(connection: Connection, plan_id: str, *, cancelled: bool) -> PlanState:
+    unsuccessful = sa.select(sa.func.count()).where(
+        tasks.c.plan_id == plan_id, tasks.c.state != TaskState.SUCCEEDED.value
+    )
+    if not await connection.scalar(unsuccessful):
+        return PlanState.SUCCEEDED
+    return PlanState.CANCELLED if cancelled else PlanState.FAILED

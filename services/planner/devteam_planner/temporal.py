@@ -1,0 +1,138 @@
+"""Durable execution by Temporal."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from datetime import timedelta
+from functools import cache
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.tasks import Backoff
+from devteam.mesh.trace_context import joined
+from devteam_planner.activities import PlanActivities
+from devteam_planner.domain import Plan
+from devteam_planner.workflows import PlanWorkflow, plan_input
+
+_log = structlog.get_logger()
+
+_POLLERS = PollerBehaviorSimpleMaximum(5)
+# Nothing is gained by waiting for activities: every one of them can be taken up again wherever it was left.
+_SHUTDOWN_GRACE = timedelta(seconds=1)
+
+
+class TemporalWorkflows:
+    """The port to durable execution. `client` should be the one of this process's worker: plans then start in it.
+
+    `patience` is how many seconds Temporal may take to answer; the SDK itself would try for ten, and a create waits.
+    """
+
+    def __init__(self, client: Client, *, task_queue: str, patience: float = 3.0) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._patience = patience
+
+    async def start(self, plan: Plan) -> None:
+        """Start the plan's workflow, within the trace of the call that made the plan. Idempotent.
+
+        Raises Unavailable.
+        """
+        with joined(plan.trace_context) if plan.trace_context else nullcontext():
+            async with self._answered():
+                await self._start(plan)
+
+    async def cancel(self, plan_id: str) -> None:
+        """Make the plan's workflow start nothing more; unknown and ended ones are ignored. Raises Unavailable."""
+        handle = self._client.get_workflow_handle(workflow_id(plan_id))
+        async with self._answered():
+            try:
+                await handle.signal(PlanWorkflow.cancel)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def _start(self, plan: Plan) -> None:
+        with suppress(WorkflowAlreadyStartedError):  # it has run, and ended
+            await self._client.start_workflow(
+                PlanWorkflow.run,
+                plan_input(plan),
+                id=workflow_id(plan.plan_id),
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                request_eager_start=True,
+            )
+
+    @asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._patience):
+                yield
+        except (RPCError, TimeoutError) as error:
+            _log.warning("Temporal did not answer", error=str(error) or "timeout")
+            raise Unavailable("plans cannot be started or stopped now: Temporal does not answer; try again") from error
+
+
+def workflow_id(plan_id: str) -> str:
+    """The id of a plan's workflow."""
+    return f"plan-{plan_id}"
+
+
+async def connect(address: str, namespace: str, clock: Clock) -> Client:
+    """Connect to Temporal, however long it takes until it answers."""
+    backoff = Backoff(clock)
+    while True:
+        try:
+            return await Client.connect(
+                address, namespace=namespace, interceptors=[TracingInterceptor()], runtime=_quiet_runtime()
+            )
+        except RuntimeError as error:
+            _log.warning("waiting for Temporal", address=address, error=str(error))
+            await backoff.pause()
+
+
+@cache
+def _quiet_runtime() -> Runtime:
+    """The SDK's core prints to the terminal, past all log settings: let it print only what is beyond repair."""
+    only_errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=only_errors)))
+
+
+def plan_worker(
+    client: Client,
+    activities: PlanActivities,
+    *,
+    task_queue: str,
+    max_activities: int = 10_000,
+    max_cached_workflows: int = 2_000,
+    sandboxed: bool = False,
+) -> Worker:
+    """A worker for plans; use it as a context manager, or run it.
+
+    A task that waits for a worker of the mesh holds an activity slot: `max_activities` bounds how many can. The
+    sandbox catches what a workflow must not do, and doubles what every step costs: it is for tests.
+    """
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[PlanWorkflow],
+        activities=[activities.run_step, activities.close_plan],
+        workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
+        max_concurrent_activities=max_activities,
+        max_concurrent_local_activities=200,
+        max_concurrent_workflow_tasks=200,
+        max_cached_workflows=max_cached_workflows,
+        workflow_task_poller_behavior=_POLLERS,
+        activity_task_poller_behavior=_POLLERS,
+        graceful_shutdown_timeout=_SHUTDOWN_GRACE,
+    )

@@ -1,0 +1,172 @@
+"""What models said, on its way to the store: one writer, and as many tokens a transaction as have gathered."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.tasks import Backoff
+from devteam_planner.bell import Bell
+from devteam_planner.domain import Batch
+from devteam_planner.ports import TokenStore
+
+_log = structlog.get_logger()
+
+# What a batch costs in memory beyond its payload, roughly.
+_OVERHEAD_BYTES = 200
+
+# A task and the number of one of its attempts.
+_Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Group:
+    """What goes into one transaction."""
+
+    batches: list[tuple[str, int, Batch]] = field(default_factory=list)
+    # The plan of each attempt in it.
+    plans: dict[_Key, str] = field(default_factory=dict)
+    size: int = 0
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    stored: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class _Tail:
+    """The newest stored batches of one attempt, for watchers that keep up."""
+
+    def __init__(self) -> None:
+        self._batches: deque[Batch] = deque()
+        self._size = 0
+
+    def add(self, batch: Batch, limit: int) -> None:
+        """Keep `batch`, and of the older ones as many as fit into `limit` bytes."""
+        if self._batches and batch.first_seq != self._batches[-1].last_seq + 1:
+            self._batches.clear()
+            self._size = 0
+        self._batches.append(batch)
+        self._size += len(batch.payload) + _OVERHEAD_BYTES
+        while self._size > limit and len(self._batches) > 1:
+            self._size -= len(self._batches.popleft().payload) + _OVERHEAD_BYTES
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last token kept; 0 when there is none."""
+        return self._batches[-1].last_seq if self._batches else 0
+
+    def after(self, seq: int, limit: int) -> list[Batch]:
+        """Up to `limit` batches with tokens after `seq`; none if the one that comes next is not among them."""
+        if not self._batches or self._batches[0].first_seq > seq + 1:
+            return []
+        newer: deque[Batch] = deque(maxlen=limit)
+        for batch in reversed(self._batches):
+            if batch.last_seq <= seq:
+                break
+            newer.appendleft(batch)  # a full deque drops its last, so the oldest `limit` stay
+        return list(newer)
+
+
+class TokenLog:
+    """Takes tokens from step drivers and hands them to watchers, once they are stored.
+
+    While a transaction is under way the next one gathers; when nothing is, tokens are written at once. `on_stored` is
+    told task, attempt and the last stored seq after each transaction; it must not wait and must not raise.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        bell: Bell,
+        on_stored: Callable[[str, int, int], None],
+        clock: Clock,
+        *,
+        max_pending_bytes: int = 8 * 1024 * 1024,
+        tail_bytes: int = 64 * 1024,
+    ) -> None:
+        self._store = store
+        self._bell = bell
+        self._on_stored = on_stored
+        self._clock = clock
+        self._max_pending = max_pending_bytes
+        self._tail_bytes = tail_bytes
+        self._pending = 0
+        self._room = asyncio.Event()
+        self._gathering = _Group()
+        self._newest: dict[_Key, _Group] = {}
+        self._tails: dict[_Key, _Tail] = {}
+
+    async def append(self, plan_id: str, task_id: str, attempt: int, batch: Batch) -> None:
+        """Hand over the next tokens of an attempt. Returns at once, unless too much waits for the store already."""
+        while self._pending and self._pending + len(batch.payload) > self._max_pending:
+            self._room.clear()
+            await self._room.wait()
+        self._pending += len(batch.payload)
+        key, group = (task_id, attempt), self._gathering
+        group.batches.append((task_id, attempt, batch))
+        group.plans[key] = plan_id
+        group.size += len(batch.payload)
+        group.begun.set()
+        self._newest[key] = group
+        self._tails.setdefault(key, _Tail())
+
+    async def settle(self, task_id: str, attempt: int) -> int:
+        """Wait until everything appended for the attempt is stored; returns the last stored seq. Raises Unavailable."""
+        if group := self._newest.get((task_id, attempt)):
+            await group.stored.wait()
+        if (tail := self._tails.get((task_id, attempt))) and tail.last_seq:
+            return tail.last_seq
+        return await self._store.last_seq(task_id, attempt)
+
+    async def read(self, task_id: str, attempt: int, after: int, limit: int) -> list[Batch]:
+        """Up to `limit` batches, in order, that hold stored tokens after seq `after`. Raises Unavailable."""
+        tail = self._tails.get((task_id, attempt))
+        if tail and (batches := tail.after(after, limit)):
+            return batches
+        return await self._store.read(task_id, attempt, after=after, limit=limit)
+
+    def follows(self, task_id: str, attempt: int) -> bool:
+        """Whether tokens of the attempt pass through here, so that the bell tells of each."""
+        return (task_id, attempt) in self._tails
+
+    def forget(self, task_id: str, attempt: int) -> None:
+        """Drop what is kept in memory of an attempt that nobody here appends to any more."""
+        self._tails.pop((task_id, attempt), None)
+
+    async def run(self) -> None:
+        """The one writer. Never returns; a store that is unavailable is tried again for ever, nothing is dropped."""
+        backoff = Backoff(self._clock)
+        while True:
+            await self._gathering.begun.wait()
+            group, self._gathering = self._gathering, _Group()
+            await self._write(group, backoff)
+            self._announce(group)
+
+    async def _write(self, group: _Group, backoff: Backoff) -> None:
+        while True:
+            try:
+                await self._store.append(group.batches)
+            except Unavailable as error:
+                _log.warning("tokens wait for the store", batches=len(group.batches), error=error.message)
+                await backoff.pause()
+            else:
+                backoff.reset()
+                return
+
+    def _announce(self, group: _Group) -> None:
+        last: dict[_Key, int] = {}
+        for task_id, attempt, batch in group.batches:
+            key = (task_id, attempt)
+            if tail := self._tails.get(key):
+                tail.add(batch, self._tail_bytes)
+            last[key] = batch.last_seq
+        for key, plan_id in group.plans.items():
+            if self._newest[key] is group:
+                del self._newest[key]
+            self._on_stored(*key, last[key])
+            self._bell.ring(plan_id, key[0])
+        self._pending -= group.size
+        self._room.set()
+        group.stored.set()
