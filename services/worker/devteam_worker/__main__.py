@@ -1,0 +1,3 @@
+from devteam_worker.cli import run
+
+run()

@@ -1,0 +1,172 @@
+"""The worker's composition root."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+
+import structlog
+
+from devteam.mesh.channel import open_channel
+from devteam.mesh.clock import Clock, SystemClock
+from devteam.mesh.errors import DevTeamError
+from devteam.mesh.ids import TimeOrderedIds
+from devteam.mesh.tasks import background
+from devteam_worker.agent import ModelAgent
+from devteam_worker.desk import Desk
+from devteam_worker.domain import Declaration, Machine, Queue
+from devteam_worker.handlers import Handler, HandlerAgent
+from devteam_worker.hardware import Hardware, detect
+from devteam_worker.link import Link
+from devteam_worker.providers.base import LocalModel
+from devteam_worker.providers.catalog import Catalog, found_providers
+from devteam_worker.registration import Registration, Wishes
+from devteam_worker.runs import Agent, Runs
+from devteam_worker.settings import WorkerSettings
+
+_log = structlog.get_logger()
+
+_WINDOW_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a worker can tell its owner once it is registered."""
+
+    declaration: Declaration
+    # Every model is simulated, because this machine has no provider.
+    simulated: bool
+
+
+async def serve(
+    settings: WorkerSettings,
+    *,
+    until: Callable[[], Awaitable[object]],
+    on_ready: Callable[[Ready], None],
+    handler: Handler | None = None,
+    on_error: Callable[[Exception], None] = lambda _: None,
+) -> None:
+    """Be a worker until `until` returns or somebody drains it; then finish or hand back what runs, and take leave.
+
+    With a `handler`, runs are handled by it instead of a model. Raises InvalidInput when the Registry refuses the
+    worker, and Aborted when another instance took over its id.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        agent: Agent
+        if handler is not None:
+            agent, catalog = HandlerAgent(handler, on_error), None
+            agent.start()
+            stack.callback(agent.stop)
+        else:
+            catalog = await found_providers(settings, clock)
+            stack.push_async_callback(catalog.close)
+            agent = ModelAgent(catalog, clock, progress_timeout=settings.progress_timeout_ms / 1000)
+        declaration = await _declaration(settings, catalog, clock)
+        await _serve(stack, settings, declaration, agent, clock, until, lambda: on_ready(_ready(declaration, catalog)))
+
+
+async def _serve(
+    stack: AsyncExitStack,
+    settings: WorkerSettings,
+    declaration: Declaration,
+    agent: Agent,
+    clock: Clock,
+    until: Callable[[], Awaitable[object]],
+    on_ready: Callable[[], None],
+) -> None:
+    desk = Desk({queue.name: queue for queue in declaration.queues}, declaration.concurrency)
+    drained = asyncio.Event()
+
+    def on_wishes(wishes: Wishes) -> None:
+        desk.concurrency = wishes.concurrency or declaration.concurrency
+        if wishes.draining:
+            drained.set()
+
+    api_key = settings.api_key.get_secret_value()
+    channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key))
+    runs = await stack.enter_async_context(Runs(agent, lambda: link.wake(), window_bytes=_WINDOW_BYTES))  # noqa: PLW0108 - bound late
+    registration = Registration(channel, declaration, runs.active, on_wishes, clock)
+    link = Link(channel, declaration, registration, desk, runs, drained.set, clock, api_key=api_key)
+    await _first(until, registration.register)
+    if not registration.session_token:
+        return  # stopped before the Registry answered
+    if registration.router_addresses:
+        router = open_channel(registration.router_addresses[0], api_key=api_key)
+        link.use(await stack.enter_async_context(router))
+    with _ungrouped():
+        async with background(registration.beat, link.run):
+            on_ready()
+            await _first(until, drained.wait)
+            _log.info("draining", running=runs.active())
+            desk.draining = True
+            registration.drain()
+            await runs.drain(settings.drain_deadline_ms / 1000)
+    # Only now: a beat or a link that still ran would find itself unknown, and register again.
+    await registration.leave()
+
+
+@contextmanager
+def _ungrouped() -> Iterator[None]:
+    """Raise a refusal itself, not the group that it comes in."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        refusals, others = group.split(DevTeamError)
+        if refusals is None or others is not None:
+            raise
+        raise _first_leaf(refusals) from None
+
+
+def _first_leaf(group: BaseExceptionGroup[DevTeamError]) -> DevTeamError:
+    first = group.exceptions[0]
+    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Wait for the first of them to end, and stop the others. Raises what it raised."""
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
+
+
+async def _declaration(settings: WorkerSettings, catalog: Catalog | None, clock: Clock) -> Declaration:
+    hardware = await detect()
+    served = catalog.patterns() if catalog else ()
+    local: tuple[LocalModel, ...] = tuple(await catalog.local_models()) if catalog else ()
+    queues = tuple(Queue(q.name, q.concurrency, tuple(q.models) or served) for q in settings.queues)
+    return Declaration(
+        settings.worker_id,
+        TimeOrderedIds(clock).new("i"),
+        queues,
+        settings.concurrency or sum(queue.concurrency for queue in queues),
+        _machine(settings, hardware),
+        labels=settings.labels,
+        local_models=local,
+        data_sources=settings.data_sources,
+        version=metadata.version("devteam-orchestrator"),
+    )
+
+
+def _machine(settings: WorkerSettings, found: Hardware) -> Machine:
+    declared, location = settings.resources, settings.location
+    return Machine(
+        cpu_cores=found.cpu_cores if declared.cpu_cores is None else declared.cpu_cores,
+        ram_gb=found.ram_gb if declared.ram_gb is None else declared.ram_gb,
+        gpu=found.gpu if declared.gpu is None else declared.gpu,
+        gpu_model=found.gpu_model if declared.gpu_model is None else declared.gpu_model,
+        region=location.region,
+        zone=location.zone,
+        host=location.host or found.host,
+    )
+
+
+def _ready(declaration: Declaration, catalog: Catalog | None) -> Ready:
+    return Ready(declaration, simulated=catalog is not None and catalog.simulate)

@@ -1,0 +1,39 @@
+"""Whether the worker takes a run that it is offered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from devteam_worker.domain import Assignment, Queue
+from devteam_worker.models import matches
+from devteam_worker.runs import Runs
+
+
+class RejectReason(StrEnum):
+    """Why a run is not taken."""
+
+    BUSY = "busy"
+    DRAINING = "draining"
+    NOT_SERVED = "not_served"
+
+
+@dataclass(slots=True)
+class Desk:
+    """The slots of this worker, and whether it still takes work: the second line of defence behind the Router."""
+
+    queues: Mapping[str, Queue]
+    concurrency: int
+    draining: bool = field(default=False)
+
+    def refusal(self, assignment: Assignment, runs: Runs) -> tuple[RejectReason, str] | None:
+        """Why not to take this run, with a sentence; None to take it."""
+        queue, model = self.queues.get(assignment.queue), assignment.prompt.model
+        if self.draining:
+            return RejectReason.DRAINING, "the worker drains"
+        if queue is None:
+            return RejectReason.NOT_SERVED, f"the queue {assignment.queue} is not served here"
+        if not matches(queue.models, model):
+            return RejectReason.NOT_SERVED, f"the model {model} is not served in {queue.name}"
+        if runs.active() >= self.concurrency or runs.active(queue.name) >= queue.concurrency:
+            return RejectReason.BUSY, "every slot is taken"
+        return None

@@ -1,0 +1,47 @@
+"""A run, as traces and logs see it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from devteam.mesh import names
+from devteam.mesh.trace_context import joined
+from devteam_worker.domain import Assignment, Failed, Outcome
+
+_log = structlog.get_logger()
+_tracer = trace.get_tracer(names.SCOPE)
+
+
+@contextmanager
+def observed(assignment: Assignment) -> Iterator[Callable[[Outcome, int], None]]:
+    """Make the body the run's span, in the trace that came with it. Call what it yields with outcome and last seq."""
+    attempt = assignment.id
+    attributes: dict[str, str | int] = {
+        names.TASK_ID: attempt.task_id,
+        names.ATTEMPT: attempt.number,
+        names.PLAN_ID: assignment.plan_id,
+        names.STEP_ID: assignment.step_id,
+        names.QUEUE: assignment.queue,
+    }
+    with (
+        joined(assignment.trace_context),
+        _tracer.start_as_current_span(
+            f"run {assignment.step_id}", kind=SpanKind.CONSUMER, attributes=attributes
+        ) as span,
+        structlog.contextvars.bound_contextvars(task_id=attempt.task_id, attempt=attempt.number),
+    ):
+        _log.info("run started", model=assignment.prompt.model, queue=assignment.queue)
+        yield lambda outcome, last_seq: _ended(span, outcome, last_seq)
+
+
+def _ended(span: Span, outcome: Outcome, last_seq: int) -> None:
+    kind = type(outcome).__name__.lower()
+    span.set_attribute(names.OUTCOME, kind)
+    if isinstance(outcome, Failed):
+        span.set_status(Status(StatusCode.ERROR, outcome.reason))
+        _log.warning("run failed", reason=outcome.reason, why=outcome.message, tokens=last_seq)
+    else:
+        _log.info("run ended", outcome=kind, tokens=last_seq)

@@ -1,0 +1,152 @@
+"""What a provider is: a prompt goes in, tokens come out, and the last item says how it ended."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question to a model.
+
+    `model` is named as the task names it. `max_tokens` 0 and an empty `effort` leave the choice to the provider.
+    `options` are the provider's own; numbers may come as floats, since they travelled as JSON.
+    """
+
+    model: str
+    prompt: str
+    system_prompt: str = ""
+    tools: tuple[str, ...] = ()
+    max_tokens: int = 0
+    effort: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """Part of the model's thinking; not part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool; `arguments` is JSON."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the tool answered."""
+
+    call_id: str
+    content: str
+    is_error: bool = False
+
+
+Token = Text | Thinking | ToolCall | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counts them; `input_tokens` includes the cached ones."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The model stopped: its name and its reason, both in the provider's words."""
+
+    model: str
+    stop_reason: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that lies on this machine, named as tasks name it."""
+
+    name: str
+    resident: bool = False
+    size_bytes: int = 0
+
+
+class FailureReason(StrEnum):
+    """Why a run failed: the contract's FailureReason, name by name, without its prefix."""
+
+    INVALID_REQUEST = "INVALID_REQUEST"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    CREDENTIALS = "CREDENTIALS"
+    RATE_LIMITED = "RATE_LIMITED"
+    PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+    PROVIDER_CONNECTION = "PROVIDER_CONNECTION"
+    REFUSED = "REFUSED"
+    TRUNCATED = "TRUNCATED"
+    TIMEOUT = "TIMEOUT"
+    SCHEDULE_TIMEOUT = "SCHEDULE_TIMEOUT"
+    WORKER_LOST = "WORKER_LOST"
+    POISON = "POISON"
+    HANDLER = "HANDLER"
+    PROMPT_TOO_LARGE = "PROMPT_TOO_LARGE"
+    OUTPUT_TOO_LARGE = "OUTPUT_TOO_LARGE"
+    INTERNAL = "INTERNAL"
+
+
+_PASSING = frozenset(
+    {FailureReason.RATE_LIMITED, FailureReason.PROVIDER_UNAVAILABLE, FailureReason.PROVIDER_CONNECTION}
+)
+
+
+class ProviderError(Exception):
+    """A run that a provider could not finish.
+
+    `message` is a sentence for the task's owner and holds no secret. `retryable` says whether another attempt could
+    succeed; left open, the reason decides. `retry_after` is in seconds, where the provider asked for it.
+    """
+
+    def __init__(
+        self,
+        reason: FailureReason,
+        message: str,
+        *,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retryable = reason in _PASSING if retryable is None else retryable
+        self.retry_after = retry_after
+
+
+class Provider(Protocol):
+    """A source of models."""
+
+    name: str
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
+        """Ask, and hand out tokens as they come; the last item is Ended. Raises ProviderError.
+
+        Closing the generator, or cancelling the task that waits for its next item, closes the model's connection.
+        """
+
+    async def models(self) -> list[LocalModel]:
+        """What lies on this machine; nothing for a provider in the cloud. Raises ProviderError."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,142 @@
+"""The worker's standing with the Registry: it registers, beats, and takes its leave."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from devteam.mesh import status
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Aborted, DevTeamError, InvalidInput, NotFound, PermissionDenied, Unauthenticated
+from devteam.mesh.tasks import Backoff
+from devteam.v1 import registry_pb2, registry_pb2_grpc
+from devteam_worker.convert import declaration_to_proto
+from devteam_worker.domain import Declaration
+
+_log = structlog.get_logger()
+
+# Trying again changes nothing.
+_FINAL = (InvalidInput, Unauthenticated)
+_CALL_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What operators want of this worker."""
+
+    concurrency: int
+    draining: bool
+
+
+class Registration:
+    """Keeps the Registry informed, whatever happens to it.
+
+    `on_wishes` hears what operators want, with every beat. Made anew for every start of a worker.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        declaration: Declaration,
+        active: Callable[[], int],
+        on_wishes: Callable[[Wishes], None],
+        clock: Clock,
+    ) -> None:
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        self._declaration = declaration
+        self._active = active
+        self._on_wishes = on_wishes
+        self._clock = clock
+        self._interval = 30.0
+        self._draining = False
+        self._due = asyncio.Event()
+        self.session_token = ""
+        self.router_addresses: tuple[str, ...] = ()
+
+    async def register(self) -> None:
+        """Register, trying until the Registry answers. Raises InvalidInput when it refuses the declaration."""
+        backoff = Backoff(self._clock)
+        while True:
+            try:
+                await self._register()
+            except _FINAL:
+                raise
+            except DevTeamError as error:
+                _log.warning("cannot register yet", why=error.message)
+                await backoff.pause()
+            else:
+                return
+
+    async def beat(self) -> None:
+        """Beat for ever, at the Registry's pace. Raises Aborted when another instance took over this worker's id."""
+        while True:
+            await self._wait_for_turn()
+            try:
+                await self._beat()
+            except (NotFound, PermissionDenied):
+                await self.register()
+            except Aborted:
+                raise
+            except DevTeamError as error:
+                _log.warning("beat not heard", why=error.message)
+
+    def drain(self) -> None:
+        """Tell the Registry, now, that this worker takes no more work."""
+        self._draining = True
+        self._due.set()
+
+    def beat_now(self) -> None:
+        """Beat out of turn: whether this worker is registered was doubted, and the Registry knows."""
+        self._due.set()
+
+    async def leave(self) -> None:
+        """Take leave. A Registry that does not answer finds out by itself."""
+        request = registry_pb2.DeregisterWorkerRequest(
+            worker_id=self._declaration.worker_id,
+            instance_id=self._declaration.instance_id,
+            session_token=self.session_token,
+            reason="the worker stopped",
+        )
+        try:
+            await self._stub.DeregisterWorker(request, timeout=_CALL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            _log.warning("left without goodbye", why=status.from_rpc(error).message)
+
+    async def _register(self) -> None:
+        request = registry_pb2.RegisterWorkerRequest(
+            spec=declaration_to_proto(self._declaration), instance_id=self._declaration.instance_id
+        )
+        try:
+            response = await self._stub.RegisterWorker(request, timeout=_CALL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from error
+        self.session_token = response.session_token
+        self.router_addresses = tuple(response.router_addresses)
+        self._interval = response.policy.heartbeat_interval.ToMilliseconds() / 1000
+        _log.info("worker registered", worker_id=self._declaration.worker_id)
+
+    async def _beat(self) -> None:
+        request = registry_pb2.HeartbeatRequest(
+            worker_id=self._declaration.worker_id,
+            instance_id=self._declaration.instance_id,
+            session_token=self.session_token,
+            active_tasks=self._active(),
+            availability=registry_pb2.AVAILABILITY_DRAINING if self._draining else registry_pb2.AVAILABILITY_OPEN,
+        )
+        try:
+            response = await self._stub.Heartbeat(request, timeout=min(_CALL_TIMEOUT, self._interval))
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from error
+        self._interval = response.heartbeat_interval.ToMilliseconds() / 1000
+        draining = response.availability == registry_pb2.AVAILABILITY_DRAINING
+        self._on_wishes(Wishes(response.concurrency, draining))
+
+    async def _wait_for_turn(self) -> None:
+        timer = self._clock.call_later(self._interval, self._due.set)
+        try:
+            await self._due.wait()
+        finally:
+            timer.cancel()
+            self._due.clear()

@@ -1,0 +1,215 @@
+"""The attempts that this worker has in hand."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import structlog
+
+from devteam_worker.domain import (
+    Assignment,
+    AttemptId,
+    Cancelled,
+    Emit,
+    Failed,
+    HandBackReason,
+    HandedBack,
+    Outcome,
+)
+from devteam_worker.observation import observed
+from devteam_worker.providers.base import FailureReason, Token
+from devteam_worker.transcript import Transcript, pieces_of
+
+_log = structlog.get_logger()
+
+# For the Router to hear, at the end of a drain, what was handed back; it finds out by itself otherwise.
+_LAST_WORDS = 5.0
+
+
+class Agent(Protocol):
+    """Carries out assignments."""
+
+    async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
+        """Carry out one assignment, handing every token to `emit`, which may make it wait. Cancellation stops it."""
+
+
+@dataclass(slots=True)
+class InHand:
+    """One attempt: what it has said, and how it ended. It stays in hand until its report is acknowledged."""
+
+    assignment: Assignment
+    transcript: Transcript
+    outcome: Outcome | None = None
+    report_sent: bool = False
+    # After a reconnect nothing is said about it until the Router has said where to go on.
+    silent: bool = False
+    # What it ends with when its task is cancelled.
+    stopped_as: Outcome = field(default_factory=Cancelled)
+    task: "asyncio.Task[None] | None" = None
+
+    @property
+    def id(self) -> AttemptId:
+        """Which attempt of which task."""
+        return self.assignment.id
+
+    @property
+    def running(self) -> bool:
+        """Whether it occupies a slot."""
+        return self.outcome is None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to send about it."""
+        return not self.silent and (self.transcript.unsent or (self.outcome is not None and not self.report_sent))
+
+
+class Runs:
+    """Starts, stops and remembers attempts. `on_news` is called whenever there is something to send.
+
+    An async context manager: leaving it stops whatever still runs.
+    """
+
+    def __init__(self, agent: Agent, on_news: Callable[[], None], *, window_bytes: int) -> None:
+        self._agent = agent
+        self._on_news = on_news
+        self._window_bytes = window_bytes
+        self._in_hand: dict[AttemptId, InHand] = {}
+        self._group = asyncio.TaskGroup()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for item in self:
+            self._stop(item)
+        await self._group.__aexit__(None, None, None)
+
+    def __iter__(self) -> Iterator[InHand]:
+        # A copy: runs come and go while it is read.
+        return iter(list(self._in_hand.values()))
+
+    def __contains__(self, attempt: AttemptId) -> bool:
+        return attempt in self._in_hand
+
+    def active(self, queue: str | None = None) -> int:
+        """Slots taken, over all queues or out of one."""
+        items = self._in_hand.values()
+        return sum(item.running and queue in {None, item.assignment.queue} for item in items)
+
+    def start(self, assignment: Assignment) -> None:
+        """Run this from now on."""
+        item = InHand(assignment, Transcript(self._window_bytes))
+        self._in_hand[assignment.id] = item
+        self._empty.clear()
+        item.task = self._group.create_task(self._carry_out(item), name=f"run {assignment.id.task_id}")
+        item.task.add_done_callback(lambda _: self._ended(item))
+
+    def widen(self, window_bytes: int) -> None:
+        """Take the Router's window from now on."""
+        self._window_bytes = window_bytes
+        for item in self._in_hand.values():
+            item.transcript.widen(window_bytes)
+
+    def cancel(self, attempt: AttemptId, *, fenced: bool) -> None:
+        """Stop an attempt; a fenced one that has said its last word is forgotten.
+
+        The Router keeps a slot for it until then: that word is said even where nobody wants to hear it.
+        """
+        item = self._in_hand.get(attempt)
+        if item is None:
+            return
+        if item.running:
+            item.silent = False
+            self._stop(item)
+        elif fenced and (item.silent or item.report_sent):
+            self.forget(attempt)
+        elif item.silent:
+            item.silent = item.report_sent = False
+            self._on_news()
+
+    def resume(self, attempt: AttemptId, after_seq: int) -> None:
+        """Go on with an attempt after this seq."""
+        if item := self._in_hand.get(attempt):
+            item.silent = item.report_sent = False
+            item.transcript.rewind(after_seq)
+            self._on_news()
+
+    def acknowledge(self, attempt: AttemptId, seq: int) -> None:
+        """Tokens up to this seq are stored."""
+        if item := self._in_hand.get(attempt):
+            item.transcript.acknowledge(seq)
+
+    def forget(self, attempt: AttemptId) -> None:
+        """The report is stored: let the attempt go."""
+        item = self._in_hand.pop(attempt, None)
+        if item is not None and item.running:
+            self._stop(item)
+        if not self._in_hand:
+            self._empty.set()
+
+    def silence(self) -> None:
+        """The stream broke: say nothing about anything in hand until the Router asks for it."""
+        for item in self._in_hand.values():
+            item.silent = True
+
+    def stop_all(self) -> None:
+        """Stop everything and forget it: nobody waits for it any longer."""
+        for item in self:
+            self.forget(item.id)
+
+    async def drain(self, deadline: float) -> None:
+        """Wait until nothing is in hand; after `deadline` seconds hand back what still runs."""
+        try:
+            async with asyncio.timeout(deadline):
+                await self._empty.wait()
+        except TimeoutError:
+            for item in self:
+                if item.running:
+                    item.stopped_as = HandedBack(HandBackReason.DRAINING, "the worker drains, and its deadline passed")
+                    self._stop(item)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._empty.wait()
+
+    def _stop(self, item: InHand) -> None:
+        if item.running and item.task is not None:
+            item.task.cancel()
+
+    async def _carry_out(self, item: InHand) -> None:
+        async def emit(token: Token) -> None:
+            for piece in pieces_of(token):
+                if item.outcome is not None:
+                    return  # whatever did not stop when it was stopped is not heard any longer
+                item.transcript.say(piece)
+                self._on_news()
+                await item.transcript.room()
+
+        with observed(item.assignment) as ended:
+            item.outcome = await self._outcome(item, emit)
+            ended(item.outcome, item.transcript.last_seq)
+
+    def _ended(self, item: InHand) -> None:
+        # A task that is cancelled before its first step never comes to say how it ended.
+        item.outcome = item.outcome or item.stopped_as
+        self._on_news()
+
+    async def _outcome(self, item: InHand, emit: Emit) -> Outcome:
+        timeout = item.assignment.run_timeout
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await self._agent.run(item.assignment, emit)
+        except asyncio.CancelledError:
+            # Cancelled by `_stop`: the task lives on, to say how it ended.
+            return item.stopped_as
+        except Exception:  # noqa: BLE001 - a defect costs one run, not the worker
+            if limit.expired():
+                message = f"it ran longer than its run_timeout of {timeout:g} s"
+                return Failed(FailureReason.TIMEOUT, message, retryable=True)
+            _log.exception("run broke the worker's own code")
+            message = "the worker failed in its own code; its log has the cause"
+            return Failed(FailureReason.INTERNAL, message, retryable=True)

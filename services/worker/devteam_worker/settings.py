@@ -1,0 +1,256 @@
+"""What a worker is told: flags win over the environment, the environment over the file, the file over defaults."""
+
+import platform
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
+
+from devteam.mesh.address import DEFAULT_URL, target_of
+from devteam.mesh.errors import InvalidInput
+from devteam.mesh.validation import NAME_PATTERN, Violations
+from devteam_worker.models import DEFAULT_ALIASES
+from devteam_worker.settings_file import read_file
+from devteam_worker.settings_layers import (
+    environment_layer,
+    file_layer,
+    flag_layer,
+    named_queues,
+    note_errors,
+    origins,
+)
+
+DEFAULT_CONCURRENCY = 4
+
+_DAY_MS = 86_400_000
+_NAME_LENGTH = 128
+
+
+def _address(value: str) -> str:
+    try:
+        target_of(value)
+    except InvalidInput as error:
+        raise ValueError(error.violations[0].message) from None
+    return value
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("must be of the form http://host:port")
+    return value
+
+
+def _host(value: str) -> str:
+    try:
+        _ = urlsplit(value if "://" in value else f"//{value}").port
+    except ValueError:
+        raise ValueError("must be of the form host:port") from None
+    return value
+
+
+def _name(value: str) -> str:
+    if len(value) > _NAME_LENGTH or not NAME_PATTERN.fullmatch(value):
+        raise ValueError(f"must be 1 to {_NAME_LENGTH} characters of A-Z a-z 0-9 . _ -")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Slots = Annotated[int, Field(ge=0, le=10_000)]
+Milliseconds = Annotated[int, Field(ge=1, le=_DAY_MS)]
+Address = Annotated[str, AfterValidator(_address)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+
+
+class QueueSettings(_Section):
+    """A queue to serve. `models` are patterns; none means: what the worker's providers serve."""
+
+    name: Name
+    # Left out: the worker's concurrency.
+    concurrency: Slots = 0
+    models: tuple[str, ...] = Field((), max_length=256)
+
+
+class ResourceSettings(_Section):
+    """The machine as its owner declares it; None leaves it to detection. `ram_gb` in 10^9 bytes."""
+
+    gpu: bool | None = None
+    gpu_model: str | None = Field(None, max_length=_NAME_LENGTH)
+    ram_gb: float | None = Field(None, alias="ramGB", ge=0, le=65_536)
+    cpu_cores: int | None = Field(None, ge=0, le=4_096)
+
+
+class HeartbeatSettings(_Section):
+    """The timings that the worker's owner counts on. The Registry decides; None counts on nothing."""
+
+    interval_ms: Milliseconds | None = None
+    endpoint: WebUrl = ""
+    unhealthy_after_ms: Milliseconds | None = None
+    rebalance_after_ms: Milliseconds | None = None
+    deregister_after_ms: Milliseconds | None = None
+
+
+class LocationSettings(_Section):
+    """Where the worker stands, each part narrowing the one before it."""
+
+    region: str = ""
+    zone: str = ""
+    host: str = ""
+
+
+class AnthropicSettings(_Section):
+    """Where Claude models are asked; empty means the SDK's default."""
+
+    base_url: WebUrl = ""
+
+
+class OllamaSettings(_Section):
+    """Where Ollama listens, as in OLLAMA_HOST; empty means this machine."""
+
+    host: Annotated[str, AfterValidator(_host)] = ""
+
+
+class SimSettings(_Section):
+    """How fast the simulated model answers when a task says nothing; 0 tokens a second is as fast as possible."""
+
+    tokens_per_second: float = Field(50.0, ge=0, le=1_000_000)
+    first_token_ms: float = Field(100.0, ge=0, le=600_000)
+
+
+class WorkerSettings(BaseSettings):
+    """Everything a worker is told. Complete once `load_settings` returns it: ids, queues and address are filled in."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_default=False,
+        case_sensitive=True,
+    )
+
+    # Stable over restarts. Left out: made of the host's name and the first queue's.
+    worker_id: Name = Field("", alias="id")
+    api_url: Address = ""
+    # Never from a file.
+    api_key: SecretStr = SecretStr("")
+    queues: tuple[QueueSettings, ...] = Field((), max_length=64)
+    # Attempts at a time over all queues; 0 means the sum over the queues.
+    concurrency: Slots = 0
+    resources: ResourceSettings = ResourceSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    labels: dict[str, str] = Field({}, max_length=64)
+    location: LocationSettings = LocationSettings()
+    # Names of data that is close at hand.
+    data_sources: tuple[str, ...] = ()
+    provider: Literal["auto", "anthropic", "ollama", "sim"] = "auto"
+    # Put over the built-in ones.
+    aliases: dict[str, str] = {}
+    anthropic: AnthropicSettings = AnthropicSettings()
+    ollama: OllamaSettings = OllamaSettings()
+    sim: SimSettings = SimSettings()
+    # How long runs may go on once the worker drains; shorter than the 30 s that Kubernetes gives.
+    drain_deadline_ms: Milliseconds = 25_000
+    # A model that says nothing for so long has failed.
+    progress_timeout_ms: Milliseconds = 300_000
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
+    # Where spans are written as lines of JSON; None: nowhere.
+    trace_file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_queues(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return named_queues(data)
+
+
+def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mapping[str, str]) -> WorkerSettings:
+    """The worker's settings out of its file, its environment and its flags.
+
+    `flags` go by the names of WorkerSettings; `queue` and `models` hold names, in a sequence or comma-separated. Queues
+    named so stand in for the file's: one that the file knows keeps what it says of it, and each of them gets the
+    concurrency that a flag or the environment gives. Raises InvalidInput with everything that is wrong, by its path in
+    the file or by the name of its variable.
+    """
+    found = Violations()
+    from_file = file_layer(WorkerSettings, read_file(path) if path else {}, found)
+    from_environ = environment_layer(environ)
+    from_flags = flag_layer(WorkerSettings, flags, found)
+    sources = tuple(InitSettingsSource(WorkerSettings, layer) for layer in (from_flags, from_environ, from_file))
+    try:
+        settings = _completed(WorkerSettings(_build_sources=(sources, {})))
+    except ValidationError as error:
+        note_errors(error, origins(environ, from_flags), found)
+        raise InvalidInput(*found.items) from None
+    _check(settings, found)
+    found.raise_if_any()
+    return settings
+
+
+def _completed(settings: WorkerSettings) -> WorkerSettings:
+    """With everything filled in that follows from something else."""
+    slots = settings.concurrency or DEFAULT_CONCURRENCY
+    return settings.model_copy(
+        update={
+            "worker_id": settings.worker_id or _default_id(settings.queues[0].name),
+            "api_url": settings.api_url or _origin(settings.heartbeat.endpoint) or DEFAULT_URL,
+            "queues": tuple(
+                queue.model_copy(update={"concurrency": queue.concurrency or slots}) for queue in settings.queues
+            ),
+            "aliases": {**DEFAULT_ALIASES, **settings.aliases},
+        }
+    )
+
+
+def _default_id(queue: str) -> str:
+    """The same at every start on the same machine."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{platform.node() or 'worker'}-{queue}")[:_NAME_LENGTH]
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of a URL, without anybody's password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
+
+
+def _check(settings: WorkerSettings, found: Violations) -> None:
+    names = [queue.name for queue in settings.queues]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            found.add(f"worker.queues[{index}].name", "QUEUE_TWICE", f"is {name!r}, as another queue's")
+    with found.at("worker.heartbeat"):
+        _check_order(settings.heartbeat, found)
+
+
+def _check_order(heartbeat: HeartbeatSettings, found: Violations) -> None:
+    """Each timing given must come after the ones before it, and two beats must fit before a worker is unhealthy."""
+    timings = heartbeat.model_dump(by_alias=True, exclude={"endpoint"}, exclude_none=True)
+    if "intervalMs" in timings:
+        timings["intervalMs"] = 2 * timings["intervalMs"]
+    for (before, earlier), (name, later) in pairwise(timings.items()):
+        if before == "intervalMs" and later < earlier:
+            found.add(name, "HEARTBEAT_ORDER", f"is {later}; must be at least twice intervalMs, which makes {earlier}")
+        elif before != "intervalMs" and later <= earlier:
+            found.add(name, "HEARTBEAT_ORDER", f"is {later}; must be more than {before}, which is {earlier}")

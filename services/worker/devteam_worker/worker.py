@@ -1,0 +1,114 @@
+"""A worker inside one's own program."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from devteam.mesh.errors import InvalidInput, Violation
+from devteam_worker.app import Ready, serve
+from devteam_worker.handlers import Handler
+from devteam_worker.settings import load_settings
+from devteam_worker.stopping import Stopping
+
+_CAPABILITIES = {"gpu": "gpu", "gpu_model": "gpu_model", "ram_gb": "ram_gb", "cpu_cores": "cpu_cores"}
+
+
+class DevTeamWorker:
+    """Dials out to a mesh, registers itself, and runs what it is given: by a handler of yours, else on its models.
+
+    >>> worker = DevTeamWorker(worker_id="summariser", queues=["default"], concurrency=4)
+    >>> @worker.on_task
+    ... async def handle(task):
+    ...     return task.prompt.upper()
+
+    `await worker.start()` then runs until `stop` is called or an operator drains the worker. What is not given here
+    comes from the environment (DEVTEAM_API_URL, DEVTEAM_API_KEY, ...). `capabilities` may hold gpu, gpu_model, ram_gb
+    and cpu_cores; the rest is detected. Raises InvalidInput with everything that is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str | None = None,
+        api_key: str | None = None,
+        worker_id: str | None = None,
+        queues: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        capabilities: Mapping[str, object] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        flags = {
+            "api_url": api_url,
+            "api_key": api_key,
+            "worker_id": worker_id,
+            "queue": queues,
+            "models": models,
+            "concurrency": concurrency,
+            "resources": _resources(capabilities or {}),
+            "labels": labels,
+        }
+        given = {name: value for name, value in flags.items() if value not in (None, {})}
+        self._settings = load_settings(None, given, os.environ)
+        self._handler: Handler | None = None
+        self._on_error: Callable[[Exception], None] = lambda _: None
+        self._on_ready: Callable[[Ready], None] = _announce
+        self._stopping = Stopping()
+
+    def on_task(self, handler: Handler) -> Handler:
+        """Run tasks with `handler`: a function, a coroutine function or an async generator function that takes a Task.
+
+        What it returns or yields is the answer. However long it blocks, the worker keeps its beats.
+        """
+        self._handler = handler
+        return handler
+
+    def on_error(self, handler: Callable[[Exception], None]) -> Callable[[Exception], None]:
+        """Tell `handler` what went wrong in a task's handler."""
+        self._on_error = handler
+        return handler
+
+    def on_ready(self, handler: Callable[[Ready], None]) -> Callable[[Ready], None]:
+        """Tell `handler`, instead of printing it, that the worker is registered."""
+        self._on_ready = handler
+        return handler
+
+    async def start(self) -> None:
+        """Work until stopped; then finish or hand back what runs, and take leave.
+
+        Raises Aborted when another instance took over this worker's id.
+        """
+        await serve(
+            self._settings,
+            until=self._stopping.wait,
+            on_ready=self._on_ready,
+            handler=self._handler,
+            on_error=self._on_error,
+        )
+
+    def stop(self) -> None:
+        """Make `start` come to its end. May be called from any thread."""
+        self._stopping.stop()
+
+
+def announcement(ready: Ready) -> str:
+    """What a worker says once it is registered."""
+    declaration = ready.declaration
+    queues = ", ".join(queue.name for queue in declaration.queues)
+    return (
+        f"Worker {declaration.worker_id} registered\n"
+        f"Listening on queues: {queues} (concurrency: {declaration.concurrency})"
+    )
+
+
+def _announce(ready: Ready) -> None:
+    print(announcement(ready), flush=True)  # noqa: T201 - the program's owner asked for a worker that says so
+
+
+def _resources(capabilities: Mapping[str, object]) -> dict[str, object]:
+    unknown = [name for name in capabilities if name not in _CAPABILITIES]
+    if unknown:
+        known = ", ".join(_CAPABILITIES)
+        raise InvalidInput(
+            *(Violation(f"capabilities.{name}", "UNKNOWN_KEY", f"known are {known}") for name in unknown)
+        )
+    return dict(capabilities)
