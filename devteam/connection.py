@@ -1,0 +1,91 @@
+"""A client's line to a mesh: the stubs, and what every call has in common."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+
+from devteam import wire
+from devteam.events import Event
+from devteam.mesh.channel import open_channel
+from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, Internal, Unavailable
+from devteam.mesh.status import from_rpc
+from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc
+from devteam.watching import Progress
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+_Watched = TypeVar("_Watched", planner_pb2.WatchTaskResponse, planner_pb2.WatchPlanResponse)
+_Item = TypeVar("_Item")
+_LARGEST_PAGE = 500
+
+
+class Connection:
+    """One channel and its stubs; connects with the first call. Make it in a running event loop."""
+
+    def __init__(self, url: str, api_key: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._channel = open_channel(url, api_key=api_key)
+        self.planner = planner_pb2_grpc.PlannerServiceStub(self._channel)
+        self.registry = registry_pb2_grpc.RegistryServiceStub(self._channel)
+        self.router = router_pb2_grpc.RouterServiceStub(self._channel)
+
+    async def close(self) -> None:
+        """Close the channel; calls that are under way end with an error."""
+        await self._channel.close()
+
+    async def call(
+        self, method: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]", request: _Request
+    ) -> _Response:
+        """One answer to one request, within the timeout. Raises DevTeamError."""
+        try:
+            return await method(request, timeout=self._timeout)
+        except grpc.aio.AioRpcError as error:
+            raise self._in_words(from_rpc(error)) from error
+
+    async def events(
+        self, call: "grpc.aio.UnaryStreamCall[Any, _Watched]", progress: Progress
+    ) -> AsyncGenerator[Event, None]:
+        """The events of one stream; closing the generator ends the stream. Raises DevTeamError."""
+        try:
+            async for response in call:
+                event = wire.event_from_proto(response, progress.steps)
+                if event is not None:
+                    yield event
+        except grpc.aio.AioRpcError as error:
+            raise self._in_words(from_rpc(error)) from error
+        finally:
+            call.cancel()
+
+    def _in_words(self, error: DevTeamError) -> DevTeamError:
+        """What gRPC itself has to say names sockets; say which mesh and what is wrong instead."""
+        if isinstance(error, Unavailable) and error.reason == "UNAVAILABLE":
+            return Unavailable(f"cannot reach {self._url}: {_cause(error.message)}", reason="UNREACHABLE")
+        if isinstance(error, DeadlineExceeded) and error.message == "Deadline Exceeded":
+            return DeadlineExceeded(f"{self._url} did not answer within {self._timeout:g} s")
+        if isinstance(error, Internal) and error.reason == "UNIMPLEMENTED":
+            return FailedPrecondition(
+                f"{self._url} answers, but not as a mesh that knows this call: {error.message}", reason="NOT_A_MESH"
+            )
+        return error
+
+
+async def listed(
+    fetch: Callable[[int, str], Awaitable[tuple[list[_Item], str]]], limit: int | None = None
+) -> list[_Item]:
+    """Fetch pages, each by its size and token, until there are `limit` items or no more."""
+    items: list[_Item] = []
+    token = ""
+    while limit is None or len(items) < limit:
+        wanted = _LARGEST_PAGE if limit is None else min(limit - len(items), _LARGEST_PAGE)
+        page, token = await fetch(wanted, token)
+        items += page
+        if not token:
+            break
+    return items
+
+
+def _cause(message: str) -> str:
+    """The last part of gRPC's chain of causes, e.g. "Connection refused"."""
+    return message.rsplit(": ", 1)[-1].strip().rstrip(")") or "no connection"

@@ -1,0 +1,240 @@
+"""What the mesh answers with: tasks, plans, workers and queues, as they were at one moment.
+
+Moments are in UTC. An empty string or None always means "nothing to say (yet)". UNKNOWN states come from a mesh newer
+than this client.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from devteam.specs import TaskSpec
+
+
+class TaskState(StrEnum):
+    """Where a task is in its life."""
+
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task will never change again."""
+        return self in {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.SKIPPED}
+
+
+class PlanState(StrEnum):
+    """Where a plan is in its life."""
+
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the plan will never change again."""
+        return self in {PlanState.SUCCEEDED, PlanState.FAILED, PlanState.CANCELLED}
+
+
+class WorkerStatus(StrEnum):
+    """Whether a worker takes new work (HEALTHY), and if not, why not."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    UNHEALTHY = "unhealthy"
+    LOST = "lost"
+    CORDONED = "cordoned"
+    DRAINING = "draining"
+
+
+class Availability(StrEnum):
+    """Whether a worker is meant to take new work: what an operator wants of it."""
+
+    OPEN = "open"
+    CORDONED = "cordoned"
+    DRAINING = "draining"
+
+
+class FailureReason(StrEnum):
+    """Why a run failed."""
+
+    UNKNOWN = "unknown"
+    INVALID_REQUEST = "invalid_request"
+    MODEL_NOT_FOUND = "model_not_found"
+    CREDENTIALS = "credentials"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    PROVIDER_CONNECTION = "provider_connection"
+    REFUSED = "refused"
+    TRUNCATED = "truncated"
+    TIMEOUT = "timeout"
+    SCHEDULE_TIMEOUT = "schedule_timeout"
+    WORKER_LOST = "worker_lost"
+    POISON = "poison"
+    HANDLER = "handler"
+    PROMPT_TOO_LARGE = "prompt_too_large"
+    OUTPUT_TOO_LARGE = "output_too_large"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens that a run consumed, as the provider counts them; `input_tokens` includes the cached ones."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """How a run came to its end: who answered, with which model, and why the model stopped."""
+
+    provider: str
+    model: str
+    stop_reason: str = ""
+    usage: Usage = Usage()
+    time_to_first_token: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a run that had started did not succeed."""
+
+    reason: FailureReason
+    message: str
+    retryable: bool = False
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task, be it a step of a plan or one of its own.
+
+    `attempt` counts from 1; 0 is "none yet". `output` is there in what `get_task` and `wait` return.
+    """
+
+    id: str
+    plan_id: str
+    step_id: str
+    state: TaskState
+    spec: TaskSpec
+    depends_on: tuple[str, ...] = ()
+    attempt: int = 0
+    worker_id: str = ""
+    queue: str = ""
+    placement_reason: str = ""
+    wait_reason: str = ""
+    output: str = ""
+    output_bytes: int = 0
+    completion: Completion | None = None
+    failure: Failure | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The prompt as it was submitted, its templates not rendered."""
+        return self.spec.prompt
+
+    @property
+    def model(self) -> str:
+        """The model as it was asked for."""
+        return self.spec.model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan; its tasks come in the order of the steps as submitted, and are left out of lists."""
+
+    id: str
+    name: str
+    state: PlanState
+    input: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+
+    @property
+    def final_tasks(self) -> tuple[Task, ...]:
+        """The tasks that no other task depends on: what the plan was made for."""
+        needed = {step for task in self.tasks for step in task.depends_on}
+        return tuple(task for task in self.tasks if task.step_id not in needed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """A worker as the mesh sees it.
+
+    `models` are the patterns that it serves, in any of its queues; none means every model. `next_status` is what it
+    becomes at `next_status_at` if nothing is heard of it.
+    """
+
+    id: str
+    status: WorkerStatus = WorkerStatus.HEALTHY
+    status_reason: str = ""
+    next_status: WorkerStatus | None = None
+    next_status_at: datetime | None = None
+    active_tasks: int = 0
+    concurrency: int = 1
+    queues: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    local_models: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    data_sources: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    gpu: bool = False
+    gpu_model: str = ""
+    ram_gb: float = 0.0
+    cpu_cores: int = 0
+    version: str = ""
+    registered_at: datetime | None = None
+    last_heartbeat: datetime | None = None
+    uptime: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueInfo:
+    """A queue: how much waits and runs, and what there is to run it."""
+
+    name: str
+    waiting: int = 0
+    running: int = 0
+    slots: int = 0
+    workers: int = 0
+    oldest_waiting_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One worker as it was weighed; `rejected_because` is empty when it could have been chosen."""
+
+    worker_id: str
+    rejected_because: str = ""
+    active: int = 0
+    capacity: int = 0
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a task waits (`worker_id` is empty then), or why it runs where it runs."""
+
+    reason: str
+    queue: str = ""
+    worker_id: str = ""
+    candidates: tuple[Candidate, ...] = ()

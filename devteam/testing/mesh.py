@@ -1,0 +1,87 @@
+"""A mesh in the test's own process and event loop."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from devteam.client import DevTeamClient
+from devteam.mesh import options
+from devteam.mesh.clock import SystemClock
+from devteam.mesh.ids import TimeOrderedIds
+from devteam.mesh.interceptors.call import CallInterceptor
+from devteam.mesh.interceptors.errors import error_layer
+from devteam.mesh.tasks import cancelled
+from devteam.models import QueueInfo, WorkerInfo
+from devteam.testing.fleet import FakeRegistry, FakeRouter
+from devteam.testing.planner import FakePlanner
+from devteam.testing.runs import Answer, echo
+from devteam.v1 import planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc
+
+_WORKER = WorkerInfo(id="fake-1", queues=("default",))
+_QUEUE = QueueInfo(name="default", slots=1, workers=1)
+
+
+class FakeMesh:
+    """Planner, registry and router on one port of this machine; use it as an async context manager.
+
+    `answer` says what comes of a prompt (see `Answer`; the prompt itself unless given). The first of `workers` is said
+    to run everything; workers and queues are there to be listed and change nothing.
+    """
+
+    def __init__(
+        self,
+        answer: Answer = echo,
+        *,
+        workers: Sequence[WorkerInfo] = (_WORKER,),
+        queues: Sequence[QueueInfo] = (_QUEUE,),
+        port: int = 0,
+    ) -> None:
+        self.port = port
+        self._ids = TimeOrderedIds(SystemClock())
+        self._runs: list[asyncio.Task[None]] = []
+        worker_id = next((worker.id for worker in workers), _WORKER.id)
+        self._planner = FakePlanner(answer, worker_id, self._ids, self._spawn)
+        self._registry = FakeRegistry(workers)
+        self._router = FakeRouter(queues, self._planner.task)
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """What to give to a client."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, **settings: Any) -> DevTeamClient:
+        """A client of this mesh; `settings` as for DevTeamClient."""
+        return DevTeamClient(self.url, **settings)
+
+    async def start(self) -> None:
+        """Answer calls; after a `stop`, on the same port, with everything still known."""
+        self._server = grpc.aio.server(interceptors=[CallInterceptor([error_layer(self._ids)])], options=options.SERVER)
+        planner_pb2_grpc.add_PlannerServiceServicer_to_server(self._planner, self._server)
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, self._server)
+        router_pb2_grpc.add_RouterServiceServicer_to_server(self._router, self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Break every connection and answer no more; what runs, runs on. So a test can see what an outage does."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(None)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+        for run in self._runs:
+            await cancelled(run)
+
+    def _spawn(self, run: Coroutine[Any, Any, None]) -> None:
+        self._runs.append(asyncio.create_task(run))
