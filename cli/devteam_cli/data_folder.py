@@ -1,0 +1,74 @@
+"""The folder that a local mesh keeps its state in."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devteam.mesh.errors import FailedPrecondition
+
+_MARK = "devteam.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where everything lies."""
+
+    path: Path
+
+    @property
+    def mesh_log(self) -> Path:
+        """Log lines of the services, as JSON."""
+        return self.path / "mesh.log"
+
+    @property
+    def traces(self) -> Path:
+        """Spans, one JSON object a line."""
+        return self.path / "traces.jsonl"
+
+    def log_of(self, name: str) -> Path:
+        """Log lines of a child process."""
+        return self.path / f"{name}.log"
+
+    def database(self, service: str) -> str:
+        """SQLAlchemy's URL of a service's SQLite file."""
+        return f"sqlite:///{self.path / service}.db"
+
+
+@contextmanager
+def data_folder(path: Path, *, fresh: bool) -> Iterator[DataFolder]:
+    """Take the folder for this process alone; `fresh` empties it first.
+
+    Raises FailedPrecondition when another mesh runs on it, or when it holds somebody else's files.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(path.iterdir()) and not (path / _MARK).exists():
+        raise FailedPrecondition(f"{path} holds files that are not of a mesh; choose another folder with --data")
+    with (path / _MARK).open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FailedPrecondition(
+                f"another mesh runs on {path}; stop it, or choose another folder with --data", reason="DATA_IN_USE"
+            ) from None
+        if fresh:
+            _empty(path)
+        yield DataFolder(path)
+
+
+def default_path() -> Path:
+    """DEVTEAM_DATA, else .devteam in the home folder."""
+    return Path(os.environ.get("DEVTEAM_DATA") or Path.home() / ".devteam")
+
+
+def _empty(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name == _MARK:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -1,0 +1,62 @@
+"""What a command says when it cannot do its work, and the exit code that goes with it."""
+
+from enum import IntEnum
+
+from devteam import errors
+from devteam_cli.stderr import say
+
+
+class Exit(IntEnum):
+    """Exit codes of every command; 130 is an interrupt."""
+
+    OK = 0
+    FAILED = 1
+    INVALID = 2
+    NOT_FOUND = 3
+    UNAVAILABLE = 4
+    CANCELLED = 5
+
+
+_CODES: tuple[tuple[type[errors.DevTeamError], Exit], ...] = (
+    (errors.NotFound, Exit.NOT_FOUND),
+    (errors.Unavailable, Exit.UNAVAILABLE),
+    (errors.DeadlineExceeded, Exit.UNAVAILABLE),
+    (errors.ResourceExhausted, Exit.UNAVAILABLE),
+    (errors.Internal, Exit.FAILED),
+)
+
+_ADVICE = {
+    "UNREACHABLE": "is the mesh running? Start one with `devteam up`, or name another with --api-url",
+    "NOT_A_MESH": "is --api-url right?",
+    "CREDENTIALS_MISSING": "give a key with --api-key or DEVTEAM_API_KEY",
+    "STEP_OF_PLAN": "use `devteam plan cancel`",
+}
+_WHERE_TO_LOOK = {
+    "task": "`devteam task list` shows what there is",
+    "plan": "`devteam plan list` shows what there is",
+    "worker": "`devteam workers` shows what there is",
+}
+
+
+def code_of(error: errors.DevTeamError) -> Exit:
+    """The exit code for `error`; whatever the caller has to change first is INVALID."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.INVALID)
+
+
+def complain(error: errors.DevTeamError) -> None:
+    """Say what is wrong and what to do next, on stderr."""
+    if isinstance(error, errors.InvalidInput) and len(error.violations) > 1:
+        say(f"error: {len(error.violations)} things are wrong")
+        for violation in error.violations:
+            say(f"  {violation.field}: {violation.message}" if violation.field else f"  {violation.message}")
+        return
+    advice = _ADVICE.get(error.reason, "")
+    if isinstance(error, errors.NotFound):
+        advice = _WHERE_TO_LOOK.get(error.kind, "")
+    say(f"error: {error.message}; {advice}" if advice else f"error: {error.message}")
+
+
+def first_of(group: BaseExceptionGroup[errors.DevTeamError]) -> errors.DevTeamError:
+    """What went wrong first, where several things that ran together failed."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,37 @@
+"""The `devteam` command."""
+
+import os
+
+import typer
+
+from devteam_cli import demo, plan, queues, task, up, workers
+from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
+
+app = typer.Typer(
+    name="devteam",
+    help="Run LLM agents on a mesh of machines.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(task.app, name="task")
+app.add_typer(plan.app, name="plan")
+app.add_typer(workers.app, name="worker")
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("workers")(workers.list_workers)
+app.command("queues")(queues.list_queues)
+app.command("explain")(queues.explain)
+
+
+@app.callback()
+def common(ctx: typer.Context, api_url: ApiUrl = None, api_key: ApiKey = None, output: OutputOption = None) -> None:
+    """Run LLM agents on a mesh of machines."""
+    ctx.obj = Defaults(api_url, api_key, output)
+
+
+def run() -> None:
+    """Run the command that the process was started with."""
+    # gRPC's core reports every connection that ends to stderr, where a command speaks to its user.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    app()

@@ -1,0 +1,187 @@
+"""A whole mesh on this machine: Temporal, the three services on one port, and local workers."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+from devteam.mesh.clock import SystemClock
+from devteam.mesh.errors import FailedPrecondition, Unavailable
+from devteam.mesh.ids import TimeOrderedIds
+from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.tasks import background
+from devteam_cli.children import child, lines, stop
+from devteam_cli.data_folder import DataFolder
+from devteam_cli.ports import free_port
+from devteam_cli.temporal_server import TemporalServer, temporal_dev_server
+
+_TEMPORAL_PORT, _UI_PORT = 7233, 8233
+# A local worker hands back what it cannot finish so soon; the next start goes on with it.
+_WORKER_DRAIN_SECONDS = 2.0
+_WORKER_STOP_TIMEOUT = 15.0
+_WORKER_START_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalWorker:
+    """A worker to run beside the mesh."""
+
+    id: str
+    queues: Sequence[str]
+    concurrency: int = 4
+    arguments: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeshPlan:
+    """What to start. `temporal` is the address of a server that runs already; empty: start one."""
+
+    listen: Listen
+    workers: Sequence[LocalWorker] = ()
+    ui: bool = True
+    temporal: str = ""
+
+
+@dataclass(slots=True)
+class Mesh:
+    """A mesh that runs: its address, Temporal's web page if there is one, and what its workers said at their start."""
+
+    url: str
+    temporal: str
+    ui_url: str
+    worker_words: list[str] = field(default_factory=list)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a worker has no model provider and simulates its answers."""
+        return any("simulated" in words for words in self.worker_words)
+
+
+@asynccontextmanager
+async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str], None]) -> AsyncIterator[Mesh]:
+    """Run a mesh for as long as the block runs; it is ready for work when the block begins.
+
+    Raises FailedPrecondition with what to do when a part cannot be started.
+    """
+    port = plan.listen.port or free_port()
+    mesh = Mesh(f"http://{_reachable(plan.listen.host)}:{port}", plan.temporal, "")
+    async with AsyncExitStack() as stack:
+        # First what takes longest to come up by itself: workers dial until somebody answers.
+        workers = [await stack.enter_async_context(_spawned(worker, mesh, data)) for worker in plan.workers]
+        if not plan.temporal:
+            progress("starting Temporal")
+            temporal = await _start_temporal(stack, mesh, data, plan)
+            await stack.enter_async_context(background(partial(_outlive, temporal, data.log_of("temporal"))))
+        progress("starting registry, router and planner")
+        listen = Listen(plan.listen.host, port, insecure=plan.listen.insecure)
+        await stack.enter_async_context(_services(mesh, data, listen))
+        for process in workers:
+            # Before the services: a worker that stops has something to say to them.
+            stack.push_async_callback(stop, process, _WORKER_STOP_TIMEOUT)
+        progress("waiting for local workers")
+        mesh.worker_words += await asyncio.gather(
+            *(
+                _registered(process, data.log_of(worker.id))
+                for process, worker in zip(workers, plan.workers, strict=True)
+            )
+        )
+        yield mesh
+
+
+async def _start_temporal(stack: AsyncExitStack, mesh: Mesh, data: DataFolder, plan: MeshPlan) -> TemporalServer:
+    # Meshes that take any port may start side by side: they must not meet at Temporal's well-known ones.
+    port, ui_port = (_TEMPORAL_PORT, _UI_PORT) if plan.listen.port else (0, 0)
+    temporal = await stack.enter_async_context(
+        temporal_dev_server(
+            data.path,
+            port=free_port(port),
+            ui_port=free_port(ui_port) if plan.ui else None,
+            log=data.log_of("temporal"),
+        )
+    )
+    mesh.temporal, mesh.ui_url = temporal.address, temporal.ui_url
+    return temporal
+
+
+async def _outlive(temporal: TemporalServer, log: Path) -> None:
+    """Wait for Temporal to die, which it does not do by itself: without it no plan gets on."""
+    code = await temporal.exited()
+    raise Unavailable(f"Temporal ended with code {code}, see {log}; start again: nothing that was accepted is lost")
+
+
+def _reachable(host: str) -> str:
+    """Where this machine finds a server that listens at `host`: a wildcard is no address to dial."""
+    try:
+        return "127.0.0.1" if ip_address(host).is_unspecified else host
+    except ValueError:
+        return host
+
+
+@asynccontextmanager
+async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterator[None]:
+    # Seconds of importing, while Temporal and the workers come up on the other cores.
+    from devteam_planner import app as planner
+    from devteam_planner.settings import Settings as PlannerSettings
+    from devteam_registry import app as registry
+    from devteam_registry.settings import Settings as RegistrySettings
+    from devteam_router import app as router
+    from devteam_router.settings import Settings as RouterSettings
+
+    clock = SystemClock()
+    ids = TimeOrderedIds(clock)
+    server = MeshServer(listen, ids)
+    of_planner = PlannerSettings(
+        database_url=data.database("planner"), router_address=mesh.url, temporal_address=mesh.temporal
+    )
+    async with (
+        registry.mounted(server, RegistrySettings(database_url=data.database("registry")), clock, ids) as registry_job,
+        router.mounted(server, RouterSettings(registry_address=mesh.url), clock, ids) as router_job,
+        planner.mounted(server, of_planner, clock, ids) as planner_job,
+    ):
+        await server.start()
+        async with background(registry_job, router_job, planner_job):
+            try:
+                yield
+            finally:
+                await server.stop()
+
+
+def _spawned(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> AbstractAsyncContextManager[Process]:
+    command, log = _worker_command(worker, mesh, data), data.log_of(worker.id)
+    return child(command, log, env=_environment(), stop_timeout=_WORKER_STOP_TIMEOUT)
+
+
+async def _registered(process: Process, log: Path) -> str:
+    """What a worker said until it was ready for work."""
+    words: list[str] = []
+    try:
+        async with asyncio.timeout(_WORKER_START_TIMEOUT):
+            async for line in lines(process):
+                if line == "Ready":
+                    return "\n".join(words)
+                words.append(line)
+    except TimeoutError:
+        raise Unavailable(f"a worker did not register within {_WORKER_START_TIMEOUT:g} s; see {log}") from None
+    raise FailedPrecondition(f"a worker did not start; see {log}")
+
+
+def _worker_command(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> list[str]:
+    queues = [argument for queue in worker.queues for argument in ("--queue", queue)]
+    return [
+        *(sys.executable, "-m", "devteam_worker", "start"),
+        *("--id", worker.id, *queues, "--concurrency", str(worker.concurrency)),
+        *("--api-url", mesh.url, "--trace-file", str(data.traces)),
+        *("--drain-deadline", str(_WORKER_DRAIN_SECONDS)),
+        *worker.arguments,
+    ]
+
+
+def _environment() -> Mapping[str, str]:
+    """The environment of this process, without what would send a local worker elsewhere."""
+    return {name: value for name, value in os.environ.items() if name not in {"DEVTEAM_API_URL", "DEVTEAM_QUEUE"}}

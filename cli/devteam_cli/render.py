@@ -1,0 +1,214 @@
+"""Tables and short descriptions for people."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from devteam.models import Explanation, Plan, QueueInfo, Task, WorkerInfo, WorkerStatus
+from devteam_cli.text import ago, printable, span
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STYLES = {
+    "healthy": "green",
+    "succeeded": "green",
+    "running": "cyan",
+    "queued": "yellow",
+    "suspect": "yellow",
+    "cordoned": "yellow",
+    "draining": "yellow",
+    "unhealthy": "red",
+    "lost": "red",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+
+# Columns that give way when the terminal is narrow.
+_WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "VERDICT"}
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], styled: str = "") -> "Table":
+    """Columns under their titles; the column named `styled` holds states and shows their colour."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        made.add_column(title, overflow="fold", no_wrap=title not in _WRAPPED)
+    for row in rows:
+        made.add_row(
+            *(
+                Text(printable(cell), STYLES.get(cell, "") if title == styled else "")
+                for title, cell in zip(titles, row, strict=True)
+            )
+        )
+    return made
+
+
+def workers_table(workers: Iterable[WorkerInfo], now: datetime | None = None) -> "Table":
+    """Workers: how they are, what they do, what they can do."""
+    titles = ("ID", "STATUS", "ACTIVE/CAP", "QUEUES", "MODELS", "GPU", "LAST BEAT", "UPTIME", "WHY")
+    return table(titles, (_worker_row(worker, now) for worker in workers), "STATUS")
+
+
+def queues_table(queues: Iterable[QueueInfo], now: datetime | None = None) -> "Table":
+    """Queues: what waits, what runs, what could."""
+    titles = ("QUEUE", "WAITING", "RUNNING", "SLOTS", "WORKERS", "OLDEST WAITS SINCE")
+    rows = (
+        (
+            queue.name,
+            str(queue.waiting),
+            str(queue.running),
+            str(queue.slots),
+            str(queue.workers),
+            ago(queue.oldest_waiting_since, now),
+        )
+        for queue in queues
+    )
+    return table(titles, rows)
+
+
+def tasks_table(tasks: Iterable[Task], *, steps: bool = False) -> "Table":
+    """Tasks, or (`steps`) the tasks of one plan."""
+    titles = ("STEP" if steps else "ID", "STATE", "MODEL", "QUEUE", "WORKER", "ATTEMPT", "CREATED", "NOTE")
+    rows = (
+        (
+            task.step_id if steps else task.id,
+            task.state.value,
+            task.model,
+            task.queue or task.spec.queue or "-",
+            task.worker_id or "-",
+            str(task.attempt),
+            ago(task.created_at),
+            note(task),
+        )
+        for task in tasks
+    )
+    return table(titles, rows, "STATE")
+
+
+def plans_table(plans: Iterable[Plan]) -> "Table":
+    """Plans without their steps."""
+    rows = ((plan.id, plan.name, plan.state.value, ago(plan.created_at)) for plan in plans)
+    return table(("ID", "NAME", "STATE", "CREATED"), rows, "STATE")
+
+
+def candidates_table(explanation: Explanation) -> "Table":
+    """Workers as they were weighed."""
+    rows = (
+        (
+            candidate.worker_id,
+            f"{candidate.active}/{candidate.capacity}",
+            f"{candidate.score:g}",
+            candidate.rejected_because or "could take it",
+        )
+        for candidate in explanation.candidates
+    )
+    return table(("WORKER", "ACTIVE/CAP", "SCORE", "VERDICT"), rows)
+
+
+def details(pairs: Iterable[tuple[str, str]]) -> "Table":
+    """Names and values, one pair a line; empty values left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in pairs:
+        if value:
+            made.add_row(Text(name, "bold"), Text(printable(value)))
+    return made
+
+
+def worker_details(worker: WorkerInfo) -> "Table":
+    """All about one worker."""
+    machine = f"{worker.cpu_cores} cores, {worker.ram_gb:g} GB"
+    coming = f"{worker.next_status.value} at {_clock(worker.next_status_at)}" if worker.next_status else ""
+    return details(
+        (
+            ("id", worker.id),
+            ("status", worker.status.value),
+            ("why", worker.status_reason),
+            ("next", coming),
+            ("active", f"{worker.active_tasks} of {worker.concurrency}"),
+            ("queues", ", ".join(worker.queues)),
+            ("models", ", ".join(worker.models) or "all"),
+            ("local models", ", ".join(worker.local_models)),
+            ("machine", f"{machine}, {_gpu(worker)}" if worker.gpu else machine),
+            ("tools", ", ".join(worker.tools)),
+            ("data", ", ".join(worker.data_sources)),
+            ("labels", ", ".join(f"{key}={value}" for key, value in worker.labels.items())),
+            ("version", worker.version),
+            ("last beat", ago(worker.last_heartbeat)),
+            ("uptime", span(worker.uptime)),
+        )
+    )
+
+
+def task_details(task: Task) -> "Table":
+    """All about one task but for its output."""
+    return details(
+        (
+            ("id", task.id),
+            ("plan", f"{task.plan_id} (step {task.step_id})" if task.plan_id != task.id else ""),
+            ("state", task.state.value),
+            ("note", note(task)),
+            ("model", task.model),
+            ("queue", task.queue or task.spec.queue),
+            ("worker", f"{task.worker_id} ({task.placement_reason})" if task.worker_id else ""),
+            ("attempt", str(task.attempt)),
+            ("created", ago(task.created_at)),
+            ("result", summary(task) if task.completion else ""),
+        )
+    )
+
+
+def summary(task: Task) -> str:
+    """One line on how a task ended: where, and what it took."""
+    parts = [task.state.value]
+    if task.worker_id:
+        parts.append(f"worker {task.worker_id}")
+    if task.attempt > 1:
+        parts.append(f"attempt {task.attempt}")
+    if task.completion:
+        parts += [task.completion.model, _usage(task)]
+        if task.completion.time_to_first_token:
+            parts.append(f"first token after {span(task.completion.time_to_first_token)}")
+    if task.started_at and task.ended_at:
+        parts.append(span(task.ended_at - task.started_at))
+    return " · ".join(parts)
+
+
+def note(task: Task) -> str:
+    """Why a task is where it is, when there is something to say."""
+    if task.failure:
+        return f"{task.failure.reason.value}: {task.failure.message}"
+    return task.wait_reason if task.state.value in {"queued", "pending"} else ""
+
+
+def _usage(task: Task) -> str:
+    assert task.completion
+    usage = task.completion.usage
+    return f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
+
+
+def _worker_row(worker: WorkerInfo, now: datetime | None) -> Sequence[str]:
+    return (
+        worker.id,
+        worker.status.value,
+        f"{worker.active_tasks}/{worker.concurrency}",
+        ", ".join(worker.queues),
+        ", ".join(worker.models) or "all",
+        _gpu(worker),
+        ago(worker.last_heartbeat, now),
+        span(worker.uptime),
+        "" if worker.status is WorkerStatus.HEALTHY else worker.status_reason,
+    )
+
+
+def _gpu(worker: WorkerInfo) -> str:
+    return (worker.gpu_model or "yes") if worker.gpu else "-"
+
+
+def _clock(moment: datetime | None) -> str:
+    return moment.astimezone().strftime("%H:%M:%S") if moment else "?"

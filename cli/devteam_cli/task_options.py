@@ -1,0 +1,59 @@
+"""The options that say what a task is and how it shall run."""
+# ruff: noqa: B006 - typer copies the lists that stand as defaults
+
+from typing import Annotated, Any
+
+import typer
+
+from devteam.specs import Generation, Placement, Requirements, RunPolicy, Strategy
+from devteam_cli import arguments
+
+Prompt = Annotated[str, typer.Argument(help='What to ask; "-" reads it from stdin.', metavar="PROMPT")]
+Model = Annotated[str, typer.Option("--model", "-m", help="opus, sonnet, haiku, ollama:NAME, sim, ...")]
+Queue = Annotated[str | None, typer.Option("--queue", "-q", help="The queue to wait in.")]
+System = Annotated[str, typer.Option("--system", help="The system prompt.")]
+Tools = Annotated[list[str], typer.Option("--tool", help="A tool that the model may call; once for each.")]
+Priority = Annotated[int, typer.Option(min=0, max=5, help="1 (first) to 5 (last) within the queue; 0: as usual.")]
+HowPlaced = Annotated[Strategy | None, typer.Option("--strategy", help="How a worker is picked.")]
+Near = Annotated[str, typer.Option("--near", help="A data source to run close to, with --strategy locality.")]
+Labels = Annotated[list[str], typer.Option("--label", help="KEY=VALUE that the worker must carry.")]
+Gpu = Annotated[bool, typer.Option("--gpu", help="Only on a worker with a GPU.")]
+Options = Annotated[list[str], typer.Option("--option", help="KEY=VALUE, passed to the provider as it is.")]
+MaxTokens = Annotated[int, typer.Option(min=0, help="Upper bound of the answer; 0: the provider's default.")]
+Effort = Annotated[str, typer.Option(help="How hard to think: low, medium, high, ...")]
+Attempts = Annotated[int, typer.Option("--max-attempts", min=0, help="Give up after so many; 0: as usual.")]
+Timeout = Annotated[str | None, typer.Option(help="For one attempt: 90s, 15m, 2h.")]
+
+
+def asked(
+    prompt: Prompt,
+    *,
+    model: Model,
+    queue: Queue = None,
+    system: System = "",
+    tool: Tools = [],
+    priority: Priority = 0,
+    strategy: HowPlaced = None,
+    near: Near = "",
+    label: Labels = [],
+    gpu: Gpu = False,
+    option: Options = [],
+    max_tokens: MaxTokens = 0,
+    effort: Effort = "",
+    max_attempts: Attempts = 0,
+    timeout: Timeout = None,
+) -> dict[str, Any]:
+    """What `DevTeamClient.create_task` takes, from what the command line says."""
+    needs = Requirements(gpu=gpu, labels=arguments.pairs("--label", label))
+    options = arguments.json_pairs("--option", option)
+    limit = arguments.length_of_time(timeout) if timeout else None
+    return {
+        "prompt": arguments.prompt_or_stdin(prompt),
+        "model": model,
+        "queue": queue,
+        "system_prompt": system,
+        "tools": tool,
+        "placement": Placement(requirements=needs, strategy=strategy, priority=priority, near_data_source=near),
+        "generation": Generation(max_tokens=max_tokens, effort=effort, options=options),
+        "policy": RunPolicy(max_attempts=max_attempts, run_timeout=limit),
+    }

@@ -1,0 +1,72 @@
+"""`devteam up`: a mesh on this machine, until Ctrl-C."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from devteam.mesh.errors import DevTeamError
+from devteam_cli.data_folder import default_path
+from devteam_cli.failures import code_of, complain, first_of
+from devteam_cli.stderr import say
+
+if TYPE_CHECKING:
+    from devteam_cli.mesh import Mesh, MeshPlan
+
+
+def up(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 7400,
+    data: Annotated[Path | None, typer.Option(help="Folder for state [DEVTEAM_DATA, else ~/.devteam].")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the state that is there.")] = False,
+    queue: Annotated[list[str] | None, typer.Option(help="Queue of the local worker [default].")] = None,
+    worker: Annotated[bool, typer.Option(help="Run a local worker.")] = True,
+    ui: Annotated[bool, typer.Option(help="Serve Temporal's web page.")] = True,
+    insecure: Annotated[
+        bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")
+    ] = False,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Run registry, router, planner, Temporal and a worker here, until Ctrl-C. State survives a restart."""
+    from devteam.mesh.server import Listen
+    from devteam_cli.mesh import LocalWorker, MeshPlan
+
+    workers = [LocalWorker("local", queue or ["default"])] if worker else []
+    temporal = os.environ.get("DEVTEAM_TEMPORAL_ADDRESS", "")
+    try:
+        plan = MeshPlan(Listen(host, port, insecure=insecure), workers, ui=ui, temporal=temporal)
+        asyncio.run(_up(plan, data or default_path(), fresh=fresh, log_level=log_level))
+    except* DevTeamError as group:
+        error = first_of(group)
+        complain(error)
+        raise typer.Exit(code_of(error)) from None
+
+
+async def _up(plan: "MeshPlan", path: Path, *, fresh: bool, log_level: str) -> None:
+    from devteam.mesh.tasks import stop_signal
+    from devteam_cli.data_folder import data_folder
+    from devteam_cli.mesh import running_mesh
+    from devteam_cli.observing import observing
+
+    started = time.monotonic()
+    stopped = asyncio.ensure_future(stop_signal())
+    with data_folder(path, fresh=fresh) as data, observing(data, log_level):
+        async with running_mesh(plan, data, say) as mesh:
+            _announce(mesh, path, time.monotonic() - started)
+            say(f"stopping on {await stopped}")
+
+
+def _announce(mesh: "Mesh", path: Path, seconds: float) -> None:
+    print(f"Ready in {seconds:.1f} s: {mesh.url}", flush=True)  # noqa: T201 - the command's output
+    if mesh.ui_url:
+        print(f"Temporal UI: {mesh.ui_url}")  # noqa: T201 - the command's output
+    print(f"Data, logs and traces: {path}")  # noqa: T201 - the command's output
+    for words in mesh.worker_words:
+        print(words)  # noqa: T201 - the command's output
+    print('Try: devteam task run --model sonnet "Say hello"   (Ctrl-C stops the mesh)')  # noqa: T201 - as above
+    sys.stdout.flush()

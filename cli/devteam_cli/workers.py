@@ -1,0 +1,98 @@
+"""`devteam workers` and `devteam worker`: who is there, and what operators want of them."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from devteam.models import Availability
+from devteam_cli import output, render
+from devteam_cli.session import Session, connected, console
+from devteam_cli.stderr import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(help="Look at one worker, or tell it what you want of it.", no_args_is_help=True)
+
+WorkerId = Annotated[str, typer.Argument(help="The id of a worker.", metavar="WORKER")]
+# Workers change when they beat; nothing is gained by looking more often.
+_LOOK_AGAIN = 2.0
+
+
+@connected
+async def list_workers(
+    session: Session,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking, until interrupted.")] = False,
+    queue: Annotated[str | None, typer.Option(help="Only workers that serve this queue.")] = None,
+) -> None:
+    """Show all workers: how they are, what they do, what they can do."""
+    screen = console(sys.stdout)
+    if watch and session.is_text and screen.is_terminal:
+        await _watch(session, queue, screen)
+        return
+    await _show(session, queue)
+    while watch:
+        await asyncio.sleep(_LOOK_AGAIN)
+        await _show(session, queue)
+
+
+@app.command("get")
+@connected
+async def get_worker(session: Session, worker_id: WorkerId) -> None:
+    """Show one worker."""
+    worker = await session.client.get_worker(worker_id)
+    if session.is_text:
+        session.show(render.worker_details(worker))
+    else:
+        output.write_item(session.output, worker)
+
+
+@app.command("cordon")
+@connected
+async def cordon(session: Session, worker_id: WorkerId) -> None:
+    """Give a worker no new work; what runs, runs on."""
+    await _want(session, worker_id, Availability.CORDONED)
+
+
+@app.command("uncordon")
+@connected
+async def uncordon(session: Session, worker_id: WorkerId) -> None:
+    """Give a worker new work again."""
+    await _want(session, worker_id, Availability.OPEN)
+
+
+@app.command("drain")
+@connected
+async def drain(session: Session, worker_id: WorkerId) -> None:
+    """Give a worker no new work, let it finish or hand back what runs, then let it leave."""
+    await _want(session, worker_id, Availability.DRAINING)
+
+
+async def _want(session: Session, worker_id: str, availability: Availability) -> None:
+    worker = await session.client.update_worker(worker_id, availability=availability)
+    if session.is_text:
+        say(f"{worker.id} is {worker.status.value}, with {worker.active_tasks} running")
+    else:
+        output.write_item(session.output, worker)
+
+
+async def _show(session: Session, queue: str | None) -> None:
+    workers = await session.client.get_workers(queue=queue)
+    if not session.is_text:
+        output.write_items(session.output, workers)
+    elif workers:
+        session.show(render.workers_table(workers))
+    else:
+        say("no workers; start one with `devteam-worker start`")
+
+
+async def _watch(session: Session, queue: str | None, screen: "Console") -> None:
+    from rich.live import Live
+
+    with Live(console=screen, auto_refresh=False) as live:
+        while True:
+            live.update(render.workers_table(await session.client.get_workers(queue=queue)), refresh=True)
+            await asyncio.sleep(_LOOK_AGAIN)
