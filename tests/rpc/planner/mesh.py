@@ -1,0 +1,112 @@
+"""A Planner without drivers on a real server, and a client of it: the test plays Router and workers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from devteam_planner.bell import Bell
+from devteam_planner.domain import Batch, Completion, TaskState, WorkerInstance
+from devteam_planner.plans import Plans
+from devteam_planner.ports import Ending
+from devteam_planner.servicer import PlannerServicer
+from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
+from devteam_planner.token_log import TokenLog
+from devteam_planner.watch import Watch
+
+from devteam.mesh.channel import open_channel
+from devteam.mesh.clock import SystemClock
+from devteam.mesh.errors import DevTeamError
+from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.status import from_rpc
+from devteam.mesh.tasks import background
+from devteam.v1 import planner_pb2 as pb
+from devteam.v1.planner_pb2_grpc import PlannerServiceStub, add_PlannerServiceServicer_to_server
+from tests.fakes.clock import FakeClock
+from tests.fakes.ids import CountingIds
+from tests.fakes.planner_samples import NOON
+from tests.fakes.router_port import FakeRouter
+from tests.fakes.workflows import FakeWorkflows
+
+if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
+    from devteam.v1.planner_pb2_grpc import PlannerServiceAsyncStub
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A running server, its client, and what lies behind."""
+
+    channel: grpc.aio.Channel
+    stub: "PlannerServiceAsyncStub"
+    store: MemoryPlanStore
+    log: TokenLog
+    bell: Bell
+    workflows: FakeWorkflows
+    router: FakeRouter
+
+    async def create(self, *steps: pb.StepSpec, **more: Any) -> pb.Plan:
+        """Create a plan of these steps."""
+        request = pb.CreatePlanRequest(name="research", steps=steps, **more)
+        return (await self.stub.CreatePlan(request)).plan
+
+    async def begin(self, task_id: str, reason: str = "first attempt") -> None:
+        """Begin the task's next attempt and give it to a worker."""
+        task = await self.store.task(task_id)
+        assert await self.store.begin_attempt(task_id, after=task.attempt, reason=reason)
+        worker = WorkerInstance("w1", "i1")
+        assert await self.store.note_assigned(task_id, task.attempt + 1, worker, "default", "in turn", NOON)
+        self.bell.ring(task.plan_id)
+
+    async def say(self, task_id: str, *batches: Batch) -> None:
+        """Store tokens of the task's attempt."""
+        task = await self.store.task(task_id)
+        for batch in batches:
+            await self.log.append(task.plan_id, task_id, task.attempt, batch)
+        await self.log.settle(task_id, task.attempt)
+
+    async def succeed(self, task_id: str, output: str) -> None:
+        """End the task's attempt well."""
+        task = await self.store.task(task_id)
+        ending = Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=Completion("sim", "sim-1"))
+        assert await self.store.end_attempt(task_id, task.attempt, ending, NOON)
+        self.bell.ring(task.plan_id)
+
+
+@asynccontextmanager
+async def running(clock: FakeClock) -> AsyncIterator[Mesh]:
+    """A Planner in memory, on a port of its own."""
+    ids, bell, store = CountingIds(), Bell(clock), MemoryPlanStore()
+    workflows, router = FakeWorkflows(), FakeRouter()
+    log = TokenLog(MemoryTokenStore(), bell, lambda *_: None, SystemClock())
+    plans = Plans(store=store, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
+    server = MeshServer(Listen(port=0, stop_grace=0.5), ids)
+    add_PlannerServiceServicer_to_server(PlannerServicer(plans, Watch(store, log, bell, clock)), server.server)
+    server.serve(["devteam.v1.PlannerService"])
+    port = await server.start()
+    async with background(log.run), open_channel(f"http://127.0.0.1:{port}") as channel:
+        try:
+            yield Mesh(channel, PlannerServiceStub(channel), store, log, bell, workflows, router)
+        finally:
+            await server.stop()
+
+
+def step(step_id: str, prompt: str = "Say hello", *, depends_on: tuple[str, ...] = (), **more: Any) -> pb.StepSpec:
+    """A step that is fine unless the test says otherwise."""
+    return pb.StepSpec(id=step_id, prompt=prompt, model="sim", depends_on=depends_on, **more)
+
+
+async def refusal(call: Awaitable[Any]) -> tuple[grpc.StatusCode, DevTeamError]:
+    """The status and the domain error that a call is refused with."""
+    async with asyncio.timeout(10):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+    return caught.value.code(), from_rpc(caught.value)
+
+
+async def events(call: Any) -> list[Any]:
+    """Everything that a watch tells until it ends."""
+    async with asyncio.timeout(10):
+        return [response async for response in call]

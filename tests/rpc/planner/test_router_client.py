@@ -1,0 +1,357 @@
+"""The Planner's line to the Router, against a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+from devteam_planner.domain import (
+    Cancelled,
+    Completion,
+    Failure,
+    FailureReason,
+    Generation,
+    HandedBack,
+    Outcome,
+    Placement,
+    Requirements,
+    Run,
+    RunPolicy,
+    Task,
+    TaskSpec,
+    TaskState,
+    Usage,
+    WorkerInstance,
+)
+from devteam_planner.ports import RunAssigned, RunEvent, RunLost, RunReport, RunTokens, RunWaiting
+from devteam_planner.router_client import RouterClient
+from google.protobuf.duration_pb2 import Duration
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from devteam.mesh.channel import open_channel
+from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavailable, Violation
+from devteam.mesh.server import MeshServer
+from devteam.mesh.tasks import background
+from devteam.v1 import router_pb2, run_pb2
+from tests.fakes.hasty_clock import HastyClock
+from tests.fakes.router_server import ScriptedRouterServicer, serving
+
+W1 = WorkerInstance("w1", "i1")
+TASK = Task(
+    task_id="p-1.a",
+    plan_id="p-1",
+    step_id="a",
+    position=0,
+    spec=TaskSpec(prompt="as submitted", model="opus"),
+    depends_on=(),
+    state=TaskState.QUEUED,
+    created_at=datetime(2026, 11, 22, tzinfo=UTC),
+    attempt=2,
+    attempt_open=True,
+)
+RUN = Run(TASK, "hi", "be brief", {"traceparent": "00-11111111111111111111111111111111-2222222222222222-01"})
+Response = router_pb2.DispatchResponse
+
+
+def tokens(first_seq: int, *texts: str) -> Response:
+    batch = [run_pb2.Token(text=text) for text in texts]
+    return Response(tokens=run_pb2.Tokens(task_id="p-1.a", attempt=2, first_seq=first_seq, tokens=batch))
+
+
+def report(**outcome: object) -> Response:
+    return Response(report=run_pb2.Report(task_id="p-1.a", attempt=2, last_seq=3, **outcome))  # type: ignore[arg-type]  # any outcome
+
+
+DONE = report(completion=run_pb2.Completion(provider="sim", model="sim"))
+
+
+@dataclass
+class Line:
+    """A client, and the server it talks to."""
+
+    client: RouterClient
+    router: ScriptedRouterServicer
+    server: MeshServer
+    clock: HastyClock
+
+    async def events(self, last_seq: int = 0, run: Run = RUN) -> list[RunEvent]:
+        async with asyncio.timeout(5):
+            return [event async for event in self.client.dispatch(run, last_seq=last_seq, assigned=None)]
+
+    async def acks(self) -> list[tuple[str, int, int, bool]]:
+        """The acknowledgements of the next call."""
+        async with asyncio.timeout(5):
+            return [(ack.task_id, ack.attempt, ack.seq, ack.report) for ack in await self.router.acks.get()]
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    router, clock = ScriptedRouterServicer(), HastyClock()
+    async with serving(router) as server, open_channel(f"http://127.0.0.1:{server.port}") as channel:
+        client = RouterClient(channel, clock)
+        async with background(client.run):
+            yield Line(client, router, server, clock)
+
+
+def texts(event: RunEvent) -> list[str]:
+    assert isinstance(event, RunTokens)
+    return [token.text for token in run_pb2.Tokens.FromString(event.batch.payload).tokens]
+
+
+async def test_a_run_is_sent_whole(line: Line) -> None:
+    spec = TaskSpec(
+        prompt="as submitted",
+        model="opus",
+        queue="gpu",
+        tools=("search",),
+        placement=Placement(
+            Requirements(gpu=True, gpu_model="H100", min_ram_gb=64.0, min_cpu_cores=8, labels={"zone": "a"}),
+            strategy="LOCALITY",
+            priority=1,
+            near_data_source="lake",
+            preferred_queues=("gpu", "cpu"),
+        ),
+        generation=Generation(
+            max_tokens=100, effort="low", options={"num_ctx": 8192, "deep": {"list": [1, "x", None]}}
+        ),
+        policy=RunPolicy(run_timeout=90.5, schedule_timeout=60.0),
+    )
+    line.router.script(DONE)
+    call = line.client.dispatch(replace(RUN, task=replace(TASK, spec=spec)), last_seq=3, assigned=W1)
+    async with aclosing(call) as events:
+        await anext(events)
+    (request,) = line.router.dispatched
+    expected = router_pb2.DispatchRequest(
+        last_seq=3,
+        assigned=router_pb2.WorkerInstance(worker_id="w1", instance_id="i1"),
+        run=run_pb2.Run(
+            task_id="p-1.a",
+            attempt=2,
+            plan_id="p-1",
+            step_id="a",
+            prompt="hi",
+            system_prompt="be brief",
+            model="opus",
+            queue="gpu",
+            tools=["search"],
+            placement=run_pb2.Placement(
+                requirements=run_pb2.Requirements(
+                    gpu=True, gpu_model="H100", min_ram_gb=64.0, min_cpu_cores=8, labels={"zone": "a"}
+                ),
+                strategy=run_pb2.STRATEGY_LOCALITY,
+                priority=1,
+                near_data_source="lake",
+                preferred_queues=["gpu", "cpu"],
+            ),
+            generation=run_pb2.Generation(max_tokens=100, effort="low"),
+            run_timeout=Duration(seconds=90, nanos=500_000_000),
+            trace_context=RUN.trace_context,
+        ),
+    )
+    expected.run.generation.options.update({"num_ctx": 8192, "deep": {"list": [1, "x", None]}})
+    expected.run.schedule_deadline.FromDatetime(datetime(2026, 11, 22, 12, 1, tzinfo=UTC))
+    assert request == expected
+
+
+async def test_a_run_carries_the_trace_it_is_sent_in(line: Line) -> None:
+    line.router.script(DONE)
+    span = NonRecordingSpan(SpanContext(0xAB, 0xCD, is_remote=False, trace_flags=TraceFlags(1)))
+    with trace.use_span(span):
+        await line.events()
+    carried = line.router.dispatched[0].run.trace_context["traceparent"]
+    assert carried == "00-000000000000000000000000000000ab-00000000000000cd-01"
+
+
+async def test_what_the_router_says_becomes_events(line: Line) -> None:
+    worker = router_pb2.WorkerInstance(worker_id="w1", instance_id="i1")
+    decision = router_pb2.Decision(queue="gpu", reason="least loaded")
+    line.router.script(
+        Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_ALL_SLOTS_BUSY, detail="3 of 3 busy")),
+        Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_ALL_SLOTS_BUSY)),
+        Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_WORKER_RECONNECTING, detail="away")),
+        Response(assigned=router_pb2.Assigned(worker=worker, decision=decision, adopted=True)),
+        Response(started=router_pb2.Started()),
+        tokens(1, "a", "b"),
+        Response(lost=router_pb2.Lost(worker=worker, message="gone\x00")),
+    )
+    waiting, bare, assigned, said, lost = await line.events()
+    assert waiting == RunWaiting("3 of 3 busy")
+    assert bare == RunWaiting("all slots busy")
+    assert assigned == RunAssigned(W1, "gpu", "least loaded", adopted=True)
+    assert texts(said) == ["a", "b"]
+    assert lost == RunLost(W1, "gone\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome"),
+    [
+        (
+            report(
+                completion=run_pb2.Completion(
+                    provider="ollama",
+                    model="llama",
+                    stop_reason="stop",
+                    usage=run_pb2.Usage(input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_write_tokens=4),
+                    time_to_first_token=Duration(nanos=250_000_000),
+                )
+            ),
+            Completion("ollama", "llama", "stop", Usage(1, 2, 3, 4), 0.25),
+        ),
+        (
+            report(
+                failure=run_pb2.Failure(
+                    reason=run_pb2.FAILURE_REASON_RATE_LIMITED,
+                    message="slow down",
+                    retryable=True,
+                    retry_after=Duration(seconds=30),
+                )
+            ),
+            Failure(FailureReason.RATE_LIMITED, "slow down", retryable=True, retry_after=30.0),
+        ),
+        (
+            report(failure=run_pb2.Failure(message="?", retry_after=Duration(seconds=2**40))),
+            Failure(FailureReason.INTERNAL, "?", retry_after=86_400.0),
+        ),
+        (report(cancellation=run_pb2.Cancellation()), Cancelled()),
+        (report(hand_back=run_pb2.HandBack(message="draining")), HandedBack("draining")),
+        (
+            report(hand_back=run_pb2.HandBack(message="full", retry_after=Duration(seconds=-5))),
+            HandedBack("full", retry_after=0.0),
+        ),
+        (
+            report(),
+            Failure(FailureReason.INTERNAL, "the worker reported an end without an outcome", retryable=True),
+        ),
+    ],
+)
+async def test_a_report_becomes_an_outcome(line: Line, message: Response, outcome: Outcome) -> None:
+    line.router.script(message)
+    assert await line.events() == [RunReport(outcome, last_seq=3)]
+
+
+async def test_tokens_that_are_stored_already_are_trimmed(line: Line) -> None:
+    line.router.script(tokens(1, "a", "b"), tokens(2, "b", "c"), tokens(3, "c", "d"), tokens(5, "e"), DONE)
+    events = await line.events(last_seq=2)
+    batches = [event.batch for event in events if isinstance(event, RunTokens)]
+    assert [(batch.first_seq, batch.last_seq) for batch in batches] == [(3, 3), (4, 4), (5, 5)]
+    assert [texts(event) for event in events[:-1]] == [["c"], ["d"], ["e"]]
+
+
+async def test_a_gap_in_the_tokens_breaks_the_line(line: Line) -> None:
+    line.router.script(tokens(1, "a"), tokens(3, "c"), DONE)
+    with pytest.raises(Unavailable, match=r"tokens 2 to 2 of p-1\.a are missing"):
+        await line.events()
+
+
+async def test_a_dispatch_that_ends_without_a_report_is_a_broken_line(line: Line) -> None:
+    line.router.script(tokens(1, "a"))
+    with pytest.raises(Unavailable, match="ended the dispatch without a report"):
+        await line.events()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        (Unavailable("going down", reason="DRAINING"), Unavailable),
+        (Aborted("taken over", reason="DISPATCH_SUPERSEDED"), Aborted),
+        (InvalidInput(Violation("run.model", "FIELD_REQUIRED", "must not be empty")), InvalidInput),
+        (asyncio.CancelledError(), Unavailable),
+    ],
+)
+async def test_refusals_arrive_as_what_they_were(line: Line, refusal: Exception, kind: type[Exception]) -> None:
+    async def refuse() -> None:
+        raise refusal
+
+    line.router.script(refuse)
+    with pytest.raises(kind):
+        await line.events()
+
+
+async def test_a_full_router_says_when_to_come_back(line: Line) -> None:
+    line.router.script(ResourceExhausted("9 runs wait", reason="QUEUE_FULL", retry_after=5.0))
+    with pytest.raises(ResourceExhausted, match="9 runs wait") as caught:
+        await line.events()
+    assert caught.value.retry_after == 5.0
+
+
+async def test_closing_the_events_ends_the_call(line: Line) -> None:
+    line.router.script(tokens(1, "a"), asyncio.Event().wait)
+    async with aclosing(line.client.dispatch(RUN, last_seq=0, assigned=None)) as events:
+        await anext(events)
+    assert await asyncio.wait_for(line.router.ended.get(), 5) == "p-1.a"
+
+
+async def test_a_router_that_comes_back_goes_on_where_it_was_left() -> None:
+    router, clock = ScriptedRouterServicer(), HastyClock()
+    router.script(tokens(1, "a", "b"), asyncio.Event().wait)
+    router.script(tokens(1, "a", "b", "c"), DONE)
+    async with serving(router) as server:
+        channel = open_channel(f"http://127.0.0.1:{server.port}")
+        client = RouterClient(channel, clock)
+        events = client.dispatch(RUN, last_seq=0, assigned=None)
+        first = await anext(events)
+    with pytest.raises(Unavailable):
+        await anext(events)
+    async with channel, serving(router, server.port):
+        await asyncio.wait_for(_connected(channel), 10)
+        rest = [event async for event in client.dispatch(RUN, last_seq=2, assigned=W1)]
+    assert texts(first) == ["a", "b"]
+    assert texts(rest[0]) == ["c"]
+    assert rest[1:] == [RunReport(Completion("sim", "sim"), last_seq=3)]
+
+
+async def test_acknowledgements_gather_while_one_is_under_way(line: Line) -> None:
+    line.router.ack_gate.clear()
+    line.client.acknowledge("p-1.a", 1, 1)
+    assert await line.acks() == [("p-1.a", 1, 1, False)]
+    line.client.acknowledge("p-1.a", 1, 5)
+    line.client.acknowledge("p-1.b", 2, 9)
+    line.client.acknowledge("p-1.a", 1, 7, report=True)
+    line.client.acknowledge("p-1.a", 1, 6)
+    line.router.ack_gate.set()
+    assert await line.acks() == [("p-1.a", 1, 7, True), ("p-1.b", 2, 9, False)]
+
+
+async def test_acknowledgements_survive_a_router_that_is_away(line: Line) -> None:
+    # gRPC itself tries four times.
+    line.router.refusals.extend(Unavailable("not now", retry_after=0.0) for _ in range(4))
+    line.client.acknowledge("p-1.a", 1, 7, report=True)
+    assert [await line.acks() for _ in range(5)] == [[("p-1.a", 1, 7, True)]] * 5
+
+
+async def test_acknowledgements_that_are_refused_are_dropped(line: Line) -> None:
+    line.router.refusals.append(InvalidInput(Violation("acks", "BROKEN", "no")))
+    line.client.acknowledge("p-1.a", 1, 7)
+    assert await line.acks() == [("p-1.a", 1, 7, False)]
+    line.client.acknowledge("p-1.b", 1, 1)
+    assert await line.acks() == [("p-1.b", 1, 1, False)]
+
+
+async def test_a_thousand_acknowledgements_go_in_one_call(line: Line) -> None:
+    for number in range(1_500):
+        line.client.acknowledge(f"t-{number}", 1, 1)
+    assert [len(await line.acks()) for _ in range(2)] == [1_000, 500]
+
+
+async def test_a_cancel_is_repeated_until_the_router_hears_it(line: Line) -> None:
+    line.router.refusals.extend(Unavailable("not now", retry_after=0.0) for _ in range(4))
+    await line.client.cancel("p-1.a", 2)
+    assert line.router.cancels == [router_pb2.CancelDispatchRequest(task_id="p-1.a", attempt=2)]
+    assert len(line.clock.slept) == 1
+
+
+async def test_a_cancel_that_nobody_hears_is_given_up() -> None:
+    clock = HastyClock()
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        with pytest.raises(Unavailable):
+            await RouterClient(channel, clock).cancel("p-1.a", 2)
+    assert sum(clock.slept) >= 5.0
+
+
+async def _connected(channel: grpc.aio.Channel) -> None:
+    while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+        await channel.wait_for_state_change(state)

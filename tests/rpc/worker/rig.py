@@ -1,0 +1,101 @@
+"""A worker's link, registration and runs, as its composition root puts them together, with an agent of the test's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from devteam_worker.desk import Desk
+from devteam_worker.domain import Declaration, Queue
+from devteam_worker.link import Link
+from devteam_worker.registration import Registration, Wishes
+from devteam_worker.runs import Runs
+
+from devteam.mesh.channel import open_channel
+from devteam.mesh.clock import SystemClock
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.tasks import background
+from devteam.v1 import worker_pb2
+from tests.fakes.agent_script import PATIENCE, Play, ScriptedAgent
+from tests.fakes.mesh_server import Line, ScriptedMesh
+
+CUT = Unavailable("the line broke", reason="TEST")
+DECLARATION = Declaration("w1", "i-1", (Queue("default", 2), Queue("gpu", 1, ("opus",))), 2)
+
+
+class HurriedClock(SystemClock):
+    """Nobody sleeps for longer than a moment; timers take the time they take."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A worker at work."""
+
+    mesh: ScriptedMesh
+    agent: ScriptedAgent
+    desk: Desk
+    runs: Runs
+    registration: Registration
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def begin(self, line: Line, task_id: str = "t1", **more: Any) -> Play:
+        """Give it a run, and see it accepted."""
+        line.assign(task_id, **more)
+        play = await self.agent.started()
+        accepted = (await line.hears()).accepted
+        assert (accepted.task_id, accepted.attempt) == (task_id, more.get("attempt", 1))
+        return play
+
+    async def has_drained(self) -> None:
+        """Wait until the worker was told to leave."""
+        async with asyncio.timeout(PATIENCE):
+            await self.drained.wait()
+
+
+@asynccontextmanager
+async def working(mesh: ScriptedMesh, *, api_key: str = "", **patience: float) -> AsyncIterator[Rig]:
+    """Registered, and dialling. `patience` is the link's."""
+    agent, clock = ScriptedAgent(), HurriedClock()
+    desk = Desk({queue.name: queue for queue in DECLARATION.queues}, DECLARATION.concurrency)
+    drained = asyncio.Event()
+
+    def on_wishes(wishes: Wishes) -> None:
+        desk.concurrency = wishes.concurrency or DECLARATION.concurrency
+        if wishes.draining:
+            drained.set()
+
+    async with (
+        open_channel(mesh.url, api_key=api_key) as channel,
+        Runs(agent, lambda: link.wake(), window_bytes=1024 * 1024) as runs,  # noqa: PLW0108 - bound late
+    ):
+        registration = Registration(channel, DECLARATION, runs.active, on_wishes, clock)
+        link = Link(channel, DECLARATION, registration, desk, runs, drained.set, clock, api_key=api_key, **patience)
+        await registration.register()
+        async with background(registration.beat, link.run):
+            yield Rig(mesh, agent, desk, runs, registration, drained)
+
+
+def texts(request: worker_pb2.ConnectRequest) -> tuple[str, int, int, list[str]]:
+    """A batch of tokens, in short: of which attempt, from which seq, and the words."""
+    batch = request.tokens
+    return batch.task_id, batch.attempt, batch.first_seq, [token.text for token in batch.tokens]
+
+
+async def words(line: Line, count: int) -> tuple[int, list[str]]:
+    """As many words as the worker says next in one attempt, with the seq of the first; however they are batched."""
+    _, _, first_seq, heard = texts(await line.hears())
+    while len(heard) < count:
+        _, _, seq, more = texts(await line.hears())
+        assert seq == first_seq + len(heard)
+        heard += more
+    return first_seq, heard
+
+
+async def cut(rig: Rig, line: Line, error: Exception | None = CUT, **policy: float) -> Line:
+    """Break the line; the worker's next one, let in."""
+    line.cut(error)
+    return await rig.mesh.router.attached(**policy)

@@ -1,0 +1,146 @@
+"""What follows when an attempt ends without a completion."""
+
+from datetime import UTC, datetime
+
+import pytest
+from devteam_planner.domain import (
+    Cancelled,
+    Failure,
+    FailureReason,
+    HandedBack,
+    OnWorkerLoss,
+    RunPolicy,
+    Task,
+    TaskSpec,
+    TaskState,
+    WorkerInstance,
+)
+from devteam_planner.ports import Ending, RunLost
+from devteam_planner.retry_policy import Verdict, attempt_reason, tells_of_loss, verdict
+
+W1 = WorkerInstance("w1", "i1")
+LOST = RunLost(W1, "its link broke")
+LOSS = Failure(FailureReason.WORKER_LOST, "worker w1 was lost: its link broke", retryable=True)
+BUSY = Failure(FailureReason.RATE_LIMITED, "slow down", retryable=True)
+
+
+def a_task(
+    *, attempt: int = 1, burnt: int = 0, policy: RunPolicy | None = None, failure: Failure | None = None
+) -> Task:
+    return Task(
+        task_id="p-1.a",
+        plan_id="p-1",
+        step_id="a",
+        position=0,
+        spec=TaskSpec(prompt="hi", model="sim", policy=policy or RunPolicy()),
+        depends_on=(),
+        state=TaskState.RUNNING,
+        created_at=datetime(2026, 11, 22, tzinfo=UTC),
+        attempt=attempt,
+        attempt_open=True,
+        burnt=burnt,
+        worker=W1 if attempt else None,
+        failure=failure,
+    )
+
+
+def decide(
+    task: Task,
+    outcome: Failure | HandedBack | RunLost | Cancelled,
+    *,
+    cancelling: bool = False,
+    losses: int = 0,
+    jitter: float = 1.0,
+) -> Verdict:
+    return verdict(task, outcome, cancelling=cancelling, losses=losses, jitter=jitter)
+
+
+def test_a_failure_that_cannot_be_helped_ends_the_task() -> None:
+    refused = Failure(FailureReason.REFUSED, "no")
+    assert decide(a_task(), refused) == Verdict(Ending(TaskState.FAILED, burns=True, failure=refused))
+
+
+@pytest.mark.parametrize(
+    ("burnt", "jitter", "pause"), [(0, 1.0, 1.0), (0, 0.0, 0.5), (1, 1.0, 2.0), (5, 1.0, 32.0), (6, 1.0, 60.0)]
+)
+def test_a_retryable_failure_waits_from_one_second_doubling_to_a_minute(
+    burnt: int, jitter: float, pause: float
+) -> None:
+    task = a_task(attempt=burnt + 1, burnt=burnt, policy=RunPolicy(max_attempts=20))
+    expected = Verdict(Ending(TaskState.QUEUED, burns=True, failure=BUSY), pause)
+    assert decide(task, BUSY, jitter=jitter) == expected
+
+
+def test_a_provider_that_names_a_longer_wait_is_obeyed() -> None:
+    asked = Failure(FailureReason.RATE_LIMITED, "slow down", retryable=True, retry_after=30.0)
+    assert decide(a_task(), asked).retry_after == 30.0
+
+
+def test_the_last_attempt_s_failure_ends_the_task() -> None:
+    assert decide(a_task(attempt=3, burnt=2), BUSY) == Verdict(Ending(TaskState.FAILED, burns=True, failure=BUSY))
+
+
+def test_a_lost_worker_means_another_attempt_at_once() -> None:
+    assert decide(a_task(), LOST) == Verdict(Ending(TaskState.QUEUED, burns=True, failure=LOSS))
+
+
+def test_a_lost_worker_ends_a_task_that_must_not_run_twice() -> None:
+    task = a_task(policy=RunPolicy(on_worker_loss=OnWorkerLoss.FAIL))
+    assert decide(task, LOST) == Verdict(Ending(TaskState.FAILED, burns=True, failure=LOSS))
+
+
+def test_a_lost_worker_ends_a_task_that_has_no_attempts_left() -> None:
+    task = a_task(attempt=2, burnt=1, policy=RunPolicy(max_attempts=2))
+    assert decide(task, LOST, losses=1) == Verdict(Ending(TaskState.FAILED, burns=True, failure=LOSS))
+
+
+def test_the_third_lost_worker_makes_a_task_poison() -> None:
+    task = a_task(attempt=3, burnt=2, policy=RunPolicy(max_attempts=20))
+    text = (
+        "its worker vanished in each of 3 attempts, the last time w1: its link broke. The task may be what brings "
+        "workers down, so it is not tried again"
+    )
+    poison = Failure(FailureReason.POISON, text)
+    assert decide(task, LOST, losses=2) == Verdict(Ending(TaskState.FAILED, burns=True, failure=poison))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "burnt", "pause"), [(1, 0, 0.0), (2, 0, 1.0), (3, 1, 1.0), (3, 0, 2.0), (50, 0, 60.0), (5000, 0, 60.0)]
+)
+def test_a_hand_back_burns_nothing_and_is_slow_only_when_repeated(attempt: int, burnt: int, pause: float) -> None:
+    task = a_task(attempt=attempt, burnt=burnt)
+    assert decide(task, HandedBack("draining")) == Verdict(Ending(TaskState.QUEUED, burns=False), pause)
+
+
+def test_a_hand_back_may_name_its_own_wait() -> None:
+    assert decide(a_task(), HandedBack("rate limited", retry_after=7.0)).retry_after == 7.0
+
+
+@pytest.mark.parametrize("outcome", [Cancelled(), LOST, BUSY, HandedBack("draining")])
+def test_a_cancelled_plan_makes_nothing_run_again(outcome: Failure | HandedBack | RunLost | Cancelled) -> None:
+    assert decide(a_task(), outcome, cancelling=True) == Verdict(Ending(TaskState.CANCELLED, burns=False))
+
+
+def test_a_cancellation_nobody_asked_for_counts_as_a_loss() -> None:
+    message = "worker w1 was lost: it stopped the run though nobody asked for it"
+    failure = Failure(FailureReason.WORKER_LOST, message, retryable=True)
+    assert decide(a_task(), Cancelled()) == Verdict(Ending(TaskState.QUEUED, burns=True, failure=failure))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "failure", "reason"),
+    [
+        (0, None, "first attempt"),
+        (1, None, "handed back by its worker"),
+        (1, LOSS, "worker w1 was lost"),
+        (1, BUSY, "retry after rate_limited: slow down"),
+    ],
+)
+def test_watchers_are_told_why_an_attempt_begins(attempt: int, failure: Failure | None, reason: str) -> None:
+    assert attempt_reason(a_task(attempt=attempt, failure=failure)) == reason
+
+
+def test_reasons_tell_of_losses() -> None:
+    assert tells_of_loss(attempt_reason(a_task(failure=LOSS)))
+    assert not tells_of_loss(attempt_reason(a_task(failure=BUSY)))
+    assert not tells_of_loss("retry after handler: my file was lost")

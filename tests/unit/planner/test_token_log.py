@@ -1,0 +1,200 @@
+"""Tokens on their way to the store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from devteam_planner.bell import Bell
+from devteam_planner.domain import Batch
+from devteam_planner.store.memory import MemoryTokenStore
+from devteam_planner.token_log import TokenLog
+
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.tasks import background
+from tests.fakes.clock import FakeClock
+from tests.fakes.planner_samples import a_batch
+
+Entry = tuple[str, int, Batch]
+
+
+class GatedStore(MemoryTokenStore):
+    """Keeps each transaction waiting until the test lets it through; fails while `failures` are left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing: asyncio.Queue[list[Entry]] = asyncio.Queue()
+        self.gate = asyncio.Semaphore(0)
+        self.failures = 0
+        self.reads = 0
+
+    async def append(self, batches: Sequence[Entry]) -> None:
+        self.writing.put_nowait(list(batches))
+        await self.gate.acquire()
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("disk full")
+        await super().append(batches)
+
+    async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
+        self.reads += 1
+        return await super().read(task_id, attempt, after=after, limit=limit)
+
+
+@dataclass
+class Setting:
+    """A running log, its store, and what it announced."""
+
+    clock: FakeClock
+    store: GatedStore = field(default_factory=GatedStore)
+    stored: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.bell = Bell(self.clock)
+        self.log = TokenLog(
+            self.store,
+            self.bell,
+            lambda *what: self.stored.append(what),
+            self.clock,
+            max_pending_bytes=100,
+            tail_bytes=1000,
+        )
+
+    async def append(self, batch: Batch, task_id: str = "t-1", attempt: int = 1) -> None:
+        async with asyncio.timeout(5):
+            await self.log.append("p-1", task_id, attempt, batch)
+
+    async def write(self) -> list[Entry]:
+        """Wait for the next transaction, let it through, and return what was in it."""
+        async with asyncio.timeout(5):
+            entries = await self.store.writing.get()
+        self.store.gate.release()
+        return entries
+
+    async def settle(self, task_id: str = "t-1") -> int:
+        async with asyncio.timeout(5):
+            return await self.log.settle(task_id, 1)
+
+
+@pytest.fixture
+async def setting(clock: FakeClock) -> AsyncIterator[Setting]:
+    made = Setting(clock)
+    async with background(made.log.run):
+        yield made
+
+
+ONE, TWO, THREE = a_batch(1, "a"), a_batch(2, "b", "c"), a_batch(4, "d")
+
+
+async def test_tokens_that_come_one_by_one_are_written_at_once(setting: Setting) -> None:
+    await setting.append(ONE)
+    assert await setting.write() == [("t-1", 1, ONE)]
+    assert await setting.settle() == 1
+    await setting.append(TWO)
+    assert await setting.write() == [("t-1", 1, TWO)]
+    assert await setting.settle() == 3
+
+
+async def test_while_one_transaction_is_under_way_the_next_gathers(setting: Setting) -> None:
+    """From all tasks, in the order in which they came."""
+    await setting.append(ONE)
+    async with asyncio.timeout(5):
+        assert await setting.store.writing.get() == [("t-1", 1, ONE)]
+    await setting.append(TWO)
+    await setting.append(ONE, "t-2")
+    await setting.append(THREE)
+    setting.store.gate.release()
+    assert await setting.write() == [("t-1", 1, TWO), ("t-2", 1, ONE), ("t-1", 1, THREE)]
+    assert await setting.settle() == 4
+    assert setting.stored == [("t-1", 1, 1), ("t-1", 1, 4), ("t-2", 1, 1)]
+
+
+async def test_settling_waits_for_what_was_appended(setting: Setting) -> None:
+    await setting.append(ONE)
+    await setting.append(TWO)
+    settling = asyncio.create_task(setting.settle())
+    await asyncio.sleep(0)
+    assert not settling.done()
+    assert await setting.write() == [("t-1", 1, ONE), ("t-1", 1, TWO)]
+    assert await settling == 3
+
+
+async def test_settling_an_attempt_without_tokens_does_not_wait(setting: Setting) -> None:
+    await setting.append(ONE)
+    assert await setting.settle("t-2") == 0
+
+
+async def test_too_much_that_waits_holds_the_driver_back(setting: Setting) -> None:
+    """Until there is room; a single batch larger than the bound passes when nothing else waits."""
+    huge = a_batch(1, "x" * 500)
+    await setting.append(huge)
+    held = asyncio.create_task(setting.append(ONE, "t-2"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not held.done()
+    assert await setting.write() == [("t-1", 1, huge)]
+    await held
+    assert await setting.write() == [("t-2", 1, ONE)]
+
+
+async def test_a_store_that_fails_is_tried_again_and_nothing_is_lost(setting: Setting, clock: FakeClock) -> None:
+    setting.store.failures = 2
+    await setting.append(ONE)
+    for _ in range(2):
+        assert await setting.write() == [("t-1", 1, ONE)]
+        await setting.append(a_batch(1, "y"), "t-2")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert setting.stored == []
+        clock.advance(3.0)
+    assert await setting.write() == [("t-1", 1, ONE)]
+    assert await setting.settle() == 1
+    assert len(await setting.write()) == 2
+
+
+async def test_watchers_are_told_once_tokens_are_stored(setting: Setting) -> None:
+    with setting.bell.listening("p-1") as listener:
+        await setting.append(ONE)
+        assert await listener.heard(0) == set()
+        await setting.write()
+        await setting.settle()
+        assert await listener.heard(0) == {"t-1"}
+
+
+async def test_new_tokens_are_read_from_memory(setting: Setting) -> None:
+    """And those that memory no longer has, from the store."""
+    for batch in (ONE, TWO, THREE):
+        await setting.append(batch)
+    await setting.write()
+    await setting.settle()
+    assert await setting.log.read("t-1", 1, 0, 2) == [ONE, TWO]
+    assert await setting.log.read("t-1", 1, 2, 9) == [TWO, THREE]
+    assert setting.store.reads == 0
+    assert await setting.log.read("t-1", 1, 4, 9) == []
+    setting.log.forget("t-1", 1)
+    assert await setting.log.read("t-1", 1, 1, 9) == [TWO, THREE]
+    assert setting.store.reads == 2
+
+
+async def test_memory_keeps_only_the_newest(setting: Setting) -> None:
+    batches = [a_batch(seq, "token") for seq in range(1, 21)]
+    for batch in batches:
+        await setting.append(batch)
+        await setting.write()
+        await setting.settle()
+    assert await setting.log.read("t-1", 1, 18, 9) == batches[18:]
+    assert setting.store.reads == 0
+    assert await setting.log.read("t-1", 1, 3, 3) == batches[3:6]
+    assert setting.store.reads == 1
+
+
+async def test_an_attempt_is_followed_until_it_is_forgotten(setting: Setting) -> None:
+    """Also when it is forgotten while its tokens still wait for the store."""
+    assert not setting.log.follows("t-1", 1)
+    await setting.append(ONE)
+    assert setting.log.follows("t-1", 1)
+    setting.log.forget("t-1", 1)
+    await setting.write()
+    await setting.settle()
+    assert not setting.log.follows("t-1", 1)
+    setting.log.forget("t-1", 1)

@@ -1,0 +1,75 @@
+import math
+from dataclasses import replace
+
+import pytest
+from devteam_registry.domain import Availability, HealthPolicy, WishChange, Wishes
+
+from devteam.mesh.errors import FailedPrecondition
+from tests.unit.registry.samples import full_spec, spec, worker
+
+
+@pytest.mark.parametrize(
+    "timings",
+    [
+        (31, 60, 120, 300),
+        (30, 120, 120, 300),
+        (30, 60, 300, 300),
+        (0, 60, 120, 300),
+        (-1, 60, 120, 300),
+        (math.nan, 60, 120, 300),
+        (30, 60, 120, math.inf),
+    ],
+)
+def test_timings_that_contradict_each_other_are_refused(timings: tuple[float, float, float, float]) -> None:
+    """Beat x 2 <= unhealthy < lost < deregister, all finite, or no start."""
+    with pytest.raises(FailedPrecondition, match="heartbeat interval x 2 <= unhealthy < lost < deregister") as caught:
+        HealthPolicy(*timings)
+    assert caught.value.reason == "HEALTH_POLICY_INVALID"
+
+
+def test_wishes_lie_over_the_declaration() -> None:
+    """Concurrency and labels of the operator win; an empty label takes a declared one away."""
+    wishes = Wishes(concurrency=9, labels={"site": "lab", "rack/unit": "", "new": "1"})
+    wished = wishes.over(full_spec())
+    assert wished.concurrency == 9
+    assert wished.labels == {"site": "lab", "new": "1"}
+
+
+def test_no_wishes_leave_the_declaration_as_it_is() -> None:
+    """Nothing wished, nothing changed."""
+    assert Wishes().over(full_spec()) == full_spec()
+
+
+def test_slots_are_the_sum_over_the_queues_unless_declared() -> None:
+    """A concurrency of 0 means the sum."""
+    assert (spec(queues=("a", "b")).slots, full_spec().slots) == (4, 5)
+
+
+def test_a_change_of_wishes_leaves_the_unnamed_ones() -> None:
+    """Only what is named changes, to "no wish" as well."""
+    wishes = Wishes(concurrency=4, availability=Availability.CORDONED, labels={"a": "b"})
+    assert WishChange(concurrency=0).applied_to(wishes) == Wishes(0, Availability.CORDONED, {"a": "b"})
+    assert WishChange(labels={}).applied_to(wishes) == Wishes(4, Availability.CORDONED, {})
+
+
+@pytest.mark.parametrize(
+    ("own", "operators", "effective"),
+    [
+        (Availability.OPEN, Availability.OPEN, Availability.OPEN),
+        (Availability.OPEN, Availability.CORDONED, Availability.CORDONED),
+        (Availability.DRAINING, Availability.CORDONED, Availability.DRAINING),
+        (Availability.CORDONED, Availability.DRAINING, Availability.DRAINING),
+    ],
+)
+def test_the_most_restrictive_wish_counts(own: Availability, operators: Availability, effective: Availability) -> None:
+    """DRAINING over CORDONED over OPEN, whoever wants it."""
+    assert replace(worker(wishes=Wishes(availability=operators)), own_availability=own).availability is effective
+
+
+def test_a_worker_leaves_behind_only_what_an_operator_wants() -> None:
+    """Wishes outlive a worker, except for a drain, which its leaving fulfilled."""
+    assert worker().remains() is None
+    assert worker(wishes=Wishes(availability=Availability.DRAINING)).remains() is None
+    remains = worker(wishes=Wishes(concurrency=3, availability=Availability.DRAINING)).remains()
+    assert remains is not None
+    assert (remains.wishes, remains.departed) == (Wishes(concurrency=3), True)

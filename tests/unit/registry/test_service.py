@@ -1,0 +1,129 @@
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from devteam_registry.domain import (
+    Availability,
+    Beat,
+    Changed,
+    Farewell,
+    HealthPolicy,
+    Removed,
+    Snapshot,
+    WishChange,
+    Wishes,
+)
+from devteam_registry.service import Registry
+
+from devteam.mesh.errors import NotFound, Unavailable
+from tests.fakes.clock import FakeClock
+from tests.fakes.worker_store import FakeWorkerStore
+from tests.unit.registry.samples import spec
+
+
+@pytest.fixture
+def store() -> FakeWorkerStore:
+    return FakeWorkerStore()
+
+
+@pytest.fixture
+def registry(store: FakeWorkerStore, clock: FakeClock) -> Registry:
+    return Registry(store, clock, HealthPolicy())
+
+
+async def test_a_registration_is_stored_before_it_is_answered(registry: Registry, store: FakeWorkerStore) -> None:
+    """The store knows the digest of the token, never the token."""
+    registration = await registry.register(spec("w1"), "i1")
+    [stored] = await store.load_all()
+    assert stored == registration.view.worker
+    assert registration.session_token not in repr(stored)
+
+
+async def test_a_registration_that_cannot_be_stored_did_not_happen(registry: Registry, store: FakeWorkerStore) -> None:
+    """A store that is away refuses the newcomer and leaves the old instance in place."""
+    old = await registry.register(spec("w1"), "i1")
+    store.down = True
+    with pytest.raises(Unavailable):
+        await registry.register(spec("w1"), "i2")
+    with pytest.raises(Unavailable):
+        await registry.update("w1", WishChange(concurrency=3))
+    with pytest.raises(Unavailable):
+        await registry.deregister(Farewell("w1", "i1", old.session_token))
+    assert registry.get("w1").worker == old.view.worker
+    registry.beat(Beat("w1", "i1", old.session_token))
+
+
+async def test_a_beat_never_waits_for_the_store(registry: Registry, store: FakeWorkerStore) -> None:
+    """Beats are answered while a write hangs, and are written later."""
+    token = (await registry.register(spec("w1"), "i1")).session_token
+    store.gate.clear()
+    store.arrived.clear()
+    hanging = asyncio.create_task(registry.register(spec("w2"), "i1"))
+    await asyncio.wait_for(store.arrived.wait(), 1)
+    registry.beat(Beat("w1", "i1", token, active_tasks=5))
+    store.gate.set()
+    await asyncio.wait_for(hanging, 1)
+    await registry.close()
+    assert [worker.active_tasks for worker in await store.load_all()] == [5, 0]
+
+
+async def test_beats_during_an_update_are_not_lost(registry: Registry, store: FakeWorkerStore) -> None:
+    """What a beat said while the store was writing stays true."""
+    token = (await registry.register(spec("w1"), "i1")).session_token
+    store.gate.clear()
+    store.arrived.clear()
+    updating = asyncio.create_task(registry.update("w1", WishChange(concurrency=3)))
+    await asyncio.wait_for(store.arrived.wait(), 1)
+    registry.beat(Beat("w1", "i1", token, active_tasks=5))
+    store.gate.set()
+    view = await asyncio.wait_for(updating, 1)
+    assert (view.worker.active_tasks, view.worker.wishes) == (5, Wishes(concurrency=3))
+
+
+async def test_a_watch_loses_nothing_between_snapshot_and_changes(registry: Registry) -> None:
+    """What happens while the snapshot is still being read comes after it."""
+    await registry.register(spec("w1"), "i1")
+    async with aclosing(registry.watch()) as events:
+        first = await anext(events)
+        await registry.register(spec("w2"), "i1")
+        await registry.deregister(Farewell("w1", reason="moved"))
+        second, third = await anext(events), await anext(events)
+    assert isinstance(first, Snapshot)
+    assert ([view.worker.worker_id for view in first.views], first.complete) == (["w1"], True)
+    assert isinstance(second, Changed)
+    assert second.view.worker.worker_id == "w2"
+    assert third == Removed("w1", "i1", "moved")
+
+
+async def test_wishes_survive_a_worker_that_leaves_and_a_restart_of_the_registry(
+    store: FakeWorkerStore, clock: FakeClock
+) -> None:
+    """A worker says goodbye, the Registry restarts, and the worker comes back with its operator's wishes."""
+    registry = Registry(store, clock, HealthPolicy())
+    token = (await registry.register(spec("w1"), "i1")).session_token
+    await registry.update("w1", WishChange(concurrency=6, availability=Availability.CORDONED))
+    await registry.deregister(Farewell("w1", "i1", token))
+    restarted = Registry(store, clock, HealthPolicy())
+    await restarted.open()
+    with pytest.raises(NotFound):
+        restarted.get("w1")
+    view = (await restarted.register(spec("w1"), "i2")).view
+    assert view.worker.wishes == Wishes(concurrency=6, availability=Availability.CORDONED)
+
+
+async def test_an_operator_who_removes_a_worker_forgets_its_wishes(registry: Registry, store: FakeWorkerStore) -> None:
+    """Taken off the list by hand means: as if never known."""
+    await registry.register(spec("w1"), "i1")
+    await registry.update("w1", WishChange(concurrency=6))
+    await registry.deregister(Farewell("w1"))
+    assert await store.load_all() == []
+    assert (await registry.register(spec("w1"), "i1")).view.worker.wishes == Wishes()
+
+
+async def test_a_stopping_registry_ends_its_watches(registry: Registry) -> None:
+    """Nobody waits for a stream that would never end by itself."""
+    async with aclosing(registry.watch()) as events:
+        await anext(events)
+        await registry.stop_watches()
+        with pytest.raises(Unavailable):
+            await anext(events)

@@ -1,0 +1,36 @@
+"""What the Registry says, as the Router takes it in."""
+
+from devteam_router.ports import FleetSnapshot, WorkerChanged, WorkerRemoved
+from devteam_router.service import RouterCore
+
+from tests.fakes.router_bench import RouterBench
+from tests.fakes.router_samples import a_worker
+
+
+def known(core: RouterCore) -> list[str]:
+    return sorted(worker.id for worker in core.fleet)
+
+
+async def test_a_snapshot_in_parts_drops_whoever_is_in_none_of_them(bench: RouterBench) -> None:
+    bench.register(a_worker("gone"))
+    bench.core.hear(FleetSnapshot((a_worker("w1"),), complete=False, first=True))
+    assert known(bench.core) == ["gone", "w1"]
+    bench.core.hear(FleetSnapshot((a_worker("w2"),), complete=True))
+    assert known(bench.core) == ["w1", "w2"]
+
+
+async def test_a_snapshot_that_broke_off_counts_for_nothing_in_the_next(bench: RouterBench) -> None:
+    bench.core.hear(FleetSnapshot((a_worker("w1"),), complete=False, first=True))
+    bench.core.hear(FleetSnapshot((a_worker("w2"),), complete=True, first=True))
+    assert known(bench.core) == ["w2"]
+
+
+async def test_changes_add_replace_and_remove(bench: RouterBench) -> None:
+    bench.core.hear(WorkerChanged(a_worker("w1")))
+    bench.core.hear(WorkerChanged(a_worker("w1", instance="i2")))
+    worker = bench.core.fleet.get("w1")
+    assert worker is not None
+    assert worker.instance.instance_id == "i2"
+    bench.core.hear(WorkerRemoved("w1"))
+    bench.core.hear(WorkerRemoved("w1"))
+    assert known(bench.core) == []

@@ -1,0 +1,67 @@
+"""Who runs what, and what follows from it."""
+
+from devteam_router.domain import AttemptId, WorkerInstance
+from devteam_router.leases import Lease, Leases
+
+W1, W1_AGAIN, W2 = WorkerInstance("w1", "i1"), WorkerInstance("w1", "i2"), WorkerInstance("w2", "i1")
+
+
+def lease(task_id: str, worker: WorkerInstance = W1, queue: str = "a", *, occupies_slot: bool = True) -> Lease:
+    return Lease(AttemptId(task_id, 1), worker, queue, occupies_slot)
+
+
+def counts(leases: Leases) -> tuple[int, int, int, int, int]:
+    """Slots of w1, of w1 in a, of w1 in b, of queue a, of queue b."""
+    of_w1 = leases.active("w1"), leases.active_in("w1", "a"), leases.active_in("w1", "b")
+    return *of_w1, leases.running("a"), leases.running("b")
+
+
+def test_counts_follow_the_table() -> None:
+    leases = Leases()
+    assert counts(leases) == (0, 0, 0, 0, 0)
+    leases.grant(lease("t1"))
+    leases.grant(lease("t2", queue="b"))
+    leases.grant(lease("t3", W2))
+    assert counts(leases) == (2, 1, 1, 2, 1)
+    assert leases.queues() == {"a", "b"}
+    leases.release(AttemptId("t1", 1))
+    leases.release(AttemptId("t2", 1))
+    assert counts(leases) == (0, 0, 0, 1, 0)
+    assert leases.queues() == {"a"}
+
+
+def test_an_attempt_holds_one_lease_the_newest() -> None:
+    leases = Leases()
+    leases.grant(lease("t1"))
+    leases.grant(lease("t1", W2, "b"))
+    assert counts(leases) == (0, 0, 0, 0, 1)
+    assert leases.of(AttemptId("t1", 1)) == lease("t1", W2, "b")
+    assert len(leases) == 1
+
+
+def test_a_lease_is_released_once() -> None:
+    leases = Leases()
+    leases.grant(lease("t1"))
+    assert leases.release(AttemptId("t1", 1)) == lease("t1")
+    assert leases.release(AttemptId("t1", 1)) is None
+    assert counts(leases) == (0, 0, 0, 0, 0)
+
+
+def test_an_ended_attempt_is_in_hand_but_occupies_no_slot() -> None:
+    leases = Leases()
+    leases.grant(lease("t1", occupies_slot=False))
+    assert counts(leases) == (0, 0, 0, 0, 0)
+    assert leases.held_by(W1) == [lease("t1", occupies_slot=False)]
+    assert leases.release(AttemptId("t1", 1)) == lease("t1", occupies_slot=False)
+    assert leases.held_by(W1) == []
+
+
+def test_leases_belong_to_an_instance_and_are_listed_the_oldest_first() -> None:
+    leases = Leases()
+    for task_id in ("t9", "t1", "t5", "t3", "t7"):
+        leases.grant(lease(task_id))
+    leases.grant(lease("t2", W1_AGAIN))
+    assert [held.id.task_id for held in leases.held_by(W1)] == ["t9", "t1", "t5", "t3", "t7"]
+    assert [held.id.task_id for held in leases.held_by(W1_AGAIN)] == ["t2"]
+    assert leases.instances_of("w1") == {W1, W1_AGAIN}
+    assert leases.active("w1") == 6

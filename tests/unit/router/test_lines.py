@@ -1,0 +1,62 @@
+"""Runs in line."""
+
+from devteam_router.domain import AttemptId
+from devteam_router.lines import Line, Lines
+
+from tests.fakes.router_samples import a_run, a_signature
+
+
+def order(line: Line, lines: Lines) -> list[str]:
+    """Take everything out of a line, in turn."""
+    taken = []
+    while (head := line.head()) is not None:
+        taken.append(head.run.id.task_id)
+        lines.remove(head.run.id)
+    return taken
+
+
+def test_first_come_first_served_within_a_priority() -> None:
+    lines = Lines()
+    for task_id, priority in (("a", 3), ("b", 1), ("c", 3), ("d", 5), ("e", 1)):
+        line = lines.add(a_run(task_id, priority=priority), now=0.0)
+    assert order(line, lines) == ["b", "e", "a", "c", "d"]
+    assert len(lines) == 0
+
+
+def test_a_run_that_was_put_back_goes_before_its_equals_but_not_before_its_betters() -> None:
+    lines = Lines()
+    lines.add(a_run("equal"), now=0.0)
+    lines.add(a_run("better", priority=1), now=0.0)
+    line = lines.add(a_run("back"), now=0.0, first=True)
+    assert order(line, lines) == ["better", "back", "equal"]
+
+
+def test_each_signature_has_its_own_line_and_an_empty_line_is_gone() -> None:
+    lines = Lines()
+    one = lines.add(a_run("a", signature=a_signature(model="opus")), now=0.0)
+    other = lines.add(a_run("b", signature=a_signature(model="haiku")), now=0.0)
+    assert one is not other
+    assert lines.line_of(AttemptId("a", 1)) is one
+
+    lines.remove(AttemptId("a", 1))
+
+    assert lines.line_of(AttemptId("a", 1)) is None
+    assert lines.looking_at({"default"}) == [other]
+
+
+def test_removing_what_is_not_there_changes_nothing() -> None:
+    lines = Lines()
+    lines.add(a_run("a"), now=0.0)
+    assert lines.remove(AttemptId("a", 2)) is None
+    assert lines.remove(AttemptId("b", 1)) is None
+    assert len(lines) == 1
+
+
+def test_lines_are_found_by_any_of_their_queues_but_counted_in_the_first() -> None:
+    lines = Lines()
+    line = lines.add(a_run("a", signature=a_signature("first", "second")), now=5.0)
+
+    assert [lines.looking_at({queue}) for queue in ("first", "second", "third")] == [[line], [line], []]
+    assert lines.queues() == {"first"}
+    assert [waiting.since for waiting in lines.in_queue("first")] == [5.0]
+    assert lines.in_queue("second") == []

@@ -1,0 +1,49 @@
+"""Queues as operators see them."""
+
+import pytest
+from devteam_router.domain import Availability
+from devteam_router.queues import QueueView
+
+from devteam.mesh.errors import NotFound
+from tests.fakes.router_bench import RouterBench
+from tests.fakes.router_samples import a_run, a_signature, a_worker
+
+
+def view(bench: RouterBench, name: str) -> QueueView:
+    return bench.core.queues.view(name, bench.clock.monotonic())
+
+
+async def test_a_queue_counts_what_waits_what_runs_and_the_room_there_is(bench: RouterBench) -> None:
+    bench.worker(a_worker("w1", queues={"a": 2, "b": 4}, concurrency=3))
+    bench.worker(a_worker("w2", queues={"a": 5}, availability=Availability.CORDONED))
+    bench.register(a_worker("w3", queues={"a": 7}))
+    for n in range(4):
+        await bench.dispatch(a_run(f"t{n}", signature=a_signature("a")))
+        await bench.advance(10)
+    assert view(bench, "a") == QueueView("a", waiting=2, running=2, slots=2, workers=3, oldest_wait=20.0)
+    assert view(bench, "b") == QueueView("b", waiting=0, running=0, slots=3, workers=1, oldest_wait=None)
+
+
+async def test_a_run_with_several_queues_waits_in_the_first(bench: RouterBench) -> None:
+    await bench.dispatch(a_run(signature=a_signature("first", "second")))
+    assert bench.core.queues.names() == ["first"]
+    assert view(bench, "first").waiting == 1
+
+
+async def test_queues_are_named_while_anything_is_in_them(bench: RouterBench) -> None:
+    worker = bench.worker(a_worker(queues={"b": 1}))
+    await bench.dispatch(a_run("t1", signature=a_signature("b")))
+    await bench.dispatch(a_run("t2", signature=a_signature("a")))
+    assert bench.core.queues.names() == ["a", "b"]
+    bench.register(a_worker(queues={"c": 1}))
+    assert bench.core.queues.names() == ["a", "b", "c"]
+    worker.accept("t1")
+    worker.report("t1")
+    bench.cancel("t2")
+    assert bench.core.queues.names() == ["c"]
+
+
+async def test_a_queue_that_nobody_knows_is_not_found(bench: RouterBench) -> None:
+    with pytest.raises(NotFound) as caught:
+        view(bench, "a")
+    assert (caught.value.kind, caught.value.name) == ("queue", "a")

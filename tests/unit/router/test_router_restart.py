@@ -1,0 +1,227 @@
+"""A Router that knows nothing, workers that have something in hand, and planners that ask for it."""
+
+import pytest
+from devteam_router.dispatch import AssignedTo, WasLost
+from devteam_router.domain import AttemptId, WorkerInstance
+from devteam_router.frames import Assign, Cancel, CancelReason, ReportAck, Resume
+
+from tests.fakes.router_bench import RouterBench, WorkerEnd, in_hand
+from tests.fakes.router_samples import a_run, a_worker
+
+T1 = AttemptId("t1", 1)
+W1 = a_worker().instance
+W2 = a_worker("w2").instance
+
+
+async def finish(bench: RouterBench, worker: WorkerEnd) -> None:
+    """The generation goes on from token 6 to token 8, and ends."""
+    worker.say("t1", 6, 8)
+    worker.report("t1", 8)
+    await bench.settled()
+
+
+class TestBothOrders:
+    async def test_the_worker_attaches_first(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        assert worker.heard() == []
+        assert bench.held == ["t1/1 on w1"]
+        planner = await bench.dispatch(a_run(), last_seq=5, assigned=W1)
+        assert worker.heard() == [Resume(T1, 5)]
+        await finish(bench, worker)
+        assert planner.story == ["adopted on w1", "tokens 6-8", "report after 8"]
+        assert bench.held == []
+
+    async def test_the_planner_dispatches_first(self, bench: RouterBench) -> None:
+        planner = await bench.dispatch(a_run(), last_seq=5, assigned=W1)
+        assert planner.story == ["waits: worker_reconnecting"]
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        assert worker.heard() == [Resume(T1, 5)]
+        await finish(bench, worker)
+        assert planner.story == [
+            "waits: worker_reconnecting",
+            "adopted on w1",
+            "started",
+            "tokens 6-8",
+            "report after 8",
+        ]
+        assert bench.held == []
+
+    async def test_across_a_whole_life_no_token_is_lost_and_none_doubled(self, bench: RouterBench) -> None:
+        worker = bench.worker()
+        before = await bench.dispatch(a_run())
+        worker.accept("t1")
+        worker.say("t1", 1, 3)
+        worker.say("t1", 4, 5)
+        await bench.settled()
+        bench.restart()
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        after = await bench.dispatch(a_run(), last_seq=5, assigned=W1)
+        worker.heard()
+        await finish(bench, worker)
+        assert before.story[2:] + after.story[1:] == ["tokens 1-3", "tokens 4-5", "tokens 6-8", "report after 8"]
+
+    async def test_a_run_that_had_ended_reports_again(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(queues={"default": 1}), in_hand("t1", ended=True))
+        assert bench.core.leases.active("w1") == 0
+        planner = await bench.dispatch(a_run(), last_seq=5, assigned=W1)
+        assert worker.heard() == [Resume(T1, 5)]
+        await finish(bench, worker)
+        assert planner.story == ["adopted on w1", "tokens 6-8", "report after 8"]
+        bench.acknowledge("t1", 8, report=True)
+        assert worker.heard() == [ReportAck(T1)]
+
+    async def test_a_planner_that_was_never_told_where_it_runs_finds_it_there(self, bench: RouterBench) -> None:
+        planner = await bench.dispatch(a_run())
+        worker = bench.worker(a_worker(queues={"other": 1}), in_hand("t1", queue="other"))
+        await bench.settled()
+        assert worker.heard() == [Resume(T1, 0)]
+        assert planner.story == ["waits: no_worker_in_queue", "adopted on w1", "started"]
+        assert bench.held == ["t1/1 on w1"]
+        assert len(bench.core.lines) == 0
+
+
+class TestUnclaimed:
+    async def test_an_unclaimed_run_occupies_its_slot(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(queues={"default": 1}), in_hand("t1"))
+        planner = await bench.dispatch(a_run("t2"))
+        assert planner.story == ["waits: all_slots_busy"]
+        assert worker.heard() == []
+
+    async def test_nothing_is_said_about_it_until_a_planner_asks(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        worker.say("t1", 6, 6)
+        worker.report("t1", 6)
+        assert worker.heard() == []
+        assert bench.core.workers.refused_words == 0
+
+    async def test_after_the_orphan_grace_it_is_stopped(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        await bench.advance(59.9)
+        assert worker.heard() == []
+        await bench.advance(0.1)
+        assert worker.heard() == [Cancel(T1, CancelReason.FENCED)]
+        assert bench.held == []
+
+    async def test_one_that_had_ended_leaves_nothing_behind(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1", ended=True))
+        await bench.advance(60)
+        assert worker.heard() == [Cancel(T1, CancelReason.FENCED)]
+        assert bench.held == []
+
+    async def test_it_survives_a_break_of_the_line_but_not_the_end_of_its_grace(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        worker.hang_up()
+        await bench.advance(5)
+        worker = bench.attach(W1, in_hand("t1"))
+        assert worker.heard() == []
+        worker.hang_up()
+        await bench.advance(10)
+        assert bench.held == []
+        assert len(bench.core.attempts) == 0
+
+    async def test_a_planner_that_claims_it_while_its_line_is_down_waits_for_the_worker(
+        self, bench: RouterBench
+    ) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        worker.hang_up()
+        planner = await bench.dispatch(a_run(), last_seq=5, assigned=W1)
+        worker = bench.attach(W1, in_hand("t1"))
+        assert worker.heard() == [Resume(T1, 5)]
+        await finish(bench, worker)
+        assert planner.story == ["adopted on w1", "tokens 6-8", "report after 8"]
+
+    async def test_cancelling_it_reaches_the_worker_and_its_report_waits_for_the_planner(
+        self, bench: RouterBench
+    ) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        bench.cancel("t1")
+        assert worker.heard() == [Cancel(T1, CancelReason.REQUESTED)]
+        worker.report("t1", 5)
+        planner = await bench.dispatch(a_run(), last_seq=5, assigned=W1)
+        assert worker.heard() == [Resume(T1, 5), Cancel(T1, CancelReason.REQUESTED)]
+        worker.report("t1", 5)
+        await bench.settled()
+        assert planner.story == ["adopted on w1", "report after 5"]
+
+    async def test_a_newer_attempt_fences_it(self, bench: RouterBench) -> None:
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        await bench.dispatch(a_run(attempt=2))
+        assert worker.heard() == [Cancel(T1, CancelReason.FENCED), Assign(a_run(attempt=2), "default")]
+
+    async def test_an_older_attempt_beside_a_newer_one_is_stopped_whichever_comes_first(
+        self, bench: RouterBench
+    ) -> None:
+        older = bench.worker(a_worker("w1"), in_hand("t1", attempt=1))
+        newer = bench.worker(a_worker("w2"), in_hand("t1", attempt=2))
+        assert (older.heard(), newer.heard()) == ([Cancel(T1, CancelReason.FENCED)], [])
+        third = bench.worker(a_worker("w3"), in_hand("t1", attempt=1))
+        assert third.heard() == [Cancel(T1, CancelReason.FENCED)]
+
+    async def test_of_two_workers_with_the_same_attempt_the_first_has_it(self, bench: RouterBench) -> None:
+        first = bench.worker(a_worker("w1"), in_hand("t1"))
+        second = bench.worker(a_worker("w2"), in_hand("t1"))
+        assert (first.heard(), second.heard()) == ([], [Cancel(T1, CancelReason.FENCED)])
+        assert bench.held == ["t1/1 on w1"]
+
+    async def test_a_worker_that_the_planner_does_not_name_must_not_go_on_with_it(self, bench: RouterBench) -> None:
+        wrong = bench.worker(a_worker("w1"), in_hand("t1"))
+        planner = await bench.dispatch(a_run(), last_seq=5, assigned=W2)
+        right = bench.worker(a_worker("w2"), in_hand("t1"))
+        assert planner.story == ["lost with w2"]
+        assert wrong.heard() == right.heard() == [Cancel(T1, CancelReason.FENCED)]
+        assert bench.held == []
+
+
+class TestReconnecting:
+    async def test_the_run_is_never_started_anywhere_else(self, bench: RouterBench) -> None:
+        other = bench.worker(a_worker("w2"))
+        await bench.dispatch(a_run(), assigned=W1)
+        await bench.advance(5)
+        assert other.heard() == []
+
+    async def test_a_worker_that_does_not_come_has_lost_it(self, bench: RouterBench) -> None:
+        planner = await bench.dispatch(a_run(), assigned=W1)
+        await bench.advance(10)
+        assert planner.story == ["waits: worker_reconnecting", "lost with w1"]
+
+    async def test_a_worker_that_is_here_without_it_has_lost_it_at_once(self, bench: RouterBench) -> None:
+        bench.worker()
+        planner = await bench.dispatch(a_run(), assigned=W1)
+        assert planner.story == ["lost with w1"]
+        assert isinstance(planner.events[0], WasLost)
+        assert planner.events[0].message == "worker w1 no longer has the run"
+
+    async def test_another_instance_of_the_worker_does_not_count(self, bench: RouterBench) -> None:
+        planner = await bench.dispatch(a_run(), assigned=WorkerInstance("w1", "before"))
+        bench.worker(a_worker())
+        await bench.advance(10)
+        assert planner.story == ["waits: worker_reconnecting", "lost with w1"]
+
+    async def test_a_cancellation_waits_for_the_worker_too(self, bench: RouterBench) -> None:
+        await bench.dispatch(a_run(), assigned=W1)
+        bench.cancel("t1")
+        worker = bench.worker(a_worker(), in_hand("t1"))
+        assert worker.heard() == [Resume(T1, 0), Cancel(T1, CancelReason.REQUESTED)]
+
+    async def test_the_decision_names_the_queue_whose_slot_it_takes(self, bench: RouterBench) -> None:
+        planner = await bench.dispatch(a_run(), assigned=W1)
+        bench.worker(a_worker(queues={"other": 1}), in_hand("t1", queue="other"))
+        await bench.settled()
+        adopted = planner.events[1]
+        assert isinstance(adopted, AssignedTo)
+        assert (adopted.decision.queue, adopted.decision.reason) == ("other", "already running on w1")
+        assert bench.core.leases.active_in("w1", "other") == 1
+
+    @pytest.mark.parametrize("planner_first", [True, False])
+    async def test_an_ended_run_is_lost_with_a_worker_that_dies_before_it_could_report(
+        self, bench: RouterBench, planner_first: bool
+    ) -> None:
+        if planner_first:
+            planner = await bench.dispatch(a_run(), assigned=W1)
+            worker = bench.worker(a_worker(), in_hand("t1", ended=True))
+        else:
+            worker = bench.worker(a_worker(), in_hand("t1", ended=True))
+            planner = await bench.dispatch(a_run(), assigned=W1)
+        worker.hang_up()
+        await bench.advance(10)
+        assert planner.story[-1] == "lost with w1"

@@ -1,0 +1,91 @@
+"""What `from devteam import ...` offers, and what it costs."""
+
+import subprocess
+import sys
+
+import devteam
+import devteam.errors
+import devteam.testing
+
+PUBLIC = [
+    "AttemptStarted",
+    "Availability",
+    "Candidate",
+    "Completion",
+    "DevTeamClient",
+    "DevTeamError",
+    "Event",
+    "Explanation",
+    "Failure",
+    "FailureReason",
+    "Gap",
+    "Generation",
+    "Interrupted",
+    "LoadBalancing",
+    "OnWorkerLoss",
+    "Placement",
+    "Plan",
+    "PlanChanged",
+    "PlanState",
+    "QueueInfo",
+    "Requirements",
+    "RunPolicy",
+    "Step",
+    "Strategy",
+    "Task",
+    "TaskChanged",
+    "TaskSpec",
+    "TaskState",
+    "TextToken",
+    "ThinkingToken",
+    "Token",
+    "Tokens",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "WorkerInfo",
+    "WorkerStatus",
+]
+
+
+def test_public_names_are_pinned() -> None:
+    """Whoever adds or removes a public name says so here."""
+    assert devteam.__all__ == PUBLIC
+
+
+def test_every_public_name_is_there() -> None:
+    """A name in __all__ can be imported, the lazy one too."""
+    assert [name for name in PUBLIC if not hasattr(devteam, name)] == []
+
+
+def test_errors_and_testing_are_pinned() -> None:
+    """So are the names of the two public modules beside the package itself."""
+    assert devteam.testing.__all__ == ["Answer", "FakeMesh", "Run", "WorkerLost", "echo"]
+    assert devteam.errors.__all__ == [
+        "Aborted",
+        "AlreadyExists",
+        "DeadlineExceeded",
+        "DevTeamError",
+        "FailedPrecondition",
+        "Internal",
+        "InvalidInput",
+        "NotFound",
+        "OutOfRange",
+        "PermissionDenied",
+        "ResourceExhausted",
+        "Unauthenticated",
+        "Unavailable",
+        "Violation",
+    ]
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """The lazy import does not swallow typing mistakes."""
+    assert not hasattr(devteam, "DevTeamClinet")
+
+
+def test_importing_the_package_imports_no_grpc() -> None:
+    """Services import devteam.mesh; the client's gRPC and protobuf come only with the client."""
+    script = "import sys, devteam, devteam.mesh.errors; print(sorted({'grpc', 'google.protobuf'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"

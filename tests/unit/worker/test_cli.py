@@ -1,0 +1,78 @@
+"""What the devteam-worker command refuses, and how it says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from devteam_worker.cli import app
+from typer.testing import CliRunner
+
+# Nothing that whoever runs the tests has set decides what the command is told.
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("DEVTEAM_", "OTEL_", "OLLAMA_"))}
+
+
+def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments], env=ENVIRON, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_every_violation_of_a_worker_file_has_its_line(tmp_path: Path) -> None:
+    """On stderr, with what was probably meant; nothing else is said, and the exit code is 2."""
+    file = tmp_path / "worker.yaml"
+    file.write_text("worker: {queus: [{name: default}], heartbeat: {intervallMs: 5}, logLevel: loud}\n")
+    refused = python("-m", "devteam_worker", "start", "--config", str(file))
+    assert refused.stderr.splitlines() == [
+        "error: worker.queus: unknown key; did you mean queues?",
+        "error: worker.heartbeat.intervallMs: unknown key; did you mean intervalMs?",
+        "error: worker.logLevel: must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+    ]
+    assert (refused.returncode, refused.stdout) == (2, "")
+
+
+def test_a_variable_is_named_as_it_was_set() -> None:
+    refused = CliRunner().invoke(app, ["start"], env={"DEVTEAM_CONCURRENCY": "many"})
+    assert refused.stderr.startswith("error: DEVTEAM_CONCURRENCY: must be a valid integer")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config", "missing.yaml"], "'missing.yaml'"),
+        (["--alias", "fast"], "'fast' is not of the form NAME=MODEL"),
+        (["--alias", "=sim"], "'=sim' is not of the form NAME=MODEL"),
+        (["--drain-deadline", "0"], "0.0"),
+        (["--colour", "red"], "No such option: --colour"),
+    ],
+)
+def test_a_wrong_flag_is_refused(arguments: list[str], said: str) -> None:
+    refused = CliRunner().invoke(app, ["start", *arguments], env={"TERM": "dumb", "COLUMNS": "120"})
+    assert arguments[0] in refused.stderr
+    assert said in refused.stderr
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_help_names_what_can_be_told() -> None:
+    helped = CliRunner().invoke(app, ["start", "--help"], env={"TERM": "dumb", "COLUMNS": "120"})
+    for option in ("--config", "--queue", "--api-url", "--id", "--alias", "--drain-deadline"):
+        assert option in helped.stdout
+    assert (helped.exit_code, helped.stderr) == (0, "")
+
+
+def test_help_is_quick() -> None:
+    """It waits for nothing that takes its time to import."""
+    program = (
+        "import sys\n"
+        "from devteam_worker.cli import run\n"
+        "sys.argv = ['devteam-worker', '--help']\n"
+        "try:\n    run()\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    helped = python("-c", program)
+    assert "Runs tasks of a DevTeam mesh on this machine." in helped.stdout
+    slow = {"grpc", "google.protobuf", "pydantic", "opentelemetry", "structlog", "anthropic", "ollama", "psutil"}
+    assert slow & set(helped.stderr.split()) == set()
+    assert "devteam_worker.cli" in helped.stderr

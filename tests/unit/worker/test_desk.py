@@ -1,0 +1,67 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from devteam_worker.desk import Desk, RejectReason
+from devteam_worker.domain import Queue
+from devteam_worker.runs import Runs
+
+from tests.fakes.agent_script import ScriptedAgent, an_assignment
+
+QUEUES = {"default": Queue("default", 2), "gpu": Queue("gpu", 1, ("opus", "ollama:*"))}
+
+
+@pytest.fixture
+async def runs() -> AsyncIterator[Runs]:
+    async with Runs(ScriptedAgent(), lambda: None, window_bytes=100) as runs:
+        yield runs
+
+
+@pytest.mark.parametrize(
+    ("queue", "model"), [("default", "anything"), ("gpu", "opus"), ("gpu", "ollama:llama3.3"), ("default", "")]
+)
+def test_what_is_served_is_taken(runs: Runs, queue: str, model: str) -> None:
+    assert Desk(QUEUES, 3).refusal(an_assignment(queue=queue, model=model), runs) is None
+
+
+@pytest.mark.parametrize(
+    ("queue", "model", "sentence"),
+    [
+        ("other", "opus", "the queue other is not served here"),
+        ("gpu", "haiku", "the model haiku is not served in gpu"),
+    ],
+)
+def test_what_is_not_served_is_refused(runs: Runs, queue: str, model: str, sentence: str) -> None:
+    refusal = Desk(QUEUES, 3).refusal(an_assignment(queue=queue, model=model), runs)
+    assert refusal == (RejectReason.NOT_SERVED, sentence)
+
+
+def test_nothing_is_taken_while_the_worker_drains(runs: Runs) -> None:
+    desk = Desk(QUEUES, 3, draining=True)
+    assert desk.refusal(an_assignment(), runs) == (RejectReason.DRAINING, "the worker drains")
+
+
+def test_a_full_queue_refuses_and_the_others_go_on(runs: Runs) -> None:
+    desk = Desk(QUEUES, 3)
+    runs.start(an_assignment("t1", queue="gpu", model="opus"))
+    assert desk.refusal(an_assignment("t2", queue="gpu", model="opus"), runs) == (
+        RejectReason.BUSY,
+        "every slot is taken",
+    )
+    assert desk.refusal(an_assignment("t2"), runs) is None
+
+
+def test_a_full_worker_refuses_for_every_queue(runs: Runs) -> None:
+    desk = Desk(QUEUES, 2)
+    runs.start(an_assignment("t1"))
+    runs.start(an_assignment("t2", queue="gpu", model="opus"))
+    assert desk.refusal(an_assignment("t3"), runs) == (RejectReason.BUSY, "every slot is taken")
+
+
+def test_an_operator_may_change_the_concurrency_while_it_works(runs: Runs) -> None:
+    """What runs beyond it runs on."""
+    desk = Desk(QUEUES, 2)
+    runs.start(an_assignment("t1"))
+    assert desk.refusal(an_assignment("t2"), runs) is None
+    desk.concurrency = 1
+    assert desk.refusal(an_assignment("t2"), runs) == (RejectReason.BUSY, "every slot is taken")
+    assert runs.active() == 1

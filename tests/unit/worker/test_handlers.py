@@ -1,0 +1,372 @@
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+import pytest
+from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.failures import Fatal, RateLimited, Retryable
+from devteam_worker.handlers import Handler, HandlerAgent, Task
+from devteam_worker.providers.base import FailureReason, Text, Token
+
+from tests.fakes.agent_script import PATIENCE, an_assignment
+
+WELL = Completed("handler", "sim", "end")
+
+
+class Listener:
+    """Hears what a handler says, once `gate` is open."""
+
+    def __init__(self) -> None:
+        self.heard: list[Token] = []
+        self.arrived = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, token: Token) -> None:
+        self.heard.append(token)
+        self.arrived.set()
+        await self.gate.wait()
+
+
+@pytest.fixture
+def emit() -> Listener:
+    return Listener()
+
+
+@asynccontextmanager
+async def taking(handler: Handler, errors: list[Exception] | None = None) -> AsyncIterator[HandlerAgent]:
+    agent = HandlerAgent(handler, (errors if errors is not None else []).append)
+    agent.start()
+    try:
+        yield agent
+    finally:
+        agent.stop()
+
+
+async def outcome_of(handler: Handler, emit: Emit, assignment: Assignment | None = None) -> Outcome:
+    async with taking(handler) as agent, asyncio.timeout(PATIENCE):
+        return await agent.run(assignment or an_assignment(), emit)
+
+
+async def test_a_coroutine_function_answers_with_what_it_returns(emit: Listener) -> None:
+    async def handle(task: Task) -> str:
+        await asyncio.sleep(0)
+        return task.prompt.upper()
+
+    assert await outcome_of(handle, emit) == WELL
+    assert emit.heard == [Text("WHAT IS NEW?")]
+
+
+async def test_a_coroutine_function_may_stream_before_it_returns(emit: Listener) -> None:
+    async def handle(task: Task) -> str:
+        await task.emit("one ")
+        await task.emit("two ")
+        return "three"
+
+    assert await outcome_of(handle, emit) == WELL
+    assert emit.heard == [Text("one "), Text("two "), Text("three")]
+
+
+async def test_a_plain_function_answers_with_what_it_returns(emit: Listener) -> None:
+    assert await outcome_of(lambda task: task.prompt.lower(), emit) == WELL
+    assert emit.heard == [Text("what is new?")]
+
+
+async def test_an_async_generator_answers_piece_by_piece(emit: Listener) -> None:
+    async def handle(task: Task) -> AsyncGenerator[str, None]:
+        for word in task.prompt.split():
+            yield word
+
+    assert await outcome_of(handle, emit) == WELL
+    assert emit.heard == [Text("What"), Text("is"), Text("new?")]
+
+
+async def test_returning_nothing_adds_nothing(emit: Listener) -> None:
+    assert await outcome_of(lambda _: None, emit) == WELL
+    assert emit.heard == []
+
+
+async def test_a_handler_sees_the_whole_task(emit: Listener) -> None:
+    seen: list[Task] = []
+    await outcome_of(seen.append, emit, an_assignment("t7", 3, queue="gpu", model="opus"))
+    task = seen[0]
+    assert (task.id, task.attempt, task.plan_id, task.step_id) == ("t7", 3, "p1", "s1")
+    assert (task.queue, task.model, task.prompt, task.system_prompt) == (
+        "gpu",
+        "opus",
+        "What is new?",
+        "You are brief.",
+    )
+    assert (task.tools, task.options) == (("search",), {"seed": 7.0})
+
+
+class Wrong(Exception):
+    """Something of the owner's own."""
+
+
+KINDS = ["coroutine", "plain", "generator"]
+
+
+def raising(kind: str, error: BaseException) -> Handler:
+    def plain(task: Task) -> str:
+        raise error
+
+    async def coroutine(task: Task) -> str:
+        raise error
+
+    async def generator(task: Task) -> AsyncGenerator[str, None]:
+        raise error
+        yield "never"
+
+    return {"plain": plain, "coroutine": coroutine, "generator": generator}[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Retryable("the disk is full"), Failed(FailureReason.HANDLER, "the disk is full", retryable=True)),
+        (Fatal("no such page"), Failed(FailureReason.HANDLER, "no such page", retryable=False)),
+        (
+            RateLimited("three a minute", retry_after=20.0),
+            HandedBack(HandBackReason.RATE_LIMITED, "three a minute", 20.0),
+        ),
+        (RateLimited(), HandedBack(HandBackReason.RATE_LIMITED, "rate limited", None)),
+        (Wrong("secret"), Failed(FailureReason.HANDLER, "the worker's handler raised Wrong", retryable=True)),
+        (
+            SystemExit(3),
+            Failed(FailureReason.HANDLER, "the worker's handler asked to exit with 3", retryable=False),
+        ),
+        (
+            asyncio.CancelledError(),
+            Failed(FailureReason.HANDLER, "the worker's handler was cancelled by its own code", retryable=True),
+        ),
+    ],
+)
+async def test_what_a_handler_raises_is_the_outcome(
+    emit: Listener, kind: str, error: BaseException, outcome: Outcome
+) -> None:
+    """Its own failures word by word; of anything else only the name, for the rest may hold secrets."""
+    assert await outcome_of(raising(kind, error), emit) == outcome
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_stop_iteration_that_slips_out_is_a_failure_like_any_other(emit: Listener, kind: str) -> None:
+    outcome = await outcome_of(raising(kind, StopIteration()), emit)
+    assert outcome == Failed(FailureReason.HANDLER, "the worker's handler raised RuntimeError", retryable=True)
+
+
+async def test_what_is_no_text_is_refused(emit: Listener) -> None:
+    async def generator(task: Task) -> AsyncGenerator[object, None]:
+        yield 5
+
+    for handler in (lambda _: 5, generator):
+        assert await outcome_of(handler, emit) == Failed(
+            FailureReason.HANDLER, "the handler must answer with text or nothing, not int", retryable=False
+        )
+
+
+async def test_a_message_that_could_not_travel_is_made_to(emit: Listener) -> None:
+    """A file's undecodable name, and a page of output."""
+    error = Fatal("no file \udc80" + "x" * 10_000)
+    outcome = await outcome_of(raising("plain", error), emit)
+    assert isinstance(outcome, Failed)
+    assert outcome.message == "no file ?" + "x" * 1_991
+
+
+@pytest.mark.parametrize("retry_after", [-1.0, float("nan"), float("inf"), 1e9])
+def test_nobody_is_asked_for_impossible_patience(retry_after: float) -> None:
+    with pytest.raises(ValueError, match="must be 0 to 86400 seconds"):
+        RateLimited(retry_after=retry_after)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_owner_hears_of_errors(emit: Listener, kind: str) -> None:
+    error = Wrong("of mine")
+    errors: list[Exception] = []
+    async with taking(raising(kind, error), errors) as agent:
+        await agent.run(an_assignment(), emit)
+    assert errors == [error]
+
+
+async def test_an_owner_who_fails_to_hear_of_an_error_changes_no_outcome(emit: Listener) -> None:
+    def on_error(error: Exception) -> None:
+        raise Wrong(error)
+
+    agent = HandlerAgent(raising("plain", Fatal("no such page")), on_error)
+    agent.start()
+    assert await agent.run(an_assignment(), emit) == Failed(FailureReason.HANDLER, "no such page", retryable=False)
+    agent.stop()
+
+
+async def test_emit_waits_while_too_much_is_under_way(emit: Listener) -> None:
+    emitted: list[str] = []
+
+    async def handle(task: Task) -> None:
+        for word in ("one", "two"):
+            await task.emit(word)
+            emitted.append(word)
+
+    emit.gate.clear()
+    async with taking(handle) as agent, asyncio.timeout(PATIENCE):
+        running = asyncio.create_task(agent.run(an_assignment(), emit))
+        await emit.arrived.wait()
+        assert (emit.heard, emitted) == ([Text("one")], [])
+        emit.gate.set()
+        assert await running == WELL
+    assert emitted == ["one", "two"]
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_a_blocking_handler_blocks_only_itself(emit: Listener, kind: str) -> None:
+    """The worker's own loop turns, and other plain functions run."""
+    blocks, gate = threading.Event(), threading.Event()
+
+    def plain(task: Task) -> str:
+        blocks.set()
+        return "freed" if gate.wait(PATIENCE) else "stuck"
+
+    async def coroutine(task: Task) -> str:
+        return plain(task)
+
+    async with taking({"plain": plain, "coroutine": coroutine}[kind]) as agent, asyncio.timeout(PATIENCE):
+        running = asyncio.create_task(agent.run(an_assignment(), emit))
+        assert await asyncio.to_thread(blocks.wait, PATIENCE)
+        gate.set()
+        assert await running == WELL
+    assert emit.heard == [Text("freed")]
+
+
+async def test_an_error_handler_that_blocks_does_not_block_the_worker(emit: Listener) -> None:
+    blocks, gate, freed = threading.Event(), threading.Event(), []
+
+    def on_error(error: Exception) -> None:
+        blocks.set()
+        freed.append(gate.wait(PATIENCE))
+
+    agent = HandlerAgent(raising("coroutine", Wrong()), on_error)
+    agent.start()
+    running = asyncio.create_task(agent.run(an_assignment(), emit))
+    assert await asyncio.to_thread(blocks.wait, PATIENCE)
+    gate.set()
+    await running
+    agent.stop()
+    assert freed == [True]
+
+
+async def test_plain_functions_run_all_at_once_however_many_they_are(emit: Listener) -> None:
+    """None waits for a thread: the Router counted a slot for each."""
+    together = threading.Barrier(50)
+
+    def handle(task: Task) -> None:
+        together.wait(PATIENCE)
+
+    async with taking(handle) as agent, asyncio.TaskGroup() as group:
+        runs = [group.create_task(agent.run(an_assignment(f"t{number}"), emit)) for number in range(50)]
+    assert [run.result() for run in runs] == [WELL] * 50
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_the_context_of_a_run_reaches_its_handler(emit: Listener, kind: str) -> None:
+    """The trace goes on there."""
+    trace = ContextVar("trace", default="none")
+
+    def plain(task: Task) -> str:
+        return trace.get()
+
+    async def coroutine(task: Task) -> str:
+        return trace.get()
+
+    trace.set("of the run")
+    await outcome_of({"plain": plain, "coroutine": coroutine}[kind], emit)
+    assert emit.heard == [Text("of the run")]
+
+
+async def stopped(agent: HandlerAgent, begun: threading.Event, emit: Listener) -> None:
+    """Start a run and stop it once its handler has begun."""
+    running = asyncio.create_task(agent.run(an_assignment(), emit))
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_coroutine_is_cancelled_with_its_run(emit: Listener) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    async def handle(task: Task) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            closed.set()
+
+    async with taking(handle) as agent:
+        await stopped(agent, begun, emit)
+    assert await asyncio.to_thread(closed.wait, PATIENCE)
+
+
+async def test_a_plain_function_can_see_that_its_run_was_stopped(emit: Listener) -> None:
+    begun, seen = threading.Event(), threading.Event()
+
+    def handle(task: Task) -> None:
+        assert not task.cancelled
+        begun.set()
+        while not task.cancelled:
+            time.sleep(0.001)
+        seen.set()
+
+    async with taking(handle) as agent:
+        await stopped(agent, begun, emit)
+        assert await asyncio.to_thread(seen.wait, PATIENCE)
+
+
+async def test_the_next_run_does_not_suffer_from_one_that_was_stopped(emit: Listener) -> None:
+    begun = threading.Event()
+
+    async def handle(task: Task) -> str:
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        return "well"
+
+    async with taking(handle) as agent, asyncio.timeout(PATIENCE):
+        await stopped(agent, begun, emit)
+        assert await agent.run(an_assignment(), emit) == WELL
+
+
+@pytest.mark.parametrize("blocks", ["time.sleep(60)", "await asyncio.sleep(60)"])
+async def test_a_handler_that_never_returns_does_not_keep_the_process(blocks: str) -> None:
+    """Neither a function in its thread, nor a coroutine in the handlers' loop."""
+    keyword = "async def" if blocks.startswith("await") else "def"
+    program = f"""
+import asyncio, time
+from devteam_worker.handlers import HandlerAgent
+from tests.fakes.agent_script import an_assignment
+
+{keyword} handle(task):
+    {blocks}
+
+async def main():
+    agent = HandlerAgent(handle)
+    agent.start()
+    running = asyncio.create_task(agent.run(an_assignment(), None))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    agent.stop()
+
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,384 @@
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from devteam_worker.models import DEFAULT_ALIASES
+from devteam_worker.settings import (
+    HeartbeatSettings,
+    LocationSettings,
+    QueueSettings,
+    ResourceSettings,
+    WorkerSettings,
+    load_settings,
+)
+
+from devteam.mesh.errors import InvalidInput
+
+MISSION_FILE = """\
+worker:
+  id: worker-asus-gpu
+  queues:
+    - name: gpu-queue
+      concurrency: 4
+      models:
+        - opus
+        - sonnet
+        - ollama:*
+    - name: default
+      concurrency: 2
+      models:
+        - sonnet
+        - haiku
+  resources:
+    gpu: true
+    gpuModel: RTX 5080
+    ramGB: 24
+    cpuCores: 8
+  heartbeat:
+    intervalMs: 30000
+    endpoint: https://devteam.example/api/workers/heartbeat
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "worker.yaml"
+
+
+def load(
+    file: Path, yaml: str, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> WorkerSettings:
+    file.write_text(yaml)
+    return load_settings(file, flags or {}, environ or {})
+
+
+def bare(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> WorkerSettings:
+    return load_settings(None, flags or {}, environ or {})
+
+
+def refused(
+    file: Path, yaml: str, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> list[str]:
+    with pytest.raises(InvalidInput) as caught:
+        load(file, yaml, flags, environ)
+    return [f"{violation.field}: {violation.message}" for violation in caught.value.violations]
+
+
+def test_the_missions_file_is_taken_as_it_is(file: Path) -> None:
+    settings = load(file, MISSION_FILE)
+
+    assert settings.worker_id == "worker-asus-gpu"
+    assert settings.queues == (
+        QueueSettings(name="gpu-queue", concurrency=4, models=("opus", "sonnet", "ollama:*")),
+        QueueSettings(name="default", concurrency=2, models=("sonnet", "haiku")),
+    )
+    assert settings.resources == ResourceSettings(gpu=True, gpu_model="RTX 5080", ram_gb=24, cpu_cores=8)
+    assert settings.heartbeat == HeartbeatSettings(
+        interval_ms=30_000, endpoint="https://devteam.example/api/workers/heartbeat"
+    )
+    assert settings.api_url == "https://devteam.example"
+
+
+def test_the_missions_timings_are_taken_as_they_are(file: Path) -> None:
+    yaml = """\
+worker:
+  heartbeat:
+    intervalMs: 30000
+    unhealthyAfterMs: 60000
+    rebalanceAfterMs: 120000
+    deregisterAfterMs: 300000
+"""
+    assert load(file, yaml).heartbeat == HeartbeatSettings(
+        interval_ms=30_000, unhealthy_after_ms=60_000, rebalance_after_ms=120_000, deregister_after_ms=300_000
+    )
+
+
+def test_everything_else_has_its_key_too(file: Path) -> None:
+    yaml = """\
+worker:
+  apiUrl: http://10.0.0.7:7400
+  concurrency: 5
+  labels: {team: search}
+  location: {region: eu, zone: eu-1, host: rack-3}
+  dataSources: [wiki]
+  provider: ollama
+  aliases: {fast: "ollama:llama3.2"}
+  anthropic: {baseUrl: "http://127.0.0.1:8080"}
+  ollama: {host: "10.0.0.9:11434"}
+  sim: {tokensPerSecond: 0, firstTokenMs: 5}
+  drainDeadlineMs: 1000
+  progressTimeoutMs: 2000
+  logLevel: debug
+  traceFile: traces.jsonl
+"""
+    settings = load(file, yaml)
+
+    assert settings.api_url == "http://10.0.0.7:7400"
+    assert settings.concurrency == 5
+    assert settings.labels == {"team": "search"}
+    assert settings.location == LocationSettings(region="eu", zone="eu-1", host="rack-3")
+    assert settings.data_sources == ("wiki",)
+    assert settings.provider == "ollama"
+    assert settings.aliases == {**DEFAULT_ALIASES, "fast": "ollama:llama3.2"}
+    assert settings.anthropic.base_url == "http://127.0.0.1:8080"
+    assert settings.ollama.host == "10.0.0.9:11434"
+    assert (settings.sim.tokens_per_second, settings.sim.first_token_ms) == (0.0, 5.0)
+    assert (settings.drain_deadline_ms, settings.progress_timeout_ms) == (1000, 2000)
+    assert (settings.log_level, settings.trace_file) == ("DEBUG", Path("traces.jsonl"))
+
+
+def test_snake_case_means_the_same(file: Path) -> None:
+    yaml = """\
+worker:
+  worker_id: w
+  api_url: http://h:1
+  resources: {gpu_model: A100, ram_gb: 80}
+  heartbeat: {interval_ms: 10}
+"""
+    settings = load(file, yaml)
+
+    assert (settings.worker_id, settings.api_url, settings.heartbeat.interval_ms) == ("w", "http://h:1", 10)
+    assert settings.resources == ResourceSettings(gpu_model="A100", ram_gb=80)
+
+
+@pytest.mark.parametrize("yaml", ["", "# nothing yet\n", "worker:\n"])
+def test_an_empty_file_says_nothing(file: Path, yaml: str) -> None:
+    assert load(file, yaml) == bare()
+
+
+def test_without_anything_a_worker_serves_the_default_queue_of_a_mesh_on_its_machine() -> None:
+    settings = bare()
+
+    assert settings.api_url == "http://127.0.0.1:7400"
+    assert settings.queues == (QueueSettings(name="default", concurrency=4),)
+    assert settings.provider == "auto"
+
+
+def test_the_id_is_made_of_host_and_first_queue_and_stays() -> None:
+    first, second = [bare({"queue": ["cpu-queue", "other"]}) for _ in range(2)]
+
+    assert first.worker_id == second.worker_id == re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()) + "-cpu-queue"
+
+
+def test_kubernetes_variables_are_enough() -> None:
+    settings = bare(
+        environ={
+            "DEVTEAM_API_URL": "https://devteam.example",
+            "DEVTEAM_QUEUE": "cpu-queue, batch",
+            "DEVTEAM_CONCURRENCY": "4",
+            "DEVTEAM_API_KEY": "dt-key",
+            "DEVTEAM_WORKER_ID": "w7",
+            "DEVTEAM_MODELS": "haiku,sonnet",
+            "DEVTEAM_PROVIDER": "sim",
+            "DEVTEAM_LOG_LEVEL": "warning",
+        }
+    )
+
+    assert settings.api_url == "https://devteam.example"
+    assert settings.queues == (
+        QueueSettings(name="cpu-queue", concurrency=4, models=("haiku", "sonnet")),
+        QueueSettings(name="batch", concurrency=4, models=("haiku", "sonnet")),
+    )
+    assert (settings.concurrency, settings.worker_id) == (4, "w7")
+    assert (settings.provider, settings.log_level) == ("sim", "WARNING")
+    assert settings.api_key.get_secret_value() == "dt-key"
+    assert "dt-key" not in repr(settings)
+
+
+def test_named_queues_get_the_concurrency_each_and_in_all() -> None:
+    settings = bare({"queue": ["q1", "q2"], "concurrency": 8})
+
+    assert settings.queues == (QueueSettings(name="q1", concurrency=8), QueueSettings(name="q2", concurrency=8))
+    assert settings.concurrency == 8
+
+
+def test_a_named_queue_keeps_what_the_file_says_of_it(file: Path) -> None:
+    assert load(file, MISSION_FILE, {"queue": ["gpu-queue"]}).queues == (
+        QueueSettings(name="gpu-queue", concurrency=4, models=("opus", "sonnet", "ollama:*")),
+    )
+
+
+def test_a_queue_named_by_a_flag_does_not_stumble_over_a_bad_one_in_the_file(file: Path) -> None:
+    yaml = "worker: {queues: [{name: [a]}, 7, {name: b, models: [x]}]}"
+
+    assert load(file, yaml, {"queue": "b", "concurrency": 3}).queues == (
+        QueueSettings(name="b", concurrency=3, models=("x",)),
+    )
+
+
+def test_a_queue_without_a_concurrency_has_the_workers(file: Path) -> None:
+    yaml = "worker: {concurrency: 6, queues: [{name: a}, {name: b, concurrency: 2}]}"
+
+    assert [queue.concurrency for queue in load(file, yaml).queues] == [6, 2]
+
+
+def test_flags_win_over_the_environment_which_wins_over_the_file(file: Path) -> None:
+    yaml = "worker: {id: of-file, provider: ollama, ollama: {host: file-host}, logLevel: ERROR}"
+    environ = {"DEVTEAM_WORKER_ID": "of-environ", "DEVTEAM_PROVIDER": "sim", "OLLAMA_HOST": "environ-host"}
+
+    settings = load(file, yaml, {"worker_id": "of-flag", "provider": None, "api_url": ""}, environ)
+
+    assert (settings.worker_id, settings.provider) == ("of-flag", "sim")
+    assert (settings.ollama.host, settings.log_level) == ("environ-host", "ERROR")
+
+
+def test_sections_of_several_sources_are_merged_key_by_key(file: Path) -> None:
+    settings = load(file, "worker: {resources: {gpu: true, ramGB: 8}}", {"resources": {"ram_gb": 16}})
+
+    assert settings.resources == ResourceSettings(gpu=True, ram_gb=16)
+
+
+def test_the_heartbeats_address_gives_no_password_away(file: Path) -> None:
+    yaml = "worker: {heartbeat: {endpoint: 'https://me:secret@h.example:8443/api/workers/heartbeat'}}"
+
+    assert load(file, yaml).api_url == "https://h.example:8443"
+
+
+def test_every_unknown_key_is_named_with_its_path_and_what_was_meant(file: Path) -> None:
+    yaml = """\
+wrker: 1
+worker:
+  heartbeat: {intervallMs: 1}
+  queues: [{name: a, Models: [x]}, {name: b, concurency: 2}]
+  location: {planet: earth}
+"""
+    assert refused(file, yaml) == [
+        "wrker: unknown key; did you mean worker?",
+        "worker.heartbeat.intervallMs: unknown key; did you mean intervalMs?",
+        "worker.queues[0].Models: unknown key; did you mean models?",
+        "worker.queues[1].concurency: unknown key; did you mean concurrency?",
+        "worker.location.planet: unknown key; known are region, zone, host",
+    ]
+
+
+def test_every_bad_value_is_named_with_its_path_beside_unknown_keys(file: Path) -> None:
+    yaml = """\
+worker:
+  id: über
+  colour: red
+  queues: [{name: a b, concurrency: -1}, 5]
+  resources: {ramGB: .nan, gpu: perhaps}
+  heartbeat: {intervalMs: 0, endpoint: "ftp://h"}
+  labels: {a: 1}
+  ollama: {host: "h:port"}
+"""
+    assert refused(file, yaml) == [
+        (
+            "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, resources, heartbeat, labels, "
+            "location, dataSources, provider, aliases, anthropic, ollama, sim, drainDeadlineMs, progressTimeoutMs, "
+            "logLevel, traceFile"
+        ),
+        "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
+        "worker.queues[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
+        "worker.queues[0].concurrency: must be greater than or equal to 0",
+        "worker.queues[1]: must be a valid mapping",
+        "worker.resources.gpu: must be a valid boolean, unable to interpret input",
+        "worker.resources.ramGB: must be less than or equal to 65536",
+        "worker.heartbeat.intervalMs: must be greater than or equal to 1",
+        "worker.heartbeat.endpoint: must be of the form http://host:port",
+        "worker.labels.a: must be a valid string",
+        "worker.ollama.host: must be of the form host:port",
+    ]
+
+
+def test_a_bad_variable_is_named_itself_unless_a_flag_decides(file: Path) -> None:
+    environ = {"DEVTEAM_CONCURRENCY": "many", "DEVTEAM_API_URL": "https://:0", "DEVTEAM_PROVIDER": "magic"}
+
+    assert refused(file, "", {"provider": "other"}, environ) == [
+        "DEVTEAM_API_URL: 'https://:0' is not of the form http://host:port",
+        "DEVTEAM_CONCURRENCY: must be a valid integer, unable to parse string as an integer",
+        "worker.provider: must be 'auto', 'anthropic', 'ollama' or 'sim'",
+    ]
+
+
+def test_an_unknown_flag_is_refused(file: Path) -> None:
+    assert refused(file, "", {"concurency": 3}) == ["concurency: unknown key; did you mean concurrency?"]
+
+
+def test_a_key_in_two_spellings_is_refused(file: Path) -> None:
+    assert refused(file, "worker: {apiUrl: 'http://h', api_url: 'http://g'}") == [
+        "worker.api_url: is given twice, in two spellings"
+    ]
+
+
+def test_a_secret_in_the_file_is_refused_and_not_repeated(file: Path) -> None:
+    assert refused(file, "worker: {apiKey: dt-secret}") == [
+        "worker.apiKey: is a secret and does not belong in a file; set DEVTEAM_API_KEY"
+    ]
+
+
+def test_a_queue_twice_is_refused(file: Path) -> None:
+    assert refused(file, "worker: {queues: [{name: a}, {name: b}, {name: a}]}") == [
+        "worker.queues[2].name: is 'a', as another queue's"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timings", "problems"),
+    [
+        (
+            "intervalMs: 30000, unhealthyAfterMs: 59999",
+            ["unhealthyAfterMs: is 59999; must be at least twice intervalMs, which makes 60000"],
+        ),
+        (
+            "unhealthyAfterMs: 60, rebalanceAfterMs: 60, deregisterAfterMs: 59",
+            [
+                "rebalanceAfterMs: is 60; must be more than unhealthyAfterMs, which is 60",
+                "deregisterAfterMs: is 59; must be more than rebalanceAfterMs, which is 60",
+            ],
+        ),
+        (
+            "unhealthyAfterMs: 60, deregisterAfterMs: 60",
+            ["deregisterAfterMs: is 60; must be more than unhealthyAfterMs, which is 60"],
+        ),
+    ],
+)
+def test_timings_out_of_order_are_refused(file: Path, timings: str, problems: list[str]) -> None:
+    assert refused(file, f"worker: {{heartbeat: {{{timings}}}}}") == [
+        f"worker.heartbeat.{problem}" for problem in problems
+    ]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "problem"),
+    [
+        (b"- worker", "must hold a mapping that begins with `worker:`"),
+        (b"worker: {a: 1}\nworker: {b: 2}", 'line 2, column 1: found duplicate key "worker"'),
+        (b"worker: [", "line 1, column 10: expected the node content, but found '<stream end>'"),
+        (b"worker: !!python/object:os.system x", "could not determine a constructor for the tag"),
+        (b"worker: \xff", "is not UTF-8"),
+        (b"worker: \x00", "is not YAML"),
+        (b"a: &a [1]\nb: [" + b"*a," * 51 + b"]", "more than 32 levels or more than 50 YAML aliases"),
+        (b"[" * 100_000, "more than 32 levels or more than 50 YAML aliases"),
+        (b"#" * (1024 * 1024 + 1), "is larger than 1 MiB"),
+        (b"worker: 3", "worker: must be a mapping"),
+        (b"worker: []", "worker: must be a mapping"),
+        (b"worker: {queues: {a: 1}}", "worker.queues: must be a valid list"),
+    ],
+    ids=[
+        "list",
+        "twice",
+        "unfinished",
+        "object",
+        "latin",
+        "nul",
+        "aliases",
+        "depth",
+        "size",
+        "scalar",
+        "empty list",
+        "queues",
+    ],
+)
+def test_a_file_that_is_none_is_refused(file: Path, yaml: bytes, problem: str) -> None:
+    file.write_bytes(yaml)
+
+    with pytest.raises(InvalidInput, match=re.escape(problem)):
+        load_settings(file, {}, {})
+
+
+def test_a_file_that_is_not_there_is_refused(file: Path) -> None:
+    with pytest.raises(InvalidInput, match=re.escape("cannot be read (No such file or directory)")):
+        load_settings(file, {}, {})
