@@ -25,7 +25,10 @@ def protoc(*arguments: str) -> None:
     includes = [f"-I{PROTO}", f"-I{sysconfig.get_path('purelib')}"]
     plugins = [f"--plugin={name}={BIN / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
     command = [sys.executable, "-m", "grpc_tools.protoc", *includes, *plugins, *arguments]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL if "--mypy_out" in str(arguments) else None)
+    # The plugins list every file that they write, as if it were a warning.
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
 
 
 def sources(*, services_only: bool = False) -> list[str]:

@@ -6,6 +6,7 @@ What has to be done."""
 from collections import abc as _abc
 from devteam.v1 import run_pb2 as _run_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -194,6 +195,54 @@ class StepSpec(_message.Message):
 Global___StepSpec: _TypeAlias = StepSpec  # noqa: Y015
 
 @_typing.final
+class CancelTrail(_message.Message):
+    """A cancel on its way from the client to the model's socket; what has not happened yet is unset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    ROUTER_TOLD_AT_FIELD_NUMBER: _builtins.int
+    WORKER_TOLD_AT_FIELD_NUMBER: _builtins.int
+    STOPPED_AT_FIELD_NUMBER: _builtins.int
+    MODEL_CLOSED_AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """The Planner took the request."""
+
+    @_builtins.property
+    def router_told_at(self) -> _timestamp_pb2.Timestamp:
+        """The Router took it."""
+
+    @_builtins.property
+    def worker_told_at(self) -> _timestamp_pb2.Timestamp:
+        """The Router told the worker."""
+
+    @_builtins.property
+    def stopped_at(self) -> _timestamp_pb2.Timestamp:
+        """The worker's word that the model has stopped was stored."""
+
+    @_builtins.property
+    def model_closed_after(self) -> _duration_pb2.Duration:
+        """By the worker's clock, from hearing of it until the model's connection was closed."""
+
+    def __init__(
+        self,
+        *,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        router_told_at: _timestamp_pb2.Timestamp | None = ...,
+        worker_told_at: _timestamp_pb2.Timestamp | None = ...,
+        stopped_at: _timestamp_pb2.Timestamp | None = ...,
+        model_closed_after: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model_closed_after", b"model_closed_after", "requested_at", b"requested_at", "router_told_at", b"router_told_at", "stopped_at", b"stopped_at", "worker_told_at", b"worker_told_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_closed_after", b"model_closed_after", "requested_at", b"requested_at", "router_told_at", b"router_told_at", "stopped_at", b"stopped_at", "worker_told_at", b"worker_told_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTrail: _TypeAlias = CancelTrail  # noqa: Y015
+
+@_typing.final
 class Task(_message.Message):
     """A task, be it a step of a plan or one of its own."""
 
@@ -217,6 +266,8 @@ class Task(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
+    CANCEL_TRAIL_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     plan_id: _builtins.str
     """A task of its own is its own plan: plan_id = task_id."""
@@ -233,6 +284,7 @@ class Task(_message.Message):
     output: _builtins.str
     """Only in GetTask, and only when SUCCEEDED. At most 3 MiB."""
     output_bytes: _builtins.int
+    tenant: _builtins.str
     @_builtins.property
     def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -253,6 +305,10 @@ class Task(_message.Message):
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def cancel_trail(self) -> Global___CancelTrail:
+        """Set once a cancel was asked for."""
+
     def __init__(
         self,
         *,
@@ -274,10 +330,12 @@ class Task(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
+        cancel_trail: Global___CancelTrail | None = ...,
+        tenant: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure", "spec", b"spec", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure", "spec", b"spec", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "completion", b"completion", "created_at", b"created_at", "depends_on", b"depends_on", "ended_at", b"ended_at", "failure", b"failure", "output", b"output", "output_bytes", b"output_bytes", "placement_reason", b"placement_reason", "plan_id", b"plan_id", "queue", b"queue", "spec", b"spec", "started_at", b"started_at", "state", b"state", "step_id", b"step_id", "task_id", b"task_id", "wait_reason", b"wait_reason", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "depends_on", b"depends_on", "ended_at", b"ended_at", "failure", b"failure", "output", b"output", "output_bytes", b"output_bytes", "placement_reason", b"placement_reason", "plan_id", b"plan_id", "queue", b"queue", "spec", b"spec", "started_at", b"started_at", "state", b"state", "step_id", b"step_id", "task_id", b"task_id", "tenant", b"tenant", "wait_reason", b"wait_reason", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -315,9 +373,12 @@ class Plan(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
     name: _builtins.str
     state: Global___PlanState.ValueType
+    tenant: _builtins.str
+    """From the caller's credentials; on a mesh without them, from the metadata key "devteam-tenant"; else "default"."""
     @_builtins.property
     def input(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -343,10 +404,11 @@ class Plan(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         cancel_requested_at: _timestamp_pb2.Timestamp | None = ...,
+        tenant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_requested_at", b"cancel_requested_at", "created_at", b"created_at", "ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested_at", b"cancel_requested_at", "created_at", b"created_at", "ended_at", b"ended_at", "input", b"input", "name", b"name", "plan_id", b"plan_id", "state", b"state", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested_at", b"cancel_requested_at", "created_at", b"created_at", "ended_at", b"ended_at", "input", b"input", "name", b"name", "plan_id", b"plan_id", "state", b"state", "tasks", b"tasks", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,20 +586,24 @@ class WatchTaskRequest(_message.Message):
     TASK_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    CANCEL_ON_DISCONNECT_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     attempt: _builtins.int
     """0: whichever attempt is the current one, from its beginning."""
     after_seq: _builtins.int
+    cancel_on_disconnect: _builtins.bool
+    """Cancel the task when this stream ends before the task does. Otherwise nobody's leaving cancels anything."""
     def __init__(
         self,
         *,
         task_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         after_seq: _builtins.int = ...,
+        cancel_on_disconnect: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "attempt", b"attempt", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "attempt", b"attempt", "cancel_on_disconnect", b"cancel_on_disconnect", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -847,7 +913,10 @@ class WatchPlanRequest(_message.Message):
 
     PLAN_ID_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
+    CANCEL_ON_DISCONNECT_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
+    cancel_on_disconnect: _builtins.bool
+    """As WatchTaskRequest.cancel_on_disconnect, for the plan."""
     @_builtins.property
     def after(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cursor]:
         """Tasks that are not named are told from the beginning of their current attempt."""
@@ -857,10 +926,11 @@ class WatchPlanRequest(_message.Message):
         *,
         plan_id: _builtins.str = ...,
         after: _abc.Iterable[Global___Cursor] | None = ...,
+        cancel_on_disconnect: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "plan_id", b"plan_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "cancel_on_disconnect", b"cancel_on_disconnect", "plan_id", b"plan_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -100,6 +100,8 @@ class PlannerServiceServicer:
 
         Called by clients. INVALID_ARGUMENT with every violation and its field path. ALREADY_EXISTS,
         REQUEST_ID_REUSED: the same request_id came with another body. UNAVAILABLE with RetryInfo: the store cannot write.
+        RESOURCE_EXHAUSTED with RetryInfo: too many tasks have not ended, in the queue (QUEUE_FULL) or of the tenant
+        (TENANT_FULL).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,7 +145,8 @@ class PlannerServiceServicer:
 
         Called by clients. INVALID_ARGUMENT with every violation and its field path; reasons are PLAN_CYCLE,
         PLAN_SELF_DEPENDENCY, PLAN_UNKNOWN_STEP, PLAN_DUPLICATE_ID, PLAN_TOO_LARGE, TEMPLATE_UNKNOWN_STEP,
-        TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE: as CreateTask.
+        TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE,
+        RESOURCE_EXHAUSTED: as CreateTask.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,6 +41,8 @@ class PlannerServiceStub:
 
     Called by clients. INVALID_ARGUMENT with every violation and its field path. ALREADY_EXISTS,
     REQUEST_ID_REUSED: the same request_id came with another body. UNAVAILABLE with RetryInfo: the store cannot write.
+    RESOURCE_EXHAUSTED with RetryInfo: too many tasks have not ended, in the queue (QUEUE_FULL) or of the tenant
+    (TENANT_FULL).
     """
     GetTask: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetTaskRequest, _planner_pb2.GetTaskResponse]
     """One task, with its output. Steps of plans are tasks too. Called by clients. NOT_FOUND."""
@@ -63,7 +65,8 @@ class PlannerServiceStub:
 
     Called by clients. INVALID_ARGUMENT with every violation and its field path; reasons are PLAN_CYCLE,
     PLAN_SELF_DEPENDENCY, PLAN_UNKNOWN_STEP, PLAN_DUPLICATE_ID, PLAN_TOO_LARGE, TEMPLATE_UNKNOWN_STEP,
-    TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE: as CreateTask.
+    TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE,
+    RESOURCE_EXHAUSTED: as CreateTask.
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetPlanRequest, _planner_pb2.GetPlanResponse]
     """One plan with its tasks, without their outputs. Called by clients. NOT_FOUND."""
@@ -89,6 +92,8 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
 
     Called by clients. INVALID_ARGUMENT with every violation and its field path. ALREADY_EXISTS,
     REQUEST_ID_REUSED: the same request_id came with another body. UNAVAILABLE with RetryInfo: the store cannot write.
+    RESOURCE_EXHAUSTED with RetryInfo: too many tasks have not ended, in the queue (QUEUE_FULL) or of the tenant
+    (TENANT_FULL).
     """
     GetTask: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetTaskRequest, _planner_pb2.GetTaskResponse]  # type: ignore[assignment]
     """One task, with its output. Steps of plans are tasks too. Called by clients. NOT_FOUND."""
@@ -111,7 +116,8 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
 
     Called by clients. INVALID_ARGUMENT with every violation and its field path; reasons are PLAN_CYCLE,
     PLAN_SELF_DEPENDENCY, PLAN_UNKNOWN_STEP, PLAN_DUPLICATE_ID, PLAN_TOO_LARGE, TEMPLATE_UNKNOWN_STEP,
-    TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE: as CreateTask.
+    TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE,
+    RESOURCE_EXHAUSTED: as CreateTask.
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetPlanRequest, _planner_pb2.GetPlanResponse]  # type: ignore[assignment]
     """One plan with its tasks, without their outputs. Called by clients. NOT_FOUND."""
@@ -140,6 +146,8 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Called by clients. INVALID_ARGUMENT with every violation and its field path. ALREADY_EXISTS,
         REQUEST_ID_REUSED: the same request_id came with another body. UNAVAILABLE with RetryInfo: the store cannot write.
+        RESOURCE_EXHAUSTED with RetryInfo: too many tasks have not ended, in the queue (QUEUE_FULL) or of the tenant
+        (TENANT_FULL).
         """
 
     @_abc_1.abstractmethod
@@ -192,7 +200,8 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Called by clients. INVALID_ARGUMENT with every violation and its field path; reasons are PLAN_CYCLE,
         PLAN_SELF_DEPENDENCY, PLAN_UNKNOWN_STEP, PLAN_DUPLICATE_ID, PLAN_TOO_LARGE, TEMPLATE_UNKNOWN_STEP,
-        TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE: as CreateTask.
+        TEMPLATE_NOT_ANCESTOR, TEMPLATE_UNKNOWN_INPUT, TEMPLATE_SYNTAX, and those of CreateTask. ALREADY_EXISTS, UNAVAILABLE,
+        RESOURCE_EXHAUSTED: as CreateTask.
         """
 
     @_abc_1.abstractmethod

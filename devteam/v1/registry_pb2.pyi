@@ -35,7 +35,7 @@ class _WorkerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkerSta
     WORKER_STATE_HEALTHY: _WorkerState.ValueType  # 1
     """Heard of recently."""
     WORKER_STATE_SUSPECT: _WorkerState.ValueType  # 2
-    """Its stream to a Router broke a moment ago: no new work until it is back."""
+    """It beats, but its stream to a Router is broken: no new work until it is back."""
     WORKER_STATE_UNHEALTHY: _WorkerState.ValueType  # 3
     """Silent for `unhealthy_after`: no new work."""
     WORKER_STATE_LOST: _WorkerState.ValueType  # 4
@@ -48,7 +48,7 @@ WORKER_STATE_UNSPECIFIED: WorkerState.ValueType  # 0
 WORKER_STATE_HEALTHY: WorkerState.ValueType  # 1
 """Heard of recently."""
 WORKER_STATE_SUSPECT: WorkerState.ValueType  # 2
-"""Its stream to a Router broke a moment ago: no new work until it is back."""
+"""It beats, but its stream to a Router is broken: no new work until it is back."""
 WORKER_STATE_UNHEALTHY: WorkerState.ValueType  # 3
 """Silent for `unhealthy_after`: no new work."""
 WORKER_STATE_LOST: WorkerState.ValueType  # 4
@@ -304,6 +304,8 @@ class Worker(_message.Message):
     REGISTERED_AT_FIELD_NUMBER: _builtins.int
     LAST_HEARTBEAT_AT_FIELD_NUMBER: _builtins.int
     UPTIME_FIELD_NUMBER: _builtins.int
+    DRAIN_DEADLINE_AT_FIELD_NUMBER: _builtins.int
+    ROUTER_ID_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     instance_id: _builtins.str
     """Changes with every start of the worker's process."""
@@ -315,6 +317,8 @@ class Worker(_message.Message):
     availability: Global___Availability.ValueType
     active_tasks: _builtins.int
     """By the worker's last beat."""
+    router_id: _builtins.str
+    """The Router that holds its stream. Empty: none does, as far as is known."""
     @_builtins.property
     def spec(self) -> Global___WorkerSpec:
         """As declared, with the operator's concurrency and labels put over it."""
@@ -331,6 +335,10 @@ class Worker(_message.Message):
     def uptime(self) -> _duration_pb2.Duration:
         """Since this instance registered."""
 
+    @_builtins.property
+    def drain_deadline_at(self) -> _timestamp_pb2.Timestamp:
+        """While DRAINING, where a deadline was set: when what still runs is handed back."""
+
     def __init__(
         self,
         *,
@@ -346,10 +354,12 @@ class Worker(_message.Message):
         registered_at: _timestamp_pb2.Timestamp | None = ...,
         last_heartbeat_at: _timestamp_pb2.Timestamp | None = ...,
         uptime: _duration_pb2.Duration | None = ...,
+        drain_deadline_at: _timestamp_pb2.Timestamp | None = ...,
+        router_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_heartbeat_at", b"last_heartbeat_at", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "spec", b"spec", "uptime", b"uptime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline_at", b"drain_deadline_at", "last_heartbeat_at", b"last_heartbeat_at", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "spec", b"spec", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "instance_id", b"instance_id", "last_heartbeat_at", b"last_heartbeat_at", "next_state", b"next_state", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "uptime", b"uptime", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "drain_deadline_at", b"drain_deadline_at", "instance_id", b"instance_id", "last_heartbeat_at", b"last_heartbeat_at", "next_state", b"next_state", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "router_id", b"router_id", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "uptime", b"uptime", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -505,6 +515,7 @@ class HeartbeatResponse(_message.Message):
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     CONCURRENCY_FIELD_NUMBER: _builtins.int
+    DRAIN_DEADLINE_FIELD_NUMBER: _builtins.int
     state: Global___WorkerState.ValueType
     """What the Registry counts for this worker."""
     availability: Global___Availability.ValueType
@@ -514,6 +525,10 @@ class HeartbeatResponse(_message.Message):
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """When to beat next."""
 
+    @_builtins.property
+    def drain_deadline(self) -> _duration_pb2.Duration:
+        """While DRAINING: how long what still runs may go on. Unset: the deadline of the worker's own settings holds."""
+
     def __init__(
         self,
         *,
@@ -521,10 +536,11 @@ class HeartbeatResponse(_message.Message):
         heartbeat_interval: _duration_pb2.Duration | None = ...,
         availability: Global___Availability.ValueType = ...,
         concurrency: _builtins.int = ...,
+        drain_deadline: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline", b"drain_deadline", "heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "heartbeat_interval", b"heartbeat_interval", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "drain_deadline", b"drain_deadline", "heartbeat_interval", b"heartbeat_interval", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -652,8 +668,11 @@ class ListWorkersResponse(_message.Message):
 
     WORKERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty: that was all."""
+    notice: _builtins.str
+    """What concerns the whole fleet, in words: "deaths are frozen: 6 of 10 workers fell silent together". Mostly empty."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
     def __init__(
@@ -661,10 +680,11 @@ class ListWorkersResponse(_message.Message):
         *,
         workers: _abc.Iterable[Global___Worker] | None = ...,
         next_page_token: _builtins.str = ...,
+        notice: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "notice", b"notice", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -684,6 +704,88 @@ class WatchWorkersRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchWorkersRequest: _TypeAlias = WatchWorkersRequest  # noqa: Y015
+
+@_typing.final
+class WorkerLink(_message.Message):
+    """One worker's stream, as its Router sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    GIVEN_UP_IN_FIELD_NUMBER: _builtins.int
+    worker_id: _builtins.str
+    instance_id: _builtins.str
+    connected: _builtins.bool
+    running: _builtins.int
+    """Attempts in hand. 0 to 10,000."""
+    @_builtins.property
+    def given_up_in(self) -> _duration_pb2.Duration:
+        """Not connected: how long until these are given up. Unset: they were."""
+
+    def __init__(
+        self,
+        *,
+        worker_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        connected: _builtins.bool = ...,
+        running: _builtins.int = ...,
+        given_up_in: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["given_up_in", b"given_up_in"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "given_up_in", b"given_up_in", "instance_id", b"instance_id", "running", b"running", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkerLink: _TypeAlias = WorkerLink  # noqa: Y015
+
+@_typing.final
+class ReportLinksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTER_ID_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    router_id: _builtins.str
+    """As in Attached.router_id."""
+    complete: _builtins.bool
+    """Every link that this Router had before and that is not named here is gone."""
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerLink]:
+        """At most 1,000 a message."""
+
+    def __init__(
+        self,
+        *,
+        router_id: _builtins.str = ...,
+        links: _abc.Iterable[Global___WorkerLink] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "links", b"links", "router_id", b"router_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportLinksRequest: _TypeAlias = ReportLinksRequest  # noqa: Y015
+
+@_typing.final
+class ReportLinksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportLinksResponse: _TypeAlias = ReportLinksResponse  # noqa: Y015
 
 @_typing.final
 class WorkerRecord(_message.Message):
@@ -827,17 +929,24 @@ class UpdateWorkerRequest(_message.Message):
     CONCURRENCY_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    DRAIN_DEADLINE_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     concurrency: _builtins.int
     """0 takes the operator's wish back; else 1 to 10,000."""
     availability: Global___Availability.ValueType
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """"concurrency", "availability", "labels". At least one."""
+        """"concurrency", "availability", "drain_deadline", "labels". At least one."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Put over the declared labels; an empty value removes one."""
+
+    @_builtins.property
+    def drain_deadline(self) -> _duration_pb2.Duration:
+        """With AVAILABILITY_DRAINING: from now until what still runs is handed back, 0 s to 7 days. Unset, or not in the mask:
+        the worker's own settings decide.
+        """
 
     def __init__(
         self,
@@ -847,10 +956,11 @@ class UpdateWorkerRequest(_message.Message):
         concurrency: _builtins.int = ...,
         availability: Global___Availability.ValueType = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        drain_deadline: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline", b"drain_deadline", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "labels", b"labels", "update_mask", b"update_mask", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "drain_deadline", b"drain_deadline", "labels", b"labels", "update_mask", b"update_mask", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,11 @@ class RegistryServiceStub:
                 request_serializer=devteam_dot_v1_dot_registry__pb2.WatchWorkersRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_registry__pb2.WatchWorkersResponse.FromString,
                 _registered_method=True)
+        self.ReportLinks = channel.unary_unary(
+                '/devteam.v1.RegistryService/ReportLinks',
+                request_serializer=devteam_dot_v1_dot_registry__pb2.ReportLinksRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_registry__pb2.ReportLinksResponse.FromString,
+                _registered_method=True)
         self.UpdateWorker = channel.unary_unary(
                 '/devteam.v1.RegistryService/UpdateWorker',
                 request_serializer=devteam_dot_v1_dot_registry__pb2.UpdateWorkerRequest.SerializeToString,
@@ -138,11 +143,21 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportLinks(self, request, context):
+        """Says which workers have a stream to a Router. A worker that beats but has none is SUSPECT.
+
+        Called by Routers, whenever a link comes or goes, and with all of them after each new WatchWorkers; not public.
+        Links of workers or instances that are not known are ignored. INVALID_ARGUMENT: a malformed id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateWorker(self, request, context):
         """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
 
         Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
-        in the mask but UNSPECIFIED.
+        in the mask but UNSPECIFIED, a drain_deadline without draining.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,6 +195,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.WatchWorkers,
                     request_deserializer=devteam_dot_v1_dot_registry__pb2.WatchWorkersRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_registry__pb2.WatchWorkersResponse.SerializeToString,
+            ),
+            'ReportLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportLinks,
+                    request_deserializer=devteam_dot_v1_dot_registry__pb2.ReportLinksRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_registry__pb2.ReportLinksResponse.SerializeToString,
             ),
             'UpdateWorker': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateWorker,
@@ -350,6 +370,33 @@ class RegistryService:
             '/devteam.v1.RegistryService/WatchWorkers',
             devteam_dot_v1_dot_registry__pb2.WatchWorkersRequest.SerializeToString,
             devteam_dot_v1_dot_registry__pb2.WatchWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RegistryService/ReportLinks',
+            devteam_dot_v1_dot_registry__pb2.ReportLinksRequest.SerializeToString,
+            devteam_dot_v1_dot_registry__pb2.ReportLinksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,11 +72,17 @@ class RegistryServiceStub:
     """All workers, then every change. Called by Routers; not public (it carries session digests).
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
     """
+    ReportLinks: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ReportLinksRequest, _registry_pb2.ReportLinksResponse]
+    """Says which workers have a stream to a Router. A worker that beats but has none is SUSPECT.
+
+    Called by Routers, whenever a link comes or goes, and with all of them after each new WatchWorkers; not public.
+    Links of workers or instances that are not known are ignored. INVALID_ARGUMENT: a malformed id.
+    """
     UpdateWorker: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkerRequest, _registry_pb2.UpdateWorkerResponse]
     """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
 
     Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
-    in the mask but UNSPECIFIED.
+    in the mask but UNSPECIFIED, a drain_deadline without draining.
     """
 
 @_typing.type_check_only
@@ -120,11 +126,17 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """All workers, then every change. Called by Routers; not public (it carries session digests).
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
     """
+    ReportLinks: _aio.UnaryUnaryMultiCallable[_registry_pb2.ReportLinksRequest, _registry_pb2.ReportLinksResponse]  # type: ignore[assignment]
+    """Says which workers have a stream to a Router. A worker that beats but has none is SUSPECT.
+
+    Called by Routers, whenever a link comes or goes, and with all of them after each new WatchWorkers; not public.
+    Links of workers or instances that are not known are ignored. INVALID_ARGUMENT: a malformed id.
+    """
     UpdateWorker: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkerRequest, _registry_pb2.UpdateWorkerResponse]  # type: ignore[assignment]
     """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
 
     Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
-    in the mask but UNSPECIFIED.
+    in the mask but UNSPECIFIED, a drain_deadline without draining.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -203,6 +215,18 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ReportLinks(
+        self,
+        request: _registry_pb2.ReportLinksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ReportLinksResponse, _abc.Awaitable[_registry_pb2.ReportLinksResponse]]:
+        """Says which workers have a stream to a Router. A worker that beats but has none is SUSPECT.
+
+        Called by Routers, whenever a link comes or goes, and with all of them after each new WatchWorkers; not public.
+        Links of workers or instances that are not known are ignored. INVALID_ARGUMENT: a malformed id.
+        """
+
+    @_abc_1.abstractmethod
     def UpdateWorker(
         self,
         request: _registry_pb2.UpdateWorkerRequest,
@@ -211,7 +235,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
 
         Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
-        in the mask but UNSPECIFIED.
+        in the mask but UNSPECIFIED, a drain_deadline without draining.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x65vteam/v1/router.proto\x12\ndevteam.v1\x1a\x14\x64\x65vteam/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x0eWorkerInstance\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"o\n\x0f\x44ispatchRequest\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.devteam.v1.Run\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12,\n\x08\x61ssigned\x18\x03 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"P\n\x07Waiting\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.devteam.v1.WaitReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05queue\x18\x03 \x01(\t\"i\n\tCandidate\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x18\n\x10rejected_because\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\r\n\x05score\x18\x05 \x01(\x01\"\x8e\x01\n\x08\x44\x65\x63ision\x12&\n\x08strategy\x18\x01 \x01(\x0e\x32\x14.devteam.v1.Strategy\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x65ligible\x18\x04 \x01(\x05\x12)\n\x06waited\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"o\n\x08\x41ssigned\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x14.devteam.v1.Decision\x12\x0f\n\x07\x61\x64opted\x18\x03 \x01(\x08\"\t\n\x07Started\"C\n\x04Lost\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x83\x02\n\x10\x44ispatchResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12&\n\x07started\x18\x03 \x01(\x0b\x32\x13.devteam.v1.StartedH\x00\x12$\n\x06tokens\x18\x04 \x01(\x0b\x32\x12.devteam.v1.TokensH\x00\x12$\n\x06report\x18\x05 \x01(\x0b\x32\x12.devteam.v1.ReportH\x00\x12 \n\x04lost\x18\x06 \x01(\x0b\x32\x10.devteam.v1.LostH\x00\x42\x07\n\x05\x65vent\"L\n\x0b\x44ispatchAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0e\n\x06report\x18\x04 \x01(\x08\"=\n\x14\x41\x63kDispatchesRequest\x12%\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x17.devteam.v1.DispatchAck\"\x17\n\x15\x41\x63kDispatchesResponse\"9\n\x15\x43\x61ncelDispatchRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\x18\n\x16\x43\x61ncelDispatchResponse\"R\n\x0e\x45xplainRequest\x12\x11\n\x07task_id\x18\x01 \x01(\tH\x00\x12\"\n\x07\x64ry_run\x18\x02 \x01(\x0b\x32\x0f.devteam.v1.RunH\x00\x42\t\n\x07subject\"\x98\x01\n\x0f\x45xplainResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12)\n\ncandidates\x18\x03 \x03(\x0b\x32\x15.devteam.v1.CandidateB\x08\n\x06\x61nswer\"\x91\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0f\n\x07workers\x18\x05 \x01(\x05\x12\x38\n\x14oldest_waiting_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListQueuesResponse\x12!\n\x06queues\x18\x01 \x03(\x0b\x32\x11.devteam.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetQueueRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x10GetQueueResponse\x12 \n\x05queue\x18\x01 \x01(\x0b\x32\x11.devteam.v1.Queue*\x8d\x02\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eWAIT_REASON_NO_WORKER_IN_QUEUE\x10\x01\x12&\n\"WAIT_REASON_NO_WORKER_SERVES_MODEL\x10\x02\x12,\n(WAIT_REASON_NO_WORKER_MEETS_REQUIREMENTS\x10\x03\x12#\n\x1fWAIT_REASON_NO_WORKER_AVAILABLE\x10\x04\x12\x1e\n\x1aWAIT_REASON_ALL_SLOTS_BUSY\x10\x05\x12#\n\x1fWAIT_REASON_WORKER_RECONNECTING\x10\x06\x32\xa9\x04\n\rRouterService\x12G\n\x08\x44ispatch\x12\x1b.devteam.v1.DispatchRequest\x1a\x1c.devteam.v1.DispatchResponse0\x01\x12T\n\rAckDispatches\x12 .devteam.v1.AckDispatchesRequest\x1a!.devteam.v1.AckDispatchesResponse\x12W\n\x0e\x43\x61ncelDispatch\x12!.devteam.v1.CancelDispatchRequest\x1a\".devteam.v1.CancelDispatchResponse\x12[\n\x07\x45xplain\x12\x1a.devteam.v1.ExplainRequest\x1a\x1b.devteam.v1.ExplainResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/api/explain:\x01*\x12`\n\nListQueues\x12\x1d.devteam.v1.ListQueuesRequest\x1a\x1e.devteam.v1.ListQueuesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/api/queues\x12\x61\n\x08GetQueue\x12\x1b.devteam.v1.GetQueueRequest\x1a\x1c.devteam.v1.GetQueueResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/queues/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x65vteam/v1/router.proto\x12\ndevteam.v1\x1a\x14\x64\x65vteam/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x0eWorkerInstance\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"o\n\x0f\x44ispatchRequest\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.devteam.v1.Run\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12,\n\x08\x61ssigned\x18\x03 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"P\n\x07Waiting\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.devteam.v1.WaitReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05queue\x18\x03 \x01(\t\"i\n\tCandidate\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x18\n\x10rejected_because\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\r\n\x05score\x18\x05 \x01(\x01\"\x8e\x01\n\x08\x44\x65\x63ision\x12&\n\x08strategy\x18\x01 \x01(\x0e\x32\x14.devteam.v1.Strategy\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x65ligible\x18\x04 \x01(\x05\x12)\n\x06waited\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"o\n\x08\x41ssigned\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x14.devteam.v1.Decision\x12\x0f\n\x07\x61\x64opted\x18\x03 \x01(\x08\"\t\n\x07Started\"C\n\x04Lost\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12\x0f\n\x07message\x18\x02 \x01(\t\"8\n\nCancelling\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"\xb1\x02\n\x10\x44ispatchResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12&\n\x07started\x18\x03 \x01(\x0b\x32\x13.devteam.v1.StartedH\x00\x12$\n\x06tokens\x18\x04 \x01(\x0b\x32\x12.devteam.v1.TokensH\x00\x12$\n\x06report\x18\x05 \x01(\x0b\x32\x12.devteam.v1.ReportH\x00\x12 \n\x04lost\x18\x06 \x01(\x0b\x32\x10.devteam.v1.LostH\x00\x12,\n\ncancelling\x18\x07 \x01(\x0b\x32\x16.devteam.v1.CancellingH\x00\x42\x07\n\x05\x65vent\"L\n\x0b\x44ispatchAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0e\n\x06report\x18\x04 \x01(\x08\"=\n\x14\x41\x63kDispatchesRequest\x12%\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x17.devteam.v1.DispatchAck\"\x17\n\x15\x41\x63kDispatchesResponse\"9\n\x15\x43\x61ncelDispatchRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\x18\n\x16\x43\x61ncelDispatchResponse\"R\n\x0e\x45xplainRequest\x12\x11\n\x07task_id\x18\x01 \x01(\tH\x00\x12\"\n\x07\x64ry_run\x18\x02 \x01(\x0b\x32\x0f.devteam.v1.RunH\x00\x42\t\n\x07subject\"\x98\x01\n\x0f\x45xplainResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12)\n\ncandidates\x18\x03 \x03(\x0b\x32\x15.devteam.v1.CandidateB\x08\n\x06\x61nswer\"\x91\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0f\n\x07workers\x18\x05 \x01(\x05\x12\x38\n\x14oldest_waiting_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListQueuesResponse\x12!\n\x06queues\x18\x01 \x03(\x0b\x32\x11.devteam.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetQueueRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x10GetQueueResponse\x12 \n\x05queue\x18\x01 \x01(\x0b\x32\x11.devteam.v1.Queue*\x8d\x02\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eWAIT_REASON_NO_WORKER_IN_QUEUE\x10\x01\x12&\n\"WAIT_REASON_NO_WORKER_SERVES_MODEL\x10\x02\x12,\n(WAIT_REASON_NO_WORKER_MEETS_REQUIREMENTS\x10\x03\x12#\n\x1fWAIT_REASON_NO_WORKER_AVAILABLE\x10\x04\x12\x1e\n\x1aWAIT_REASON_ALL_SLOTS_BUSY\x10\x05\x12#\n\x1fWAIT_REASON_WORKER_RECONNECTING\x10\x06\x32\xa9\x04\n\rRouterService\x12G\n\x08\x44ispatch\x12\x1b.devteam.v1.DispatchRequest\x1a\x1c.devteam.v1.DispatchResponse0\x01\x12T\n\rAckDispatches\x12 .devteam.v1.AckDispatchesRequest\x1a!.devteam.v1.AckDispatchesResponse\x12W\n\x0e\x43\x61ncelDispatch\x12!.devteam.v1.CancelDispatchRequest\x1a\".devteam.v1.CancelDispatchResponse\x12[\n\x07\x45xplain\x12\x1a.devteam.v1.ExplainRequest\x1a\x1b.devteam.v1.ExplainResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/api/explain:\x01*\x12`\n\nListQueues\x12\x1d.devteam.v1.ListQueuesRequest\x1a\x1e.devteam.v1.ListQueuesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/api/queues\x12\x61\n\x08GetQueue\x12\x1b.devteam.v1.GetQueueRequest\x1a\x1c.devteam.v1.GetQueueResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/queues/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,8 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTERSERVICE'].methods_by_name['ListQueues']._serialized_options = b'\202\323\344\223\002\r\022\013/api/queues'
   _globals['_ROUTERSERVICE'].methods_by_name['GetQueue']._loaded_options = None
   _globals['_ROUTERSERVICE'].methods_by_name['GetQueue']._serialized_options = b'\202\323\344\223\002\024\022\022/api/queues/{name}'
-  _globals['_WAITREASON']._serialized_start=1984
-  _globals['_WAITREASON']._serialized_end=2253
+  _globals['_WAITREASON']._serialized_start=2088
+  _globals['_WAITREASON']._serialized_end=2357
   _globals['_WORKERINSTANCE']._serialized_start=156
   _globals['_WORKERINSTANCE']._serialized_end=212
   _globals['_DISPATCHREQUEST']._serialized_start=214
@@ -59,32 +59,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTED']._serialized_end=783
   _globals['_LOST']._serialized_start=785
   _globals['_LOST']._serialized_end=852
-  _globals['_DISPATCHRESPONSE']._serialized_start=855
-  _globals['_DISPATCHRESPONSE']._serialized_end=1114
-  _globals['_DISPATCHACK']._serialized_start=1116
-  _globals['_DISPATCHACK']._serialized_end=1192
-  _globals['_ACKDISPATCHESREQUEST']._serialized_start=1194
-  _globals['_ACKDISPATCHESREQUEST']._serialized_end=1255
-  _globals['_ACKDISPATCHESRESPONSE']._serialized_start=1257
-  _globals['_ACKDISPATCHESRESPONSE']._serialized_end=1280
-  _globals['_CANCELDISPATCHREQUEST']._serialized_start=1282
-  _globals['_CANCELDISPATCHREQUEST']._serialized_end=1339
-  _globals['_CANCELDISPATCHRESPONSE']._serialized_start=1341
-  _globals['_CANCELDISPATCHRESPONSE']._serialized_end=1365
-  _globals['_EXPLAINREQUEST']._serialized_start=1367
-  _globals['_EXPLAINREQUEST']._serialized_end=1449
-  _globals['_EXPLAINRESPONSE']._serialized_start=1452
-  _globals['_EXPLAINRESPONSE']._serialized_end=1604
-  _globals['_QUEUE']._serialized_start=1607
-  _globals['_QUEUE']._serialized_end=1752
-  _globals['_LISTQUEUESREQUEST']._serialized_start=1754
-  _globals['_LISTQUEUESREQUEST']._serialized_end=1812
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=1814
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=1894
-  _globals['_GETQUEUEREQUEST']._serialized_start=1896
-  _globals['_GETQUEUEREQUEST']._serialized_end=1927
-  _globals['_GETQUEUERESPONSE']._serialized_start=1929
-  _globals['_GETQUEUERESPONSE']._serialized_end=1981
-  _globals['_ROUTERSERVICE']._serialized_start=2256
-  _globals['_ROUTERSERVICE']._serialized_end=2809
+  _globals['_CANCELLING']._serialized_start=854
+  _globals['_CANCELLING']._serialized_end=910
+  _globals['_DISPATCHRESPONSE']._serialized_start=913
+  _globals['_DISPATCHRESPONSE']._serialized_end=1218
+  _globals['_DISPATCHACK']._serialized_start=1220
+  _globals['_DISPATCHACK']._serialized_end=1296
+  _globals['_ACKDISPATCHESREQUEST']._serialized_start=1298
+  _globals['_ACKDISPATCHESREQUEST']._serialized_end=1359
+  _globals['_ACKDISPATCHESRESPONSE']._serialized_start=1361
+  _globals['_ACKDISPATCHESRESPONSE']._serialized_end=1384
+  _globals['_CANCELDISPATCHREQUEST']._serialized_start=1386
+  _globals['_CANCELDISPATCHREQUEST']._serialized_end=1443
+  _globals['_CANCELDISPATCHRESPONSE']._serialized_start=1445
+  _globals['_CANCELDISPATCHRESPONSE']._serialized_end=1469
+  _globals['_EXPLAINREQUEST']._serialized_start=1471
+  _globals['_EXPLAINREQUEST']._serialized_end=1553
+  _globals['_EXPLAINRESPONSE']._serialized_start=1556
+  _globals['_EXPLAINRESPONSE']._serialized_end=1708
+  _globals['_QUEUE']._serialized_start=1711
+  _globals['_QUEUE']._serialized_end=1856
+  _globals['_LISTQUEUESREQUEST']._serialized_start=1858
+  _globals['_LISTQUEUESREQUEST']._serialized_end=1916
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=1918
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=1998
+  _globals['_GETQUEUEREQUEST']._serialized_start=2000
+  _globals['_GETQUEUEREQUEST']._serialized_end=2031
+  _globals['_GETQUEUERESPONSE']._serialized_start=2033
+  _globals['_GETQUEUERESPONSE']._serialized_end=2085
+  _globals['_ROUTERSERVICE']._serialized_start=2360
+  _globals['_ROUTERSERVICE']._serialized_end=2913
 # @@protoc_insertion_point(module_scope)

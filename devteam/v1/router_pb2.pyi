@@ -289,6 +289,28 @@ class Lost(_message.Message):
 Global___Lost: _TypeAlias = Lost  # noqa: Y015
 
 @_typing.final
+class Cancelling(_message.Message):
+    """A cancel was asked for, and the worker was told to stop. Told again when its link broke in between."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> Global___WorkerInstance: ...
+    def __init__(
+        self,
+        *,
+        worker: Global___WorkerInstance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cancelling: _TypeAlias = Cancelling  # noqa: Y015
+
+@_typing.final
 class DispatchResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -298,6 +320,7 @@ class DispatchResponse(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
     LOST_FIELD_NUMBER: _builtins.int
+    CANCELLING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def waiting(self) -> Global___Waiting: ...
     @_builtins.property
@@ -310,6 +333,8 @@ class DispatchResponse(_message.Message):
     def report(self) -> _run_pb2.Report: ...
     @_builtins.property
     def lost(self) -> Global___Lost: ...
+    @_builtins.property
+    def cancelling(self) -> Global___Cancelling: ...
     def __init__(
         self,
         *,
@@ -319,12 +344,13 @@ class DispatchResponse(_message.Message):
         tokens: _run_pb2.Tokens | None = ...,
         report: _run_pb2.Report | None = ...,
         lost: Global___Lost | None = ...,
+        cancelling: Global___Cancelling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "event", b"event", "lost", b"lost", "report", b"report", "started", b"started", "tokens", b"tokens", "waiting", b"waiting"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "cancelling", b"cancelling", "event", b"event", "lost", b"lost", "report", b"report", "started", b"started", "tokens", b"tokens", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "event", b"event", "lost", b"lost", "report", b"report", "started", b"started", "tokens", b"tokens", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "cancelling", b"cancelling", "event", b"event", "lost", b"lost", "report", b"report", "started", b"started", "tokens", b"tokens", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["waiting", "assigned", "started", "tokens", "report", "lost"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["waiting", "assigned", "started", "tokens", "report", "lost", "cancelling"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

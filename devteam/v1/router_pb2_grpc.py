@@ -82,7 +82,8 @@ class RouterServiceServicer:
         takes over from the first, which ends with ABORTED, DISPATCH_SUPERSEDED.
 
         INVALID_ARGUMENT: a malformed run. ABORTED, STALE_ATTEMPT: a newer attempt of the task is known.
-        RESOURCE_EXHAUSTED, QUEUE_FULL with RetryInfo: too many runs wait. UNAVAILABLE, DRAINING: the Router goes down.
+        RESOURCE_EXHAUSTED with RetryInfo: too many runs wait, in all (ROUTER_FULL), in the queue (QUEUE_FULL) or of the
+        tenant (TENANT_FULL). UNAVAILABLE, DRAINING: the Router goes down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,8 @@ class RouterServiceStub:
     takes over from the first, which ends with ABORTED, DISPATCH_SUPERSEDED.
 
     INVALID_ARGUMENT: a malformed run. ABORTED, STALE_ATTEMPT: a newer attempt of the task is known.
-    RESOURCE_EXHAUSTED, QUEUE_FULL with RetryInfo: too many runs wait. UNAVAILABLE, DRAINING: the Router goes down.
+    RESOURCE_EXHAUSTED with RetryInfo: too many runs wait, in all (ROUTER_FULL), in the queue (QUEUE_FULL) or of the
+    tenant (TENANT_FULL). UNAVAILABLE, DRAINING: the Router goes down.
     """
     AckDispatches: _grpc.UnaryUnaryMultiCallable[_router_pb2.AckDispatchesRequest, _router_pb2.AckDispatchesResponse]
     """Says what is stored for good, so that the worker may forget it. Acknowledging the same twice is harmless, as is
@@ -79,7 +80,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     takes over from the first, which ends with ABORTED, DISPATCH_SUPERSEDED.
 
     INVALID_ARGUMENT: a malformed run. ABORTED, STALE_ATTEMPT: a newer attempt of the task is known.
-    RESOURCE_EXHAUSTED, QUEUE_FULL with RetryInfo: too many runs wait. UNAVAILABLE, DRAINING: the Router goes down.
+    RESOURCE_EXHAUSTED with RetryInfo: too many runs wait, in all (ROUTER_FULL), in the queue (QUEUE_FULL) or of the
+    tenant (TENANT_FULL). UNAVAILABLE, DRAINING: the Router goes down.
     """
     AckDispatches: _aio.UnaryUnaryMultiCallable[_router_pb2.AckDispatchesRequest, _router_pb2.AckDispatchesResponse]  # type: ignore[assignment]
     """Says what is stored for good, so that the worker may forget it. Acknowledging the same twice is harmless, as is
@@ -117,7 +119,8 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         takes over from the first, which ends with ABORTED, DISPATCH_SUPERSEDED.
 
         INVALID_ARGUMENT: a malformed run. ABORTED, STALE_ATTEMPT: a newer attempt of the task is known.
-        RESOURCE_EXHAUSTED, QUEUE_FULL with RetryInfo: too many runs wait. UNAVAILABLE, DRAINING: the Router goes down.
+        RESOURCE_EXHAUSTED with RetryInfo: too many runs wait, in all (ROUTER_FULL), in the queue (QUEUE_FULL) or of the
+        tenant (TENANT_FULL). UNAVAILABLE, DRAINING: the Router goes down.
         """
 
     @_abc_1.abstractmethod

@@ -398,6 +398,7 @@ class Run(_message.Message):
     RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
     SCHEDULE_DEADLINE_FIELD_NUMBER: _builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     attempt: _builtins.int
     plan_id: _builtins.str
@@ -408,6 +409,8 @@ class Run(_message.Message):
     model: _builtins.str
     queue: _builtins.str
     """Empty: the Router chooses among placement.preferred_queues, else by its own preferences."""
+    tenant: _builtins.str
+    """Who pays for it; bounds how much may wait. 1 to 64 characters of [A-Za-z0-9._-]; empty means "default"."""
     @_builtins.property
     def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of tools the model may call; resolved on the worker."""
@@ -443,10 +446,11 @@ class Run(_message.Message):
         run_timeout: _duration_pb2.Duration | None = ...,
         schedule_deadline: _timestamp_pb2.Timestamp | None = ...,
         trace_context: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        tenant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "placement", b"placement", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "generation", b"generation", "model", b"model", "placement", b"placement", "plan_id", b"plan_id", "prompt", b"prompt", "queue", b"queue", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline", "step_id", b"step_id", "system_prompt", b"system_prompt", "task_id", b"task_id", "tools", b"tools", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "generation", b"generation", "model", b"model", "placement", b"placement", "plan_id", b"plan_id", "prompt", b"prompt", "queue", b"queue", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline", "step_id", b"step_id", "system_prompt", b"system_prompt", "task_id", b"task_id", "tenant", b"tenant", "tools", b"tools", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -719,12 +723,19 @@ class Cancellation(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def took(self) -> _duration_pb2.Duration:
+        """From the worker's hearing of it until the model's connection was closed. Unset: it never ran."""
+
     def __init__(
         self,
+        *,
+        took: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["took", b"took"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["took", b"took"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
