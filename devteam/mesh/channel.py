@@ -9,16 +9,20 @@ from opentelemetry import propagate
 from devteam.mesh import options
 from devteam.mesh.address import target_of
 
+# The metadata key of the tenant that a call is made for.
+TENANT_KEY = "devteam-tenant"
 
-def open_channel(url: str, *, api_key: str = "") -> grpc.aio.Channel:
+
+def open_channel(url: str, *, api_key: str = "", tenant: str = "") -> grpc.aio.Channel:
     """Open a channel to `url`: http://host:port, https://host:port (TLS), or any target that gRPC understands.
 
-    Trace context and key go with every call but those that stream both ways: an interceptor would put a queue between
-    such a call and its writer, so they pass `credentials` as their metadata. The channel connects when first used, and
-    must be opened in a running event loop. Raises InvalidInput for a URL that names no host.
+    Trace context, key and tenant go with every call but those that stream both ways: an interceptor would put a queue
+    between such a call and its writer, so they pass `credentials` as their metadata. The channel connects when first
+    used, and must be opened in a running event loop. Raises InvalidInput for a URL that names no host.
     """
     target, secure = target_of(url)
-    interceptors = [kind(api_key) for kind in (_UnaryUnary, _UnaryStream)]
+    metadata = (*credentials(api_key), *(((TENANT_KEY, tenant),) if tenant else ()))
+    interceptors = [kind(metadata) for kind in (_UnaryUnary, _UnaryStream)]
     if secure:
         return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options.CLIENT, None, interceptors)
     return grpc.aio.insecure_channel(target, options.CLIENT, None, interceptors)
@@ -30,8 +34,8 @@ def credentials(api_key: str) -> tuple[tuple[str, str], ...]:
 
 
 class _Outgoing:
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
+    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._metadata = metadata
 
     def _details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
@@ -39,7 +43,7 @@ class _Outgoing:
         propagate.inject(carrier)
         for key, value in carrier.items():
             metadata.add(key, value)
-        for key, value in credentials(self._api_key):
+        for key, value in self._metadata:
             metadata.add(key, value)
         return grpc.aio.ClientCallDetails(
             details.method, details.timeout, metadata, details.credentials, details.wait_for_ready

@@ -14,15 +14,24 @@ import sqlalchemy as sa
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import CursorResult, Engine, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from devteam.mesh.errors import Unavailable
 
 _log = structlog.get_logger()
+
+_DISK_FULL = (
+    "the disk of the database is full, so nothing new is accepted: make room there, and try again; what runs goes on"
+)
+_PROBE_BYTES = 64 * 1024
+_PROBE = sa.text("CREATE TABLE devteam_probe (filler TEXT)")
+_PROBE_ROW = sa.text("INSERT INTO devteam_probe (filler) VALUES (:filler)")
+_END_PROBE = sa.text("DROP TABLE devteam_probe")
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -42,11 +51,18 @@ class Database(Protocol):
 
     dialect: str
 
+    @property
+    def full(self) -> bool:
+        """A write found no room on the disk, and no `probe` has found any since."""
+
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """A connection to read with. Raises Unavailable when the database cannot be used."""
 
     def write(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction: committed at the end of the block, rolled back if it raises. Raises Unavailable."""
+
+    async def probe(self) -> None:
+        """Write something and take it back. Raises Unavailable when that cannot be done."""
 
     async def close(self) -> None:
         """Give every connection back."""
@@ -55,11 +71,18 @@ class Database(Protocol):
 async def open_database(url: str, migrations: Path) -> Database:
     """Open `url` (sqlite:///FILE or postgresql+psycopg://...) and bring its schema up to date.
 
-    `migrations` is a folder of Alembic revisions. Raises Unavailable when the database cannot be reached.
+    `migrations` is a folder of Alembic revisions. Raises Unavailable, with the cause, when the database cannot be
+    reached, or is none.
     """
-    if make_url(url).get_backend_name() == "sqlite":
-        return await _Sqlite.opened(url, migrations)
-    return await _Postgres.opened(url, migrations)
+    kind = _Sqlite if make_url(url).get_backend_name() == "sqlite" else _Postgres
+    try:
+        return await kind.opened(url, migrations)
+    except (Unavailable, DBAPIError, CommandError) as error:
+        cause = error.__cause__ if isinstance(error, Unavailable) else error
+        said = str(cause.orig if isinstance(cause, DBAPIError) else cause).strip().partition("\n")[0]
+        raise Unavailable(
+            f"cannot open the database {make_url(url)!r}: {said}", reason="STORAGE_UNAVAILABLE"
+        ) from error
 
 
 def migrate(connection: sa.Connection, migrations: Path, target: str) -> None:
@@ -88,6 +111,7 @@ class _Sqlite:
     dialect = "sqlite"
 
     def __init__(self, engine: Engine) -> None:
+        self.full = False
         self._engine = engine
         # SQLite has one writer at a time: waiting here is fair and costs no busy retries.
         self._writer = asyncio.Lock()
@@ -109,9 +133,14 @@ class _Sqlite:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         async with self._writer:
-            with _translated(), self._engine.connect() as connection:
+            with _translated(self), self._engine.connect() as connection:
                 yield _Inline(connection)
                 await _to_its_end(connection.commit)
+
+    async def probe(self) -> None:
+        async with self.write() as connection:
+            await _write_and_take_back(connection)
+        self.full = False
 
     async def close(self) -> None:
         self._engine.dispose()
@@ -121,6 +150,7 @@ class _Postgres:
     dialect = "postgresql"
 
     def __init__(self, engine: AsyncEngine) -> None:
+        self.full = False
         self._engine = engine
 
     @classmethod
@@ -141,12 +171,24 @@ class _Postgres:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
-        with _translated():
+        with _translated(self):
             async with self._engine.begin() as connection:
                 yield connection
 
+    async def probe(self) -> None:
+        async with self.write() as connection:
+            await _write_and_take_back(connection)
+        self.full = False
+
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+async def _write_and_take_back(connection: Connection) -> None:
+    """A table of its own: small writes to others may find room in pages that are there already."""
+    await connection.execute(_PROBE)
+    await connection.execute(_PROBE_ROW, {"filler": "x" * _PROBE_BYTES})
+    await connection.execute(_END_PROBE)
 
 
 async def _to_its_end(commit: Any) -> None:
@@ -168,7 +210,13 @@ def _tune(connection: Any, _record: Any) -> None:
 
 
 class _translated:  # noqa: N801 - used as a function
-    """Turns a database that cannot be used into Unavailable; mistakes of our own stay what they are."""
+    """Turns a database that cannot be used into Unavailable; mistakes of our own stay what they are.
+
+    Notes on `database` that its disk is full.
+    """
+
+    def __init__(self, database: "_Sqlite | _Postgres | None" = None) -> None:
+        self._database = database
 
     def __enter__(self) -> None:
         return None
@@ -176,16 +224,20 @@ class _translated:  # noqa: N801 - used as a function
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_outage(error)):
             _log.error("database not usable", error=str(error.orig if isinstance(error, DBAPIError) else error))
+            full = isinstance(error, DBAPIError) and _is_full(error)
+            if full and self._database is not None:
+                self._database.full = True
             raise Unavailable(
-                "the database cannot be used now; try again", reason="STORAGE_UNAVAILABLE", retry_after=1.0
+                _DISK_FULL if full else "the database cannot be used now; try again",
+                reason="STORAGE_UNAVAILABLE",
+                retry_after=1.0,
             ) from error
 
 
 def _is_outage(error: DBAPIError) -> bool:
-    return error.connection_invalidated or type(error.orig).__name__ in {
-        "OperationalError",
-        "InterfaceError",
-        "DiskFull",
-        "AdminShutdown",
-        "CannotConnectNow",
-    }
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _is_full(error: DBAPIError) -> bool:
+    sqlite, postgres = getattr(error.orig, "sqlite_errorname", None), getattr(error.orig, "sqlstate", None)
+    return sqlite == "SQLITE_FULL" or postgres == "53100"

@@ -20,6 +20,8 @@ QUEUE = "devteam.queue"
 STRATEGY = "devteam.strategy"
 PLACEMENT = "devteam.placement.reason"
 OUTCOME = "devteam.outcome"
+FENCED_WRITES = "devteam.fenced.writes"
+FENCED_WHAT = "what"
 
 GEN_AI_OPERATION = "gen_ai.operation.name"
 GEN_AI_PROVIDER = "gen_ai.provider.name"

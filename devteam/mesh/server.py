@@ -15,7 +15,7 @@ from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer, auth_layer
 from devteam.mesh.interceptors.call import CallInterceptor
 from devteam.mesh.interceptors.deadline import deadline_layer
-from devteam.mesh.interceptors.drain import OpenStreams
+from devteam.mesh.interceptors.drain import OpenCalls
 from devteam.mesh.interceptors.errors import error_layer
 from devteam.mesh.interceptors.log import log_layer
 from devteam.mesh.interceptors.metrics import metrics_layer
@@ -23,6 +23,9 @@ from devteam.mesh.interceptors.trace import trace_layer
 from devteam.mesh.reflection import reflect
 
 _log = structlog.get_logger()
+
+# Seconds for the last messages and statuses to reach those who read.
+_LAST_WORDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Listen:
     port: int = 7400
     # Seconds that a unary call may take.
     call_timeout: float = 10.0
-    # Seconds for running calls to end once the server stops.
+    # Seconds for unary calls to end once the server stops.
     stop_grace: float = 5.0
     # Said on purpose: listen beyond this machine without TLS and keys.
     insecure: bool = False
@@ -53,7 +56,7 @@ class MeshServer:
     server: grpc.aio.Server = field(init=False)
     _health: health.aio.HealthServicer = field(default_factory=health.aio.HealthServicer, init=False)
     _names: list[str] = field(default_factory=list, init=False)
-    _streams: OpenStreams = field(default_factory=OpenStreams, init=False)
+    _calls: OpenCalls = field(default_factory=OpenCalls, init=False)
     _drains: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +64,7 @@ class MeshServer:
         layers = (
             log_layer,
             error_layer(self.ids),
-            self._streams.layer,
+            self._calls.layer,
             metrics_layer,
             trace_layer,
             auth_layer(self.authorizer),
@@ -93,12 +96,21 @@ class MeshServer:
         _log.info("server started", host=self.listen.host, port=self.port, services=self._names)
         return self.port
 
+    async def announce(self, names: Iterable[str], *, serving: bool) -> None:
+        """Tell whoever asks for health that services can be used, or cannot for now. Harmless once stopping."""
+        state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in names:
+            await self._health.set(name, state)
+
     async def stop(self) -> None:
-        """Say NOT_SERVING, let the services drain, end the streams, let running calls end, and close."""
+        """Say NOT_SERVING, let the services drain, end the streams, let running calls end, and close.
+
+        Not a second longer for clients that do not read: they hear no reason.
+        """
         await self._health.enter_graceful_shutdown()
         await asyncio.gather(*(drain() for drain in self._drains))
-        self._streams.close()
-        await self.server.stop(self.listen.stop_grace)
+        await self._calls.end(self.listen.stop_grace)
+        await self.server.stop(_LAST_WORDS)
 
 
 def refuse_exposure(listen: Listen) -> None:

@@ -1,6 +1,7 @@
 """The one table between domain errors and gRPC statuses, read in both directions."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -11,8 +12,11 @@ from devteam.mesh import errors
 
 DOMAIN = "devteam"
 
-# Details and message travel in the trailers, which gRPC cuts off at 16 KiB together with everything in them.
-_MAX_DETAIL_BYTES = 6_000
+# Details and message (that one twice) travel in the trailers, all in all: gRPC breaks streams off whose trailers have
+# more than 8 KiB, above that now and then, above 16 KiB always. Sizes as written into a header, see `_cut`.
+_MAX_MESSAGE = 1_500
+_MAX_VALUE = 256
+_MAX_VIOLATIONS = 3_000
 
 _CODES: tuple[tuple[type[errors.DevTeamError], int], ...] = (
     (errors.InvalidInput, code_pb2.INVALID_ARGUMENT),
@@ -28,14 +32,21 @@ _CODES: tuple[tuple[type[errors.DevTeamError], int], ...] = (
     (errors.DeadlineExceeded, code_pb2.DEADLINE_EXCEEDED),
     (errors.Internal, code_pb2.INTERNAL),
 )
+_Detail: TypeAlias = (
+    error_details_pb2.BadRequest
+    | error_details_pb2.ResourceInfo
+    | error_details_pb2.RetryInfo
+    | error_details_pb2.QuotaFailure
+)
 _BY_CODE = {code: kind for kind, code in _CODES}
 
 
 def to_status(error: errors.DevTeamError) -> grpc.Status:
     """The status that tells a caller about `error`, with ErrorInfo and whatever else fits."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), code_pb2.INTERNAL)
-    status = status_pb2.Status(code=code, message=_cut(error.message, _MAX_DETAIL_BYTES // 3))
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    status = status_pb2.Status(code=code, message=_cut(error.message, _MAX_MESSAGE))
+    facts = {key: _cut(value, _MAX_VALUE) for key, value in error.metadata.items()}
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts)
     for detail in (info, *_details(error)):
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -65,19 +76,33 @@ def from_rpc(error: grpc.RpcError) -> errors.DevTeamError:
     return kind(status.message, reason=info.reason, metadata=metadata)
 
 
-def _details(
-    error: errors.DevTeamError,
-) -> list[error_details_pb2.BadRequest | error_details_pb2.ResourceInfo | error_details_pb2.RetryInfo]:
+def _details(error: errors.DevTeamError) -> list[_Detail]:
     match error:
         case errors.InvalidInput():
             return [_bad_request(error.violations)]
         case errors.NotFound():
-            return [error_details_pb2.ResourceInfo(resource_type=error.kind, resource_name=error.name)]
+            return [
+                error_details_pb2.ResourceInfo(resource_type=error.kind, resource_name=_cut(error.name, _MAX_VALUE))
+            ]
         case errors.ResourceExhausted() | errors.Unavailable():
-            delay = duration_pb2.Duration()
-            delay.FromMilliseconds(int(error.retry_after * 1000))
-            return [error_details_pb2.RetryInfo(retry_delay=delay)]
+            return [_retry_info(error.retry_after), *_quota(error)]
     return []
+
+
+def _retry_info(seconds: float) -> error_details_pb2.RetryInfo:
+    delay = duration_pb2.Duration()
+    delay.FromMilliseconds(int(seconds * 1000))
+    return error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _quota(error: errors.DevTeamError) -> list[error_details_pb2.QuotaFailure]:
+    """Whose bound was reached, where the error says so."""
+    if "subject" not in error.metadata:
+        return []
+    violation = error_details_pb2.QuotaFailure.Violation(
+        subject=_cut(error.metadata["subject"], _MAX_VALUE), description=_cut(error.message, 512)
+    )
+    return [error_details_pb2.QuotaFailure(violations=[violation])]
 
 
 def _bad_request(violations: Sequence[errors.Violation]) -> error_details_pb2.BadRequest:
@@ -85,9 +110,9 @@ def _bad_request(violations: Sequence[errors.Violation]) -> error_details_pb2.Ba
     bad = error_details_pb2.BadRequest()
     for index, violation in enumerate(violations):
         bad.field_violations.add(
-            field=_cut(violation.field, 256), reason=violation.reason, description=_cut(violation.message, 512)
+            field=_cut(violation.field, _MAX_VALUE), reason=violation.reason, description=_cut(violation.message, 512)
         )
-        if bad.ByteSize() > _MAX_DETAIL_BYTES:
+        if bad.ByteSize() > _MAX_VIOLATIONS:
             more = len(violations) - index
             del bad.field_violations[-1]
             bad.field_violations.add(reason="MORE_VIOLATIONS", description=f"and {more} more")
@@ -96,7 +121,14 @@ def _bad_request(violations: Sequence[errors.Violation]) -> error_details_pb2.Ba
 
 
 def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+    """At most `limit` bytes of a header, where a byte of anything but plain ASCII takes three."""
+    size = fits = 0
+    for character in text:
+        size += 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode())
+        if size > limit:
+            return f"{text[:fits]}..."
+        fits += size <= limit - 3
+    return text
 
 
 def _rich_status(error: grpc.RpcError) -> status_pb2.Status | None:

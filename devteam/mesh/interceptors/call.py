@@ -6,20 +6,20 @@ covers asyncio streams: wrapping only the start of a streaming call, as most int
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from devteam.mesh.errors import InvalidInput, Violation
+from devteam.mesh.errors import DevTeamError, InvalidInput, Violation
 
 # Health and reflection are the library's own servicers, and answer to nobody's layers.
 _PASS_THROUGH = ("/grpc.",)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """What a layer may know of a call."""
 
@@ -27,6 +27,10 @@ class Call:
     context: "grpc.aio.ServicerContext[Any, Any]"
     metadata: dict[str, str]
     streaming: bool
+    # gRPC is sending a message of the stream: a cancellation now would reach gRPC, and no layer.
+    writing: bool = False
+    # What the stream ends with once that message is out.
+    ending: DevTeamError | None = None
 
 
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
@@ -63,7 +67,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _around_unary(self, method: str, inner: Handler) -> Handler:
         async def unary(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> object:
-            async with self._entered(method, context, streaming=False):
+            async with _within(self._layers, _call(method, context, streaming=False)):
                 return await inner(_readable(request), context)
 
         return unary
@@ -75,32 +79,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def stream(
             request: object, context: "grpc.aio.ServicerContext[Any, Any]"
         ) -> AsyncGenerator[object, None]:
+            call = _call(method, context, streaming=True)
             async with (
-                self._entered(method, context, streaming=True),
+                _within(self._layers, call),
                 aclosing(inner(_readable(request), context)) as responses,
             ):
                 async for response in responses:
+                    call.writing = True
                     yield response
+                    call.writing = False
+                    if call.ending is not None:
+                        raise call.ending
 
         return stream
 
-    def _entered(
-        self, method: str, context: "grpc.aio.ServicerContext[Any, Any]", *, streaming: bool
-    ) -> AbstractAsyncContextManager[None]:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        return _stacked(self._layers, Call(method, context, metadata, streaming))
+
+def _call(method: str, context: "grpc.aio.ServicerContext[Any, Any]", *, streaming: bool) -> Call:
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    return Call(method, context, metadata, streaming)
 
 
-class _stacked(AsyncExitStack):  # noqa: N801 - used as a function
-    def __init__(self, layers: Sequence[Layer], call: Call) -> None:
-        super().__init__()
-        self._pending = [layer(call) for layer in layers]
-
-    async def __aenter__(self) -> Any:
-        await super().__aenter__()
-        for layer in self._pending:
-            await self.enter_async_context(layer)
-        return self
+@asynccontextmanager
+async def _within(layers: Sequence[Layer], call: Call) -> AsyncIterator[None]:
+    """The outer layers also see what an inner one refuses with before the handler is reached."""
+    async with AsyncExitStack() as stack:
+        for layer in layers:
+            await stack.enter_async_context(layer(call))
+        yield
 
 
 def _forgiving(deserialize: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:

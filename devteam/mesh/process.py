@@ -1,0 +1,77 @@
+"""How a process of the mesh ends: its exit code, and one sentence on stderr for whoever started it."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from enum import IntEnum
+from typing import Any
+
+from devteam.mesh import errors
+
+
+class Exit(IntEnum):
+    """Exit codes; 69 and 78 are those of sysexits.h, and a supervisor can tell them apart."""
+
+    FAILED = 1
+    # Something that is needed cannot be reached: the same start may succeed later.
+    UNAVAILABLE = 69
+    # The settings are wrong, or contradict the machine: the same start will fail again.
+    CONFIG = 78
+    INTERRUPTED = 130
+
+
+_CODES: tuple[tuple[type[errors.DevTeamError], Exit], ...] = (
+    (errors.Unavailable, Exit.UNAVAILABLE),
+    (errors.DeadlineExceeded, Exit.UNAVAILABLE),
+    (errors.ResourceExhausted, Exit.UNAVAILABLE),
+    (errors.Aborted, Exit.FAILED),
+    (errors.Internal, Exit.FAILED),
+)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `main` to its end. What it refuses with becomes lines on stderr and an exit code, never a traceback.
+
+    Ctrl-C before anybody listens for it is exit code 130. Defects are raised as they are. Raises SystemExit.
+    """
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        raise SystemExit(Exit.INTERRUPTED) from None
+    except (errors.DevTeamError, ExceptionGroup) as failed:
+        refusal = _refusal_in(failed)
+        if refusal is None:
+            raise
+        complain(refusal)
+        raise SystemExit(code_of(refusal)) from None
+
+
+def code_of(error: errors.DevTeamError) -> Exit:
+    """The exit code for `error`; whatever somebody has to change first is CONFIG."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.CONFIG)
+
+
+def complain(error: errors.DevTeamError) -> None:
+    """Say on stderr what is wrong: one line, or one for each violation."""
+    lines = [error.message]
+    if isinstance(error, errors.InvalidInput):
+        lines = [f"{v.field}: {v.message}" if v.field else v.message for v in error.violations]
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)  # noqa: T201 - the process's last words
+
+
+def end_at_next_signal() -> None:
+    """From now on SIGINT and SIGTERM end the process at once: whoever sends another one does not want to wait."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _refusal_in(failed: Exception) -> errors.DevTeamError | None:
+    """The first refusal of a group that holds nothing else; None when a defect is among them."""
+    if isinstance(failed, errors.DevTeamError):
+        return failed
+    if not isinstance(failed, ExceptionGroup):
+        return None
+    refusals = [_refusal_in(each) for each in failed.exceptions]
+    return None if None in refusals else refusals[0]

@@ -1,0 +1,52 @@
+"""A service as a process of its own: from its settings to the end of its drain."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from devteam.mesh.clock import Clock, SystemClock
+from devteam.mesh.ids import Ids, TimeOrderedIds
+from devteam.mesh.logs import configure_logs
+from devteam.mesh.process import end_at_next_signal, run
+from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.settings import ServiceSettings
+from devteam.mesh.tasks import background, stop_signal
+from devteam.mesh.telemetry import configure_telemetry
+
+_log = structlog.get_logger()
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+Mounted = Callable[[MeshServer, Settings, Clock, Ids], AbstractAsyncContextManager[Callable[[], Awaitable[None]]]]
+
+
+def run_service(name: str, settings: type[Settings], mounted: Mounted[Settings]) -> None:
+    """Be the service `name` until SIGINT or SIGTERM, then drain; a second signal ends the process at once.
+
+    `mounted` puts the service on a server, and yields the job that runs beside it. Raises SystemExit, see `process`.
+    """
+    run(partial(_serve, name, settings, mounted))
+
+
+async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) -> None:
+    settings = kind()
+    configure_logs(name, level=settings.log_level)
+    telemetry = configure_telemetry(f"devteam-{name}", settings.trace_file)
+    clock = SystemClock()
+    ids = TimeOrderedIds(clock)
+    async with AsyncExitStack() as stack:
+        if telemetry is not None:
+            stack.callback(telemetry.shutdown)
+        server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
+        job = await stack.enter_async_context(mounted(server, settings, clock, ids))
+        await server.start()
+        # The job ends after the server: calls that are still answered may need it.
+        async with background(job):
+            try:
+                _log.info("stopping", signal=await stop_signal())
+                end_at_next_signal()
+            finally:
+                await server.stop()
+    _log.info("stopped")

@@ -1,0 +1,121 @@
+"""What every service's process is told by its environment, and how wrong words are refused."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from devteam.mesh.address import is_loopback, target_of
+from devteam.mesh.errors import InvalidInput, Violation
+
+# host:port, or a target that names gRPC's resolver.
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
+_TARGET = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract):\S+")
+_DRIVERS = ("sqlite", "postgresql+psycopg")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    if value.startswith(("http://", "https://")):
+        try:
+            target_of(value)
+        except InvalidInput as error:
+            raise ValueError(error.violations[0].message) from None
+    elif not _HOST_PORT.fullmatch(value) and not _TARGET.fullmatch(value):
+        raise ValueError(f"{value!r} is not of the form http://host:port")
+    return value
+
+
+def _host_port(value: str) -> str:
+    if not _HOST_PORT.fullmatch(value):
+        raise ValueError(f"{value!r} is not of the form host:port")
+    return value
+
+
+def _database(value: str) -> str:
+    try:
+        known = value == "memory" or make_url(value).drivername in _DRIVERS
+    except (ArgumentError, ValueError):
+        known = False
+    if not known:
+        # The value may hold a password.
+        raise ValueError("must be memory, sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    return value
+
+
+def _from_json(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("is not valid JSON") from None
+
+
+Address = Annotated[str, AfterValidator(_address)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+# For lists and mappings: decoded here, so that a wrong one is refused together with everything else that is wrong.
+FROM_JSON = (NoDecode, BeforeValidator(_from_json))
+Addresses = Annotated[list[Address], *FROM_JSON]
+
+
+class ServiceSettings(BaseSettings):
+    """Where a service listens, and what it tells of itself. Its `env_prefix` is that of its variables.
+
+    Raises InvalidInput with everything that is wrong, by the names of the variables.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+    # Said on purpose: listen beyond this machine without TLS and keys.
+    insecure: bool = False
+    # Spans go here, one JSON object a line, unless an OTLP endpoint is configured.
+    trace_file: Path | None = None
+    log_level: LogLevel = "INFO"
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise InvalidInput(*_violations(error, str(self.model_config.get("env_prefix", "")))) from None
+
+    @field_validator("insecure")
+    @classmethod
+    def _exposed_on_purpose(cls, insecure: bool, told: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        host = told.data.get("host", "")
+        if host and not insecure and not is_loopback(host):
+            raise ValueError(
+                f"must be true to listen on {host}: anyone who can reach this machine could run work on it, because "
+                "TLS and API keys are off; or listen on 127.0.0.1"
+            )
+        return insecure
+
+
+def variable(prefix: str, field: str) -> str:
+    """The name of the variable that sets `field`."""
+    return f"{prefix}{field}".upper()
+
+
+def _violations(error: ValidationError, prefix: str) -> list[Violation]:
+    return [
+        Violation(_place(prefix, item["loc"]), "INVALID_VALUE", _sentence(item["msg"]))
+        for item in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _place(prefix: str, loc: tuple[str | int, ...]) -> str:
+    inner = "".join(f"[{part}]" for part in loc[1:])
+    return variable(prefix, str(loc[0])) + inner if loc else prefix
+
+
+def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return message[:1].lower() + message[1:]
