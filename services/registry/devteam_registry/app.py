@@ -1,19 +1,16 @@
 """Where a Registry is put together."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 
-from devteam.mesh.clock import Clock, SystemClock
+from devteam.mesh.clock import Clock
 from devteam.mesh.database import open_database
 from devteam.mesh.errors import Unavailable
-from devteam.mesh.ids import Ids, TimeOrderedIds
-from devteam.mesh.logs import configure_logs
-from devteam.mesh.server import Listen, MeshServer
-from devteam.mesh.tasks import background, stop_signal
-from devteam.mesh.telemetry import configure_telemetry
+from devteam.mesh.ids import Ids
+from devteam.mesh.server import MeshServer
+from devteam.mesh.service import run_service
 from devteam.v1 import registry_pb2
 from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from devteam_registry.ports import WorkerStore
@@ -37,7 +34,7 @@ async def mounted(
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Put a Registry on `server`; yields the job that has to run beside it once the server is up.
 
-    Raises FailedPrecondition for contradictory timings, Unavailable when the store cannot be opened.
+    Raises Unavailable when the store cannot be opened.
     """
     policy = settings.policy()
     async with _opened_store(settings.database_url) as store:
@@ -52,28 +49,9 @@ async def mounted(
             await _close(registry)
 
 
-async def main() -> None:
-    """A Registry as a process of its own, until SIGINT or SIGTERM."""
-    settings = Settings()
-    configure_logs("registry", level=settings.log_level)
-    telemetry = configure_telemetry("registry", settings.trace_file)
-    clock = SystemClock()
-    ids = TimeOrderedIds(clock)
-    server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
-    try:
-        async with mounted(server, settings, clock, ids) as job:
-            await server.start()
-            async with background(job):
-                _log.info("stopping", signal=await stop_signal())
-                await server.stop()
-    finally:
-        if telemetry is not None:
-            telemetry.shutdown()
-
-
 def run() -> None:
-    """Run a Registry."""
-    asyncio.run(main())
+    """Be the Registry's process."""
+    run_service("registry", Settings, mounted)
 
 
 @asynccontextmanager

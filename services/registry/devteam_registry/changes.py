@@ -82,4 +82,4 @@ def snapshot_of(views: Sequence[WorkerView]) -> list[Snapshot]:
 
 
 def _stopping() -> Unavailable:
-    return Unavailable("the Registry is stopping; watch again", reason="REGISTRY_STOPPING")
+    return Unavailable("the Registry is going down; watch again", reason="DRAINING")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, IntEnum
 
 from devteam.mesh.errors import FailedPrecondition
@@ -51,12 +51,19 @@ class Health:
     """A worker's state, why, and what follows.
 
     `next_in` is in seconds; None when nothing is pending. A `next_state` of None means deregistration.
+    `outlook` says what comes of it; empty when there is nothing to say.
     """
 
     state: WorkerState
     reason: str
     next_state: WorkerState | None
     next_in: float | None
+    outlook: str = ""
+
+    @property
+    def words(self) -> str:
+        """Reason and outlook, as people read them."""
+        return f"{self.reason}; {self.outlook}" if self.outlook else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +126,20 @@ class WorkerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What an operator wants of a worker. A `concurrency` of 0 and an absent label are no wish."""
+    """What an operator wants of a worker. A `concurrency` of 0 and an absent label are no wish.
+
+    `drain_until` is when a draining worker hands back what still runs: a moment of the wall clock, which means the same
+    after a restart. None: the worker's own settings decide.
+    """
 
     concurrency: int = 0
     availability: Availability = Availability.OPEN
     labels: Mapping[str, str] = field(default_factory=dict)
+    drain_until: datetime | None = None
+
+    def drain_rest(self, now: datetime) -> float | None:
+        """Seconds until `drain_until`, 0 when that has passed; None without a deadline."""
+        return None if self.drain_until is None else max(0.0, (self.drain_until - now).total_seconds())
 
     def over(self, spec: WorkerSpec) -> WorkerSpec:
         """`spec` with these wishes put over it; a label wished empty is taken away."""
@@ -135,25 +151,33 @@ class Wishes:
     def fulfilled_by_leaving(self) -> "Wishes":
         """What is still wanted once the worker's process has ended: a drain is done, a cordon stays."""
         if self.availability is Availability.DRAINING:
-            return replace(self, availability=Availability.OPEN)
+            return replace(self, availability=Availability.OPEN, drain_until=None)
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class WishChange:
-    """New values of some of the wishes; None leaves a wish as it is."""
+    """New values of some of the wishes; None leaves a wish as it is.
+
+    `drain_within`, in seconds, belongs to the availability: a new availability without it takes an old deadline away.
+    """
 
     concurrency: int | None = None
     availability: Availability | None = None
     labels: Mapping[str, str] | None = None
+    drain_within: float | None = None
 
-    def applied_to(self, wishes: Wishes) -> Wishes:
+    def applied_to(self, wishes: Wishes, now: datetime) -> Wishes:
         """`wishes` with the named ones replaced."""
         return Wishes(
             concurrency=wishes.concurrency if self.concurrency is None else self.concurrency,
             availability=wishes.availability if self.availability is None else self.availability,
             labels=wishes.labels if self.labels is None else self.labels,
+            drain_until=wishes.drain_until if self.availability is None else self._drain_until(now),
         )
+
+    def _drain_until(self, now: datetime) -> datetime | None:
+        return None if self.drain_within is None else now + timedelta(seconds=self.drain_within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +232,8 @@ class WorkerView:
     next_state_at: datetime | None
     # Seconds since this instance registered.
     uptime: float
+    # The Router that holds its stream; empty: none does, as far as is known.
+    router_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +250,16 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The answer to a heartbeat: what operators want, and the seconds until the next beat."""
+    """The answer to a heartbeat: what operators want, and the seconds until the next beat.
+
+    `drain_rest` is how long what still runs may go on, in seconds; None: as the worker's own settings say.
+    """
 
     state: WorkerState
     heartbeat_interval: float
     availability: Availability
     concurrency: int
+    drain_rest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +292,11 @@ class PageQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Workers in the order of their ids; `more` when others follow."""
+    """Workers in the order of their ids; `more` when others follow. `notice` concerns the whole fleet, mostly empty."""
 
     views: tuple[WorkerView, ...]
     more: bool
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

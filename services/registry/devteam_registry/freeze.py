@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from devteam_registry.domain import Health, HealthPolicy, WorkerState
 
@@ -38,10 +38,10 @@ def freeze_of(silences: Sequence[float], fleet: int, policy: HealthPolicy) -> Fr
 
 def held(health: Health, before: WorkerState, freeze: Freeze) -> Health:
     """`health` as it stays while deaths are frozen: who was not LOST before does not become it now."""
-    if health.state is WorkerState.HEALTHY:
+    if health.state in {WorkerState.HEALTHY, WorkerState.SUSPECT}:
         return health
     state = WorkerState.LOST if before is WorkerState.LOST else WorkerState.UNHEALTHY
-    return replace(health, state=state, reason=f"{health.reason}; {freeze.reason}", next_state=None, next_in=None)
+    return Health(state, health.reason, next_state=None, next_in=None, outlook=freeze.reason)
 
 
 def _largest_group(ordered: Sequence[float], window: float) -> int:

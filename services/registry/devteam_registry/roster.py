@@ -30,6 +30,7 @@ from devteam_registry.domain import (
 )
 from devteam_registry.freeze import Freeze, freeze_of, held
 from devteam_registry.health import health_of
+from devteam_registry.links import Link, LinkReport, joined, unnamed
 from devteam_registry.sessions import proves
 
 _log = structlog.get_logger()
@@ -42,6 +43,8 @@ class _Entry:
     heard: float
     # As last judged, which is what watchers were told.
     state: WorkerState = WorkerState.HEALTHY
+    # Its stream, as Routers say; None: nobody has said anything.
+    link: Link | None = None
 
 
 class Roster:
@@ -82,7 +85,8 @@ class Roster:
     def put(self, worker: Worker) -> WorkerView:
         """Let a registration take effect; it counts as a beat."""
         self._departed.pop(worker.worker_id, None)
-        entry = self._entries[worker.worker_id] = _Entry(worker, self._awake.now())
+        known = self._entries.get(worker.worker_id)
+        entry = self._entries[worker.worker_id] = _Entry(worker, self._awake.now(), link=_kept(known, worker))
         self._entries.move_to_end(worker.worker_id)
         return self._published(entry)
 
@@ -92,7 +96,7 @@ class Roster:
         before = (entry.state, entry.worker.availability, entry.worker.spec.local_models)
         entry.worker = self._after(beat, entry.worker)
         entry.heard = self._awake.now()
-        entry.state = WorkerState.HEALTHY
+        entry.state = self._health(entry, entry.heard).state
         self._entries.move_to_end(beat.worker_id)
         if before != (entry.state, entry.worker.availability, entry.worker.spec.local_models):
             self._published(entry)
@@ -101,6 +105,7 @@ class Roster:
             heartbeat_interval=self._policy.heartbeat_interval,
             availability=entry.worker.wishes.availability,
             concurrency=entry.worker.effective_spec.slots,
+            drain_rest=entry.worker.wishes.drain_rest(self._clock.now()),
         )
 
     def leaver(self, farewell: Farewell) -> Worker:
@@ -128,6 +133,19 @@ class Roster:
         entry.worker = entry.worker.wishing(wishes)
         return self._published(entry)
 
+    def report_links(self, report: LinkReport) -> None:
+        """Take in what a Router says of streams; words about workers or instances that are not known mean nothing."""
+        now = self._awake.now()
+        named = {word.worker_id: word for word in report.words}
+        for worker_id in self._entries.keys() if report.complete else named:
+            entry, word = self._entries.get(worker_id), named.get(worker_id)
+            if entry is None:
+                continue
+            if word is None or word.instance_id != entry.worker.instance_id:
+                self._relink(entry, unnamed(entry.link, report, now))
+            else:
+                self._relink(entry, joined(entry.link, word, report.router_id, now))
+
     def current(self, worker_id: str) -> Worker:
         """A worker on the list. Raises NotFound."""
         return self._entry(worker_id).worker
@@ -147,7 +165,8 @@ class Roster:
         views = (self._view(self._entries[name]) for name in names if _serves(self._entries[name].worker, query.queue))
         asked = (view for view in views if query.state in {None, view.health.state})
         found = tuple(islice(asked, query.size + 1))
-        return Page(found[: query.size], more=len(found) > query.size)
+        notice = self._freeze.reason if self._freeze else ""
+        return Page(found[: query.size], more=len(found) > query.size, notice=notice)
 
     def views(self) -> list[WorkerView]:
         """Everyone on the list, in no particular order."""
@@ -185,6 +204,17 @@ class Roster:
         for entry in pending:
             entry.heard = max(entry.heard, self._judged_at - self._policy.unhealthy_after)
 
+    def _relink(self, entry: _Entry, link: Link | None) -> None:
+        entry.link = link
+        state = self._health(entry, self._moment(entry)).state
+        if state is not entry.state:
+            self._became(entry, state)
+
+    def _became(self, entry: _Entry, state: WorkerState) -> None:
+        entry.state = state
+        words = self._published(entry).health.words
+        _log.info("worker state changed", worker_id=entry.worker.worker_id, state=state.value, reason=words)
+
     def _is_over(self, entry: _Entry) -> bool:
         if not self._freeze and self._judged_at - entry.heard >= self._policy.deregister_after:
             worker = entry.worker
@@ -192,11 +222,7 @@ class Roster:
             return True
         state = self._health(entry, self._judged_at).state
         if state is not entry.state:
-            entry.state = state
-            view = self._published(entry)
-            _log.info(
-                "worker state changed", worker_id=entry.worker.worker_id, state=state.value, reason=view.health.reason
-            )
+            self._became(entry, state)
         return False
 
     def _after(self, beat: Beat, worker: Worker) -> Worker:
@@ -238,23 +264,35 @@ class Roster:
         return view
 
     def _view(self, entry: _Entry) -> WorkerView:
-        # As of the last sweep, so that nobody reads a state that watchers were not told.
-        moment = max(self._judged_at, entry.heard)
+        moment = self._moment(entry)
         health = self._health(entry, moment)
         now = self._clock.now()
         due = None
         if health.next_in is not None:
             due = now + timedelta(seconds=max(0.0, moment + health.next_in - self._awake.now()))
         uptime = max(0.0, (now - entry.worker.registered_at).total_seconds())
-        return WorkerView(entry.worker, health, due, uptime)
+        router_id = entry.link.router_id if entry.link is not None and entry.link.connected else ""
+        return WorkerView(entry.worker, health, due, uptime, router_id)
+
+    def _moment(self, entry: _Entry) -> float:
+        # As of the last sweep, so that nobody reads a state that watchers were not told.
+        return max(self._judged_at, entry.heard)
 
     def _health(self, entry: _Entry, moment: float) -> Health:
-        health = health_of(entry.heard, moment, self._policy)
+        tasks = entry.worker.active_tasks
+        health = health_of(entry.heard, moment, self._policy, active_tasks=tasks, link=entry.link)
         return held(health, entry.state, self._freeze) if self._freeze else health
 
 
 def _serves(worker: Worker, queue: str) -> bool:
     return not queue or any(served.name == queue for served in worker.spec.queues)
+
+
+def _kept(known: _Entry | None, worker: Worker) -> Link | None:
+    """The link that outlives a registration: an open one of the same instance."""
+    if known is None or known.link is None or known.worker.instance_id != worker.instance_id:
+        return None
+    return known.link if known.link.connected else None
 
 
 def _refuse_superseded(worker: Worker, instance_id: str) -> None:

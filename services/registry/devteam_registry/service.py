@@ -23,6 +23,7 @@ from devteam_registry.domain import (
     WorkerView,
 )
 from devteam_registry.journal import Journal
+from devteam_registry.links import LinkReport
 from devteam_registry.ports import WorkerStore
 from devteam_registry.roster import Roster
 from devteam_registry.sessions import digest_of, new_token
@@ -89,9 +90,13 @@ class Registry:
         """Set what an operator wants of a worker. Raises NotFound or Unavailable."""
         async with self._journal.turn():
             worker = self._roster.current(worker_id)
-            wishes = change.applied_to(worker.wishes)
+            wishes = change.applied_to(worker.wishes, self._clock.now())
             await self._journal.write(worker_id, worker.wishing(wishes))
             return self._roster.wish(worker_id, wishes)
+
+    def report_links(self, report: LinkReport) -> None:
+        """Take in what a Router says of workers' streams; whom it does not concern is left as it was."""
+        self._roster.report_links(report)
 
     def get(self, worker_id: str) -> WorkerView:
         """A worker as of now. Raises NotFound."""

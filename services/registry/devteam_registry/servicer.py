@@ -51,6 +51,11 @@ class RegistryServicer(RegistryServiceServicer):
             async for event in events:
                 yield answers.event_to_proto(event)
 
+    async def ReportLinks(self, request: pb.ReportLinksRequest, context: object) -> pb.ReportLinksResponse:
+        """Take in which workers have a stream to a Router."""
+        self._registry.report_links(requests.link_report_from_proto(request))
+        return pb.ReportLinksResponse()
+
     async def UpdateWorker(self, request: pb.UpdateWorkerRequest, context: object) -> pb.UpdateWorkerResponse:
         """Set what an operator wants."""
         view = await self._registry.update(*requests.wishes_from_proto(request))

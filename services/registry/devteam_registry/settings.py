@@ -1,38 +1,56 @@
 """What can be set about a Registry: variables named DEVTEAM_REGISTRY_..."""
 
-from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import SettingsConfigDict
 
+from devteam.mesh.settings import Addresses, DatabaseUrl, ServiceSettings, variable
 from devteam_registry.domain import HealthPolicy
 
+_PREFIX = "DEVTEAM_REGISTRY_"
 
-class Settings(BaseSettings):
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(ServiceSettings):
     """Where to listen, what to remember in, and how long silence may last."""
 
-    model_config = SettingsConfigDict(env_prefix="DEVTEAM_REGISTRY_")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
     # "memory", sqlite:///... or postgresql+psycopg://...
-    database_url: str = "sqlite:///registry.db"
-    host: str = "127.0.0.1"
+    database_url: DatabaseUrl = "sqlite:///registry.db"
     port: int = Field(default=7401, ge=0, le=65535)
-    # Said on purpose: listen beyond this machine without TLS and keys.
-    insecure: bool = False
     # Seconds; interval x 2 <= unhealthy < lost < deregister.
-    heartbeat_interval_s: float = 30.0
-    unhealthy_after_s: float = 60.0
-    lost_after_s: float = 120.0
-    deregister_after_s: float = 300.0
+    heartbeat_interval_s: Seconds = 30.0
+    unhealthy_after_s: Seconds = 60.0
+    lost_after_s: Seconds = 120.0
+    deregister_after_s: Seconds = 300.0
     # Told to workers when they register. Empty: they stay with the address that they registered at.
-    router_addresses: list[str] = []
+    router_addresses: Addresses = Field(default_factory=list)
     # Changes that a watcher may be behind before it has to begin anew.
     watcher_backlog: int = Field(default=10_000, ge=1)
-    trace_file: Path | None = None
-    log_level: str = "INFO"
+
+    @field_validator("unhealthy_after_s")
+    @classmethod
+    def _two_beats_fit(cls, seconds: float, told: ValidationInfo) -> float:
+        interval = told.data.get("heartbeat_interval_s", 0)
+        if seconds < 2 * interval:
+            name = variable(_PREFIX, "heartbeat_interval_s")
+            raise ValueError(f"is {seconds:g}; must be at least twice {name}, which is {interval:g}")
+        return seconds
+
+    @field_validator("lost_after_s", "deregister_after_s")
+    @classmethod
+    def _later_than_the_one_before(cls, seconds: float, told: ValidationInfo) -> float:
+        before = "unhealthy_after_s" if told.field_name == "lost_after_s" else "lost_after_s"
+        earlier = told.data.get(before, 0)
+        if seconds <= earlier:
+            raise ValueError(f"is {seconds:g}; must be more than {variable(_PREFIX, before)}, which is {earlier:g}")
+        return seconds
 
     def policy(self) -> HealthPolicy:
-        """The health timings. Raises FailedPrecondition when they contradict each other."""
+        """The health timings. They agree with each other: what does not is refused before."""
         return HealthPolicy(
             heartbeat_interval=self.heartbeat_interval_s,
             unhealthy_after=self.unhealthy_after_s,

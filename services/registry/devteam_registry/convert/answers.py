@@ -42,6 +42,7 @@ def orders_to_proto(orders: Orders) -> pb.HeartbeatResponse:
         heartbeat_interval=_duration(orders.heartbeat_interval),
         availability=AVAILABILITIES[orders.availability],
         concurrency=orders.concurrency,
+        drain_deadline=None if orders.drain_rest is None else _duration(orders.drain_rest),
     )
 
 
@@ -49,7 +50,7 @@ def page_to_proto(page: Page) -> pb.ListWorkersResponse:
     """A page of the list."""
     last = page.views[-1].worker.worker_id if page.more else ""
     return pb.ListWorkersResponse(
-        workers=[worker_to_proto(view) for view in page.views], next_page_token=page_token(last)
+        workers=[worker_to_proto(view) for view in page.views], next_page_token=page_token(last), notice=page.notice
     )
 
 
@@ -81,7 +82,7 @@ def worker_to_proto(view: WorkerView) -> pb.Worker:
         instance_id=worker.instance_id,
         spec=spec_to_proto(worker.effective_spec),
         state=STATES[health.state],
-        state_reason=health.reason,
+        state_reason=health.words,
         next_state=STATES[health.next_state] if health.next_state else pb.WORKER_STATE_UNSPECIFIED,
         next_state_time=_timestamp(view.next_state_at) if view.next_state_at else None,
         availability=AVAILABILITIES[worker.availability],
@@ -89,6 +90,8 @@ def worker_to_proto(view: WorkerView) -> pb.Worker:
         registered_at=_timestamp(worker.registered_at),
         last_heartbeat_at=_timestamp(worker.last_heartbeat_at),
         uptime=_duration(view.uptime),
+        drain_deadline_at=_timestamp(worker.wishes.drain_until) if worker.wishes.drain_until else None,
+        router_id=view.router_id,
     )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from google.protobuf.duration_pb2 import Duration
+
 from devteam.mesh.paging import page_size, page_start
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2 as pb
@@ -19,8 +21,11 @@ from devteam_registry.domain import (
     WorkerQueue,
     WorkerSpec,
 )
+from devteam_registry.links import LinkReport, LinkWord
 
-_WISHES = ("concurrency", "availability", "labels")
+_WISHES = ("concurrency", "availability", "drain_deadline", "labels")
+_LONGEST_DRAIN = 7 * 24 * 3600.0
+_MOST_LINKS = 1_000
 
 
 def registration_from_proto(request: pb.RegisterWorkerRequest) -> tuple[WorkerSpec, str]:
@@ -98,14 +103,32 @@ def wishes_from_proto(request: pb.UpdateWorkerRequest) -> tuple[str, WishChange]
         found.add("availability", "FIELD_REQUIRED", "must be OPEN, CORDONED or DRAINING")
     elif "availability" in paths:
         found.enum("availability", request.availability, list(AVAILABILITIES_BY_NUMBER))
+    if "drain_deadline" in paths:
+        _check_drain_deadline(found, request, draining="availability" in paths)
     if "labels" in paths:
         check_labels(found, request.labels)
     found.raise_if_any()
+    deadline = "drain_deadline" in paths and request.HasField("drain_deadline")
     return request.worker_id, WishChange(
         concurrency=request.concurrency if "concurrency" in paths else None,
         availability=AVAILABILITIES_BY_NUMBER[request.availability] if "availability" in paths else None,
         labels=dict(request.labels) if "labels" in paths else None,
+        drain_within=_seconds(request.drain_deadline) if deadline else None,
     )
+
+
+def link_report_from_proto(request: pb.ReportLinksRequest) -> LinkReport:
+    """What a Router says of workers' streams. Raises InvalidInput."""
+    found = Violations()
+    found.name("router_id", request.router_id)
+    found.count("links", len(request.links), _MOST_LINKS)
+    for index, link in enumerate(request.links[:_MOST_LINKS]):
+        with found.at(f"links[{index}]"):
+            found.name("worker_id", link.worker_id)
+            found.name("instance_id", link.instance_id)
+            found.between("running", link.running, 0, MAX_CONCURRENCY)
+    found.raise_if_any()
+    return LinkReport(request.router_id, tuple(_link_word(link) for link in request.links), request.complete)
 
 
 def spec_from_proto(spec: pb.WorkerSpec) -> WorkerSpec:
@@ -132,3 +155,18 @@ def spec_from_proto(spec: pb.WorkerSpec) -> WorkerSpec:
 def local_models_from_proto(models: Iterable[pb.LocalModel]) -> tuple[LocalModel, ...]:
     """Models on a worker's machine."""
     return tuple(LocalModel(model.name, model.resident, model.size_bytes) for model in models)
+
+
+def _link_word(link: pb.WorkerLink) -> LinkWord:
+    given_up_in = _seconds(link.given_up_in) if link.HasField("given_up_in") else None
+    return LinkWord(link.worker_id, link.instance_id, link.connected, link.running, given_up_in)
+
+
+def _check_drain_deadline(found: Violations, request: pb.UpdateWorkerRequest, *, draining: bool) -> None:
+    if not draining or request.availability != pb.AVAILABILITY_DRAINING:
+        found.add("drain_deadline", "DRAIN_DEADLINE_WITHOUT_DRAINING", "goes only with an availability of DRAINING")
+    found.between("drain_deadline", _seconds(request.drain_deadline), 0, _LONGEST_DRAIN)
+
+
+def _seconds(length: Duration) -> float:
+    return length.seconds + length.nanos / 1e9
