@@ -11,6 +11,7 @@ from devteam_router.dispatch import (
     NeverRan,
     Reported,
     Stage,
+    ToldToStop,
     Waits,
     WasLost,
 )
@@ -124,6 +125,14 @@ class Attempts:
         """It left the line without having been given to anyone."""
         dispatch.finish(NeverRan(cancelled, message))
 
+    def shed(self, attempt: AttemptId, now: float) -> bool:
+        """Whether it may be given to nobody any more at `now`; it has ended then."""
+        dispatch = self._dispatches[attempt]
+        if dispatch.place_until is None or now < dispatch.place_until:
+            return False
+        self.out_of_time(dispatch)
+        return True
+
     def out_of_time(self, dispatch: Dispatch) -> None:
         """It may be given to nobody any more."""
         status = dispatch.status
@@ -144,6 +153,12 @@ class Attempts:
         """Give its slot back."""
         if (lease := self._leases.release(attempt)) is not None:
             self._on_free(lease.worker.worker_id)
+
+    def cancel(self, dispatch: Dispatch) -> None:
+        """Tell its worker to stop, now if it is on the line. Its slot stays taken until it says that it has."""
+        asked = Cancel(dispatch.id, CancelReason.REQUESTED)
+        if dispatch.worker is not None and self._lineup.send(dispatch.worker, asked):
+            dispatch.tell(ToldToStop(dispatch.worker))
 
     def abandon(self, dispatch: Dispatch) -> None:
         """Nobody wants it any longer: stop it wherever it is. Its slot stays taken until the worker has stopped.

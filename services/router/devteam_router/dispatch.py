@@ -49,6 +49,13 @@ class HasStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldToStop:
+    """A cancel was asked for, and is on the worker's stream."""
+
+    worker: WorkerInstance
+
+
+@dataclass(frozen=True, slots=True)
 class TokenBatch:
     """Consecutive tokens; `payload`, of `size` bytes, is not looked into."""
 
@@ -82,7 +89,7 @@ class WasLost:
     message: str
 
 
-Status = Waits | AssignedTo | HasStarted
+Status = Waits | AssignedTo | HasStarted | ToldToStop
 End = Reported | NeverRan | WasLost
 Event = Status | TokenBatch | End
 
@@ -159,6 +166,7 @@ class Dispatch:
     def dismiss(self) -> None:
         """Nobody shall follow it any longer: whoever does is told that somebody else took over."""
         self._follower += 1
+        self.followed = False
         self._news.set()
 
     async def follow(self, last_seq: int) -> AsyncGenerator[Event, None]:
@@ -194,7 +202,7 @@ class Dispatch:
     def _standing(self) -> int:
         """Where the statuses begin that still hold: who has started was assigned, and a newcomer must hear where."""
         latest = len(self._statuses) - 1
-        while latest > 0 and isinstance(self._statuses[latest], HasStarted):
+        while latest > 0 and isinstance(self._statuses[latest], HasStarted | ToldToStop):
             latest -= 1
         return max(latest, 0)
 

@@ -79,7 +79,7 @@ class Run:
     """An attempt that looks for a worker.
 
     `payload` is what the worker will be sent; the Router's domain never looks inside. `schedule_within` is the time in
-    seconds that it may wait, from now.
+    seconds that it may wait, from now. `tenant` is who it counts against.
     """
 
     id: AttemptId
@@ -87,6 +87,7 @@ class Run:
     payload: object
     priority: int = 3
     schedule_within: float | None = None
+    tenant: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ class Worker:
     state: WorkerState = WorkerState.HEALTHY
     availability: Availability = Availability.OPEN
     session_digest: str = ""
+    # While it drains: seconds, from when the Registry said so, until it hands back what runs. None: as it likes.
+    drain_within: float | None = None
 
     @property
     def id(self) -> str:

@@ -85,7 +85,8 @@ def unmet(worker: Worker, signature: Signature) -> str:
 
 def unavailable(worker: Worker, *, connected: bool) -> str:
     """Why a worker takes no new work at all, in words; empty when it does."""
-    if worker.state is not WorkerState.HEALTHY:
+    # SUSPECT is the Registry's word for a broken line, of which this Router knows more than the Registry.
+    if worker.state not in {WorkerState.HEALTHY, WorkerState.SUSPECT}:
         return f"is {worker.state}"
     if worker.availability is not Availability.OPEN:
         return f"is {worker.availability}"

@@ -78,9 +78,10 @@ class ReportAck:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """No more work will be assigned."""
+    """No more work will be assigned. `deadline` in seconds from now; None: as the worker's own settings say."""
 
     reason: DrainReason
+    deadline: float | None = None
 
 
 Frame = Attached | BeatAck | Assign | Cancel | Resume | TokensAck | ReportAck | Drain

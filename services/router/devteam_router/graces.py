@@ -21,7 +21,9 @@ class Graces:
     beat_timeout: float = 45.0
     # Unacknowledged tokens of one attempt that a worker may have in flight.
     window_bytes: int = 1024 * 1024
-    # Runs that may wait, over all queues.
+    # Runs that may wait: over all queues, in one queue, of one tenant.
     max_waiting: int = 100_000
+    max_waiting_per_queue: int = 50_000
+    max_waiting_per_tenant: int = 50_000
     # Attempts that are over, remembered to answer workers that come back with them.
     remembered: int = 20_000

@@ -1,10 +1,14 @@
 """Who runs what. Load is counted from here and nowhere else."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from devteam_router.domain import AttemptId, WorkerInstance
+
+_Key = TypeVar("_Key", bound=Hashable)
+# Attempts as keys, which keep the order in which they came.
+_Held = dict[AttemptId, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +23,35 @@ class Lease:
 
 
 class Leases:
-    """The lease table. Counts are sizes of its sets, so that they cannot drift from it."""
+    """The lease table. Counts are sizes of its parts, so that they cannot drift from it."""
 
     def __init__(self) -> None:
         self._by_attempt: dict[AttemptId, Lease] = {}
-        # As keys, which keep the order in which they came.
-        self._in_hand: defaultdict[str, dict[AttemptId, None]] = defaultdict(dict)
-        self._by_worker: defaultdict[str, set[AttemptId]] = defaultdict(set)
-        self._by_slot: defaultdict[tuple[str, str], set[AttemptId]] = defaultdict(set)
-        self._by_queue: defaultdict[str, set[AttemptId]] = defaultdict(set)
+        self._in_hand: dict[str, _Held] = {}
+        self._by_worker: dict[str, _Held] = {}
+        self._by_slot: dict[tuple[str, str], _Held] = {}
+        self._by_queue: dict[str, _Held] = {}
 
     def grant(self, lease: Lease) -> None:
         """Charge a slot. An attempt holds one lease at most: the newer replaces the older."""
         self.release(lease.id)
         self._by_attempt[lease.id] = lease
-        self._in_hand[lease.worker.worker_id][lease.id] = None
+        worker_id = lease.worker.worker_id
+        _put(self._in_hand, worker_id, lease.id)
         if lease.occupies_slot:
-            for held in self._sets(lease):
-                held.add(lease.id)
+            _put(self._by_worker, worker_id, lease.id)
+            _put(self._by_slot, (worker_id, lease.queue), lease.id)
+            _put(self._by_queue, lease.queue, lease.id)
 
     def release(self, attempt: AttemptId) -> Lease | None:
         """Free the slot, and return the lease if there was one."""
         lease = self._by_attempt.pop(attempt, None)
         if lease is not None:
-            del self._in_hand[lease.worker.worker_id][attempt]
-            for held in self._sets(lease):
-                held.discard(attempt)
+            worker_id = lease.worker.worker_id
+            _drop(self._in_hand, worker_id, attempt)
+            _drop(self._by_worker, worker_id, attempt)
+            _drop(self._by_slot, (worker_id, lease.queue), attempt)
+            _drop(self._by_queue, lease.queue, attempt)
         return lease
 
     def of(self, attempt: AttemptId) -> Lease | None:
@@ -74,7 +81,7 @@ class Leases:
 
     def queues(self) -> set[str]:
         """Queues that something runs out of."""
-        return {name for name, held in self._by_queue.items() if held}
+        return set(self._by_queue)
 
     def __iter__(self) -> Iterator[Lease]:
         return iter(self._by_attempt.values())
@@ -82,6 +89,14 @@ class Leases:
     def __len__(self) -> int:
         return len(self._by_attempt)
 
-    def _sets(self, lease: Lease) -> tuple[set[AttemptId], ...]:
-        worker_id = lease.worker.worker_id
-        return self._by_worker[worker_id], self._by_slot[worker_id, lease.queue], self._by_queue[lease.queue]
+
+def _put(table: dict[_Key, _Held], key: _Key, attempt: AttemptId) -> None:
+    table.setdefault(key, {})[attempt] = None
+
+
+def _drop(table: dict[_Key, _Held], key: _Key, attempt: AttemptId) -> None:
+    """Workers name the keys, and come and go: those with nothing are dropped."""
+    if (held := table.get(key)) is not None:
+        held.pop(attempt, None)
+        if not held:
+            del table[key]

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class Lines:
     def __init__(self) -> None:
         self._lines: dict[Signature, Line] = {}
         self._waiting: dict[AttemptId, Waiting] = {}
+        self._of_queue: Counter[str] = Counter()
+        self._of_tenant: Counter[str] = Counter()
         self._arrivals = itertools.count()
 
     def add(self, run: Run, now: float, *, first: bool = False) -> Line:
@@ -64,6 +67,8 @@ class Lines:
         arrival = next(self._arrivals)
         waiting = Waiting(run.priority, -arrival if first else arrival, run, now)
         self._waiting[run.id] = waiting
+        _count(self._of_queue, run.signature.queues[0], 1)
+        _count(self._of_tenant, run.tenant, 1)
         line.push(waiting)
         return line
 
@@ -72,6 +77,8 @@ class Lines:
         waiting = self._waiting.pop(attempt, None)
         if waiting is not None:
             waiting.gone = True
+            _count(self._of_queue, waiting.run.signature.queues[0], -1)
+            _count(self._of_tenant, waiting.run.tenant, -1)
             line = self._lines[waiting.run.signature]
             if line.head() is None:
                 del self._lines[line.signature]
@@ -91,9 +98,24 @@ class Lines:
         lines = (line for signature, line in self._lines.items() if signature.queues[0] == queue)
         return [waiting for line in lines for waiting in line]
 
+    def waiting_in(self, queue: str) -> int:
+        """How many runs have this queue as their first choice."""
+        return self._of_queue[queue]
+
+    def waiting_of(self, tenant: str) -> int:
+        """How many runs of this tenant wait."""
+        return self._of_tenant[tenant]
+
     def queues(self) -> set[str]:
         """Queues that are some run's first choice."""
         return {signature.queues[0] for signature in self._lines}
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+
+def _count(counts: Counter[str], name: str, change: int) -> None:
+    """Count up or down; names come from callers, so those with nothing are dropped."""
+    counts[name] += change
+    if not counts[name]:
+        del counts[name]

@@ -4,9 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from devteam.mesh.errors import DevTeamError
+from devteam.mesh.errors import DevTeamError, ResourceExhausted
 from devteam_router.domain import WorkerInstance
 from devteam_router.frames import Frame
+
+# Frames that wait for a worker to read them: several times what one that attaches with all it may have is told at once.
+_MOST_UNREAD = 100_000
 
 
 class Link:
@@ -21,7 +24,13 @@ class Link:
         self._error: DevTeamError | None = None
 
     def send(self, frame: Frame) -> None:
-        """Put a frame on the stream."""
+        """Put a frame on the stream, unless that has ended in an error. A worker that does not read loses its line."""
+        if self._error is not None:
+            return
+        if len(self._frames) >= _MOST_UNREAD:
+            self._frames.clear()
+            self.close(ResourceExhausted("the worker does not read what it is told", reason="SLOW_CONSUMER"))
+            return
         self._frames.append(frame)
         self._out.clear()
         self._news.set()

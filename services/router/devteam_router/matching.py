@@ -146,12 +146,17 @@ class Matcher:
                 heapq.heappush(due, (following, line))
 
     def _advanced(self, head: Waiting, line: Line) -> bool:
+        """Place the head, or let it go if it is too late for that; False when it has to wait."""
         examination = self.examine(line.signature, refusals=self._refusals.get(head.run.id, ()))
         if not examination.eligible:
             self._hold(line, examination.wait)
             return False
         self._lines.remove(head.run.id)
-        self._assign(head.run, examination, head.since)
+        # Its timer may be due and not have fired yet: a loop that is behind must not hand out what nobody waits for.
+        if self._placed.shed(head.run.id, self._clock.monotonic()):
+            self._refusals.pop(head.run.id, None)
+        else:
+            self._assign(head.run, examination, head.since)
         return True
 
     def _hold(self, line: Line, wait: Wait) -> None:

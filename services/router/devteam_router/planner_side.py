@@ -8,11 +8,14 @@ from devteam.mesh.errors import ResourceExhausted, Unavailable
 from devteam_router.attempts import Attempts
 from devteam_router.dispatch import Dispatch, Event, NeverRan, Reported, Stage, Waits, WasLost
 from devteam_router.domain import AttemptId, Run, WaitReason, WorkerInstance
-from devteam_router.frames import Cancel, CancelReason, Resume, TokensAck
+from devteam_router.frames import Resume, TokensAck
 from devteam_router.graces import Graces
 from devteam_router.lines import Lines, Wait
 from devteam_router.matching import Matcher
 from devteam_router.ports import Lineup
+
+# The worker of an attempt that was given up, to a Planner that never heard of it.
+_SOMEBODY = WorkerInstance("unknown", "")
 
 
 class PlannerSide:
@@ -82,8 +85,8 @@ class PlannerSide:
         if dispatch.stage is Stage.WAITING:
             self._matcher.withdraw(attempt)
             self._attempts.never_ran(dispatch, "cancelled while it waited", cancelled=True)
-        elif dispatch.worker is not None:
-            self._lineup.send(dispatch.worker, Cancel(attempt, CancelReason.REQUESTED))
+        else:
+            self._attempts.cancel(dispatch)
 
     def _known(self, attempt: AttemptId, assigned: WorkerInstance | None) -> Dispatch | None:
         dispatch = self._attempts.get(attempt)
@@ -97,16 +100,33 @@ class PlannerSide:
             raise Unavailable("the router is going down; dispatch again", reason="DRAINING")
         if assigned is not None:
             return self._await_worker(run, last_seq, assigned)
-        if len(self._lines) >= self._graces.max_waiting:
-            raise ResourceExhausted(
-                f"{len(self._lines)} runs wait for a worker already", reason="QUEUE_FULL", retry_after=5.0
-            )
+        if self._attempts.is_over(run.id):
+            return self._given_up(run, _SOMEBODY)
+        if run.schedule_within is None or run.schedule_within > 0:
+            self._refuse_if_full(run)
         dispatch = self._attempts.open(run.id, run, Stage.WAITING)
         if run.schedule_within is not None:
             self._limit(dispatch, run.schedule_within)
         if dispatch.stage is Stage.WAITING:
             self._matcher.submit(run)
         return dispatch
+
+    def _refuse_if_full(self, run: Run) -> None:
+        queue, graces = run.signature.queues[0], self._graces
+        for what, reason, waiting, bound in (
+            ("the Router", "ROUTER_FULL", len(self._lines), graces.max_waiting),
+            (f"queue {queue!r}", "QUEUE_FULL", self._lines.waiting_in(queue), graces.max_waiting_per_queue),
+            (
+                f"tenant {run.tenant!r}",
+                "TENANT_FULL",
+                self._lines.waiting_of(run.tenant),
+                graces.max_waiting_per_tenant,
+            ),
+        ):
+            if waiting >= bound:
+                raise ResourceExhausted(
+                    f"{what} has {bound} runs that wait for a worker, and no more may", reason=reason, retry_after=5.0
+                )
 
     def _limit(self, dispatch: Dispatch, seconds: float) -> None:
         if seconds <= 0:
@@ -116,16 +136,21 @@ class PlannerSide:
         self._limits[dispatch.id] = self._clock.call_later(seconds, lambda: self._out_of_time(dispatch))
 
     def _await_worker(self, run: Run, last_seq: int, worker: WorkerInstance) -> Dispatch:
-        given_up = self._attempts.is_over(run.id)
+        if self._attempts.is_over(run.id) or self._lineup.connected(worker):
+            return self._given_up(run, worker)
         dispatch = self._attempts.open(run.id, run, Stage.RECONNECTING)
         dispatch.worker = worker
         dispatch.restart_after(last_seq)
-        if given_up or self._lineup.connected(worker):
-            dispatch.finish(WasLost(worker, f"worker {worker.worker_id} no longer has the run"))
-            return dispatch
         wait = Wait(WaitReason.WORKER_RECONNECTING, f"worker {worker.worker_id} runs it, but is not connected")
         dispatch.tell(Waits(wait, run.signature.queues[0]))
         self._clock.call_later(self._graces.link, lambda: self._still_missing(dispatch))
+        return dispatch
+
+    def _given_up(self, run: Run, worker: WorkerInstance) -> Dispatch:
+        """An attempt starts once: what was lost or fenced may still run somewhere, and is not placed again."""
+        dispatch = self._attempts.open(run.id, run, Stage.RECONNECTING)
+        dispatch.worker = worker
+        dispatch.finish(WasLost(worker, f"worker {worker.worker_id} no longer has the run"))
         return dispatch
 
     def _still_missing(self, dispatch: Dispatch) -> None:
@@ -147,7 +172,7 @@ class PlannerSide:
         dispatch.restart_after(last_seq)
         self._lineup.send(dispatch.worker, Resume(dispatch.id, last_seq))
         if dispatch.cancel_requested:
-            self._lineup.send(dispatch.worker, Cancel(dispatch.id, CancelReason.REQUESTED))
+            self._attempts.cancel(dispatch)
 
     def _left(self, dispatch: Dispatch) -> None:
         if dispatch.followed:

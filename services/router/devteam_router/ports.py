@@ -22,6 +22,9 @@ class Lineup(Protocol):
 class Placed(Protocol):
     """Learns what becomes of a run while it looks for a worker."""
 
+    def shed(self, attempt: AttemptId, now: float) -> bool:
+        """Whether its time to be placed is over at `now`; it has ended then, and must leave its line."""
+
     def waiting(self, attempt: AttemptId, wait: Wait, queue: str) -> None:
         """It waits, for this reason; told again when the reason changes."""
 
@@ -55,8 +58,32 @@ class WorkerRemoved:
 FleetEvent = FleetSnapshot | WorkerChanged | WorkerRemoved
 
 
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """A worker's stream: whether it is open, and how many attempts are in hand.
+
+    `given_up_in` is how many seconds the worker has to come back with them; None when it is here, or too late.
+    """
+
+    worker: WorkerInstance
+    connected: bool
+    running: int
+    given_up_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """What the Registry shall hear of streams; `complete` when a stream that it does not name is not here."""
+
+    links: tuple[LinkState, ...]
+    complete: bool = False
+
+
 class Registry(Protocol):
     """The Registry, as the Router sees it."""
+
+    async def report(self, report: LinkReport) -> None:
+        """Say which workers have a stream to this Router. Raises a DevTeamError when it was not heard."""
 
     def watch(self) -> AsyncGenerator[FleetEvent, None]:
         """A snapshot, then every change. Raises Unavailable or ResourceExhausted when the line breaks: watch again."""

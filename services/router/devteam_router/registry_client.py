@@ -10,17 +10,21 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.tasks import Backoff
 from devteam.v1 import registry_pb2, registry_pb2_grpc
-from devteam_router.convert.workers import worker_from_proto
-from devteam_router.ports import FleetEvent, FleetSnapshot, Registry, WorkerChanged, WorkerRemoved
+from devteam_router.attendance import Attendance
+from devteam_router.convert.workers import link_report_to_proto, worker_from_proto
+from devteam_router.ports import FleetEvent, FleetSnapshot, LinkReport, Registry, WorkerChanged, WorkerRemoved
 
 _log = structlog.get_logger()
+
+_CALL_TIMEOUT = 10.0
 
 
 class RegistryClient:
     """The Registry port on a channel."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, router_id: str) -> None:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        self._router_id = router_id
 
     async def watch(self) -> AsyncGenerator[FleetEvent, None]:
         """A snapshot, then every change. Raises a DevTeamError when the line breaks."""
@@ -35,6 +39,28 @@ class RegistryClient:
             raise status.from_rpc(error) from error
         finally:
             call.cancel()
+
+    async def report(self, report: LinkReport) -> None:
+        """Say which workers have a stream to this Router. Raises a DevTeamError when it was not heard."""
+        try:
+            await self._stub.ReportLinks(link_report_to_proto(report, self._router_id), timeout=_CALL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from error
+
+
+async def tell(registry: Registry, attendance: Attendance, clock: Clock) -> None:
+    """Keep the Registry told of workers' streams, for ever, one report at a time."""
+    backoff = Backoff(clock)
+    while True:
+        report = await attendance.news()
+        try:
+            await registry.report(report)
+        except DevTeamError as error:
+            attendance.unheard(report)
+            _log.warning("links not reported", why=error.message, links=len(report.links))
+            await backoff.pause()
+        else:
+            backoff.reset()
 
 
 async def follow(registry: Registry, hear: Callable[[FleetEvent], None], clock: Clock) -> None:

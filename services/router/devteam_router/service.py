@@ -8,6 +8,7 @@ from random import Random
 
 from devteam.mesh.clock import Clock
 from devteam_router.attempts import Attempts
+from devteam_router.attendance import Attendance
 from devteam_router.domain import StrategyName
 from devteam_router.explain import Explainer
 from devteam_router.fleet import Fleet
@@ -68,8 +69,17 @@ class RouterCore:
             random,
         )
         self.planners = PlannerSide(self.attempts, self.matcher, self.lines, self.links, graces, clock)
+        self.attendance = Attendance(self.leases, clock, graces.link)
         self.workers = WorkerSide(
-            self.fleet, self.links, self.leases, self.attempts, self.matcher, graces, clock, router_id
+            self.fleet,
+            self.links,
+            self.leases,
+            self.attempts,
+            self.matcher,
+            self.attendance,
+            graces,
+            clock,
+            router_id,
         )
         self.explainer = Explainer(self.attempts, self.matcher)
         self.queues = Queues(self.fleet, self.leases, self.lines, self.links)
@@ -87,6 +97,7 @@ class RouterCore:
                 if complete:
                     self.fleet.keep_only(self._named)
                     self._named = set()
+                    self.attendance.say_everything()
             case WorkerChanged(worker):
                 self.fleet.put(worker)
             case WorkerRemoved(worker_id):

@@ -6,13 +6,15 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
+from opentelemetry import trace
 
-from devteam.mesh import paging
+from devteam.mesh import names, paging
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, InvalidInput, Violation
 from devteam.mesh.tasks import cancelled
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
 from devteam_router.convert import events, runs, workers
+from devteam_router.dispatch import ToldToStop
 from devteam_router.domain import AttemptId
 from devteam_router.link import Link
 from devteam_router.service import RouterCore
@@ -33,9 +35,13 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         """Carry out one attempt."""
         run = runs.run_from_proto(request.run, self._core.preferences, self._clock.now())
         assigned = runs.instance_from_proto(request.assigned) if request.HasField("assigned") else None
-        heard = self._core.planners.dispatch(run, last_seq=request.last_seq, assigned=assigned)
+        last_seq = runs.last_seq_from_proto(request.last_seq)
+        heard = self._core.planners.dispatch(run, last_seq=last_seq, assigned=assigned)
         async with aclosing(heard):
             async for event in heard:
+                if isinstance(event, ToldToStop):
+                    told = {names.WORKER_ID: event.worker.worker_id}
+                    trace.get_current_span().add_event("worker told to cancel", told)
                 yield events.event_to_proto(event, run.id)
 
     async def AckDispatches(

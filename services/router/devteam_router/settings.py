@@ -1,34 +1,34 @@
 """The Router's settings, from the environment."""
 
-from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from devteam.mesh.settings import FROM_JSON, Address, ServiceSettings
 from devteam_router.domain import StrategyName
 from devteam_router.graces import Graces
 from devteam_router.service import Policy
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """DEVTEAM_ROUTER_... variables; times in seconds, sizes in bytes. `preferences` is JSON."""
 
     model_config = SettingsConfigDict(env_prefix="DEVTEAM_ROUTER_", extra="forbid")
 
-    host: str = "127.0.0.1"
-    port: int = 7402
-    insecure: bool = False
-    registry_address: str = "http://127.0.0.1:7401"
+    port: int = Field(default=7402, ge=0, le=65535)
+    registry_address: Address = "http://127.0.0.1:7401"
     strategy: StrategyName = StrategyName.LEAST_LOADED
     # Model pattern -> queues in order of preference, for tasks that name no queue.
-    preferences: dict[str, list[str]] = Field(default_factory=dict)
+    preferences: Annotated[dict[str, list[str]], *FROM_JSON] = Field(default_factory=dict)
     link_grace_s: float = Field(default=10.0, ge=0, le=3600)
     orphan_grace_s: float = Field(default=60.0, ge=0, le=86_400)
     beat_interval_s: float = Field(default=15.0, gt=0, lt=50)
     window_bytes: int = Field(default=1024 * 1024, ge=4096, le=64 * 1024 * 1024)
+    # Runs that may wait: over all queues, in one queue, of one tenant.
     max_waiting: int = Field(default=100_000, ge=1)
-    trace_file: Path | None = None
-    log_level: str = "INFO"
+    max_waiting_per_queue: int = Field(default=50_000, ge=1)
+    max_waiting_per_tenant: int = Field(default=50_000, ge=1)
 
     @property
     def graces(self) -> Graces:
@@ -40,6 +40,8 @@ class Settings(BaseSettings):
             beat_timeout=3 * self.beat_interval_s,
             window_bytes=self.window_bytes,
             max_waiting=self.max_waiting,
+            max_waiting_per_queue=self.max_waiting_per_queue,
+            max_waiting_per_tenant=self.max_waiting_per_tenant,
         )
 
     @property

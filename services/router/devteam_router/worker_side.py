@@ -12,10 +12,12 @@ import structlog
 from devteam.mesh.clock import Clock, Timer
 from devteam.mesh.errors import NotFound, PermissionDenied
 from devteam_router.attempts import Attempts
+from devteam_router.attendance import Attendance
 from devteam_router.dispatch import Dispatch, Reported, Stage, TokenBatch, WasLost
-from devteam_router.domain import AttemptId, Availability, WorkerInstance, WorkerState
+from devteam_router.domain import AttemptId, WorkerInstance, WorkerState
+from devteam_router.drains import Drains
 from devteam_router.fleet import Fleet
-from devteam_router.frames import Attached, BeatAck, Cancel, CancelReason, Drain, DrainReason, Resume
+from devteam_router.frames import Attached, BeatAck, Resume
 from devteam_router.graces import Graces
 from devteam_router.leases import Lease, Leases
 from devteam_router.lineup import Links
@@ -44,6 +46,7 @@ class WorkerSide:
         leases: Leases,
         attempts: Attempts,
         matcher: Matcher,
+        attendance: Attendance,
         graces: Graces,
         clock: Clock,
         router_id: str,
@@ -53,10 +56,12 @@ class WorkerSide:
         self._leases = leases
         self._attempts = attempts
         self._matcher = matcher
+        self._attendance = attendance
         self._graces = graces
         self._clock = clock
         self._router_id = router_id
         self._fleet_news = asyncio.Event()
+        self._drains = Drains(clock)
         # Instances whose stream broke, and what gives them up.
         self._missing: dict[WorkerInstance, Timer] = {}
         self.refused_words = 0
@@ -88,6 +93,9 @@ class WorkerSide:
         for item in in_hand:
             self._join(link, item)
         self._give_up_but(worker, {item.id for item in in_hand})
+        if drain := self._drains.word_for(worker.worker_id):
+            link.send(drain)
+        self._attendance.came(worker)
         _log.info("worker attached", worker_id=worker.worker_id, instance_id=worker.instance_id, in_hand=len(in_hand))
         self._matcher.worker_changed(worker.worker_id)
         return link
@@ -97,6 +105,7 @@ class WorkerSide:
         if not self._links.drop(link):
             return
         _log.info("worker detached", worker_id=link.worker.worker_id, instance_id=link.worker.instance_id)
+        self._attendance.went(link.worker)
         self._matcher.worker_changed(link.worker.worker_id)
         self._missing[link.worker] = self._clock.call_later(self._graces.link, lambda: self._gone(link.worker))
 
@@ -150,6 +159,8 @@ class WorkerSide:
         """The Registry said something new about a worker, which serves or served these queues."""
         self._fleet_news.set()
         worker = self._fleet.get(worker_id)
+        self._drains.hear(worker_id, worker)
+        self._attendance.compare(worker_id, worker)
         current = worker.instance if worker is not None and worker.state is not WorkerState.LOST else None
         for instance in self._leases.instances_of(worker_id) - {current}:
             replaced = worker is not None and worker.instance != instance
@@ -157,8 +168,8 @@ class WorkerSide:
         if worker is None:
             gone = NotFound("worker", worker_id, reason="WORKER_NOT_REGISTERED", message="register again")
             self._links.close(worker_id, gone)
-        elif worker.availability is Availability.DRAINING:
-            self._links.send(worker.instance, Drain(DrainReason.WORKER))
+        elif drain := self._drains.word_for(worker_id):
+            self._links.send(worker.instance, drain)
         self._matcher.queues_changed(queues)
 
     def _stopped(self, worker: WorkerInstance, attempt: AttemptId) -> None:
@@ -217,7 +228,7 @@ class WorkerSide:
             self._attempts.started(dispatch)
         link.send(Resume(dispatch.id, dispatch.received))
         if dispatch.cancel_requested:
-            link.send(Cancel(dispatch.id, CancelReason.REQUESTED))
+            self._attempts.cancel(dispatch)
 
     def _elsewhere(self, dispatch: Dispatch, *, refused_by: WorkerInstance | None = None) -> None:
         assert dispatch.run is not None
@@ -240,6 +251,7 @@ class WorkerSide:
         del self._missing[worker]
         message = f"worker {worker.worker_id} did not come back within {self._graces.link:g} s"
         self._give_up(self._leases.held_by(worker), message, has_none=False)
+        self._attendance.gave_up(worker)
 
     def _still_unclaimed(self, dispatch: Dispatch) -> None:
         if dispatch.stage is Stage.UNCLAIMED and self._attempts.get(dispatch.id) is dispatch:

@@ -21,22 +21,24 @@ def event_to_proto(event: dispatch.Event, attempt: AttemptId) -> router_pb2.Disp
         case dispatch.TokenBatch(payload=payload):
             assert isinstance(payload, run_pb2.Tokens)
             return router_pb2.DispatchResponse(tokens=payload)
-        case dispatch.Reported(payload=payload):
-            assert isinstance(payload, run_pb2.Report)
-            return router_pb2.DispatchResponse(report=payload)
+        case dispatch.Reported() | dispatch.NeverRan():
+            return router_pb2.DispatchResponse(report=_report_to_proto(event, attempt))
         case dispatch.Waits():
             return router_pb2.DispatchResponse(waiting=_waiting_to_proto(event))
         case dispatch.AssignedTo():
             return router_pb2.DispatchResponse(assigned=_assigned_to_proto(event))
         case dispatch.HasStarted():
             return router_pb2.DispatchResponse(started=router_pb2.Started())
-        case dispatch.NeverRan():
-            return router_pb2.DispatchResponse(report=_never_ran_to_proto(event, attempt))
+        case dispatch.ToldToStop(worker):
+            return router_pb2.DispatchResponse(cancelling=router_pb2.Cancelling(worker=_instance(worker)))
         case dispatch.WasLost(worker, message):
             return router_pb2.DispatchResponse(lost=router_pb2.Lost(worker=_instance(worker), message=message))
 
 
-def _never_ran_to_proto(event: dispatch.NeverRan, attempt: AttemptId) -> run_pb2.Report:
+def _report_to_proto(event: dispatch.Reported | dispatch.NeverRan, attempt: AttemptId) -> run_pb2.Report:
+    if isinstance(event, dispatch.Reported):
+        assert isinstance(event.payload, run_pb2.Report)
+        return event.payload
     report = run_pb2.Report(task_id=attempt.task_id, attempt=attempt.number)
     if event.cancelled:
         report.cancellation.SetInParent()

@@ -14,9 +14,13 @@ STRATEGIES = {
     run_pb2.STRATEGY_LOCALITY: StrategyName.LOCALITY,
 }
 _MODEL_BYTES = 255
+_TENANT_CHARACTERS = 64
+# Whose runs they are that name no tenant.
+_NO_TENANT = "default"
 # The first and the last second that a Timestamp may hold: years 1 to 9999.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _PROMPT_BYTES = 512 * 1024
+_LAST_SEQ = 2**63 - 1
 
 
 def run_from_proto(run: run_pb2.Run, preferences: Preferences, now: datetime, *, field: str = "run") -> Run:
@@ -25,6 +29,7 @@ def run_from_proto(run: run_pb2.Run, preferences: Preferences, now: datetime, *,
     with found.at(field):
         found.name("task_id", run.task_id, limit=255)
         found.between("attempt", run.attempt, 1, 1_000_000)
+        found.name("tenant", run.tenant, limit=_TENANT_CHARACTERS, required=False)
         found.text("prompt", run.prompt, limit=_PROMPT_BYTES)
         found.text("system_prompt", run.system_prompt, limit=_PROMPT_BYTES)
         found.between("schedule_deadline.seconds", run.schedule_deadline.seconds, _FIRST_SECOND, _LAST_SECOND)
@@ -38,6 +43,7 @@ def run_from_proto(run: run_pb2.Run, preferences: Preferences, now: datetime, *,
         payload=run,
         priority=run.placement.priority or 3,
         schedule_within=None if deadline is None else (deadline - now).total_seconds(),
+        tenant=run.tenant or _NO_TENANT,
     )
 
 
@@ -87,6 +93,14 @@ def _requirements(wants: run_pb2.Requirements) -> Requirements:
     return Requirements(
         wants.gpu, wants.gpu_model, wants.min_ram_gb, wants.min_cpu_cores, tuple(sorted(wants.labels.items()))
     )
+
+
+def last_seq_from_proto(last_seq: int) -> int:
+    """The seq after which a Planner goes on. Raises InvalidInput where tokens could count beyond 64 bits from it."""
+    found = Violations()
+    found.between("last_seq", last_seq, 0, _LAST_SEQ)
+    found.raise_if_any()
+    return last_seq
 
 
 def instance_from_proto(worker: router_pb2.WorkerInstance) -> WorkerInstance:

@@ -19,7 +19,11 @@ from devteam_router.domain import (
     WorkerQueue,
     WorkerState,
 )
+from devteam_router.ports import LinkReport, LinkState
 from devteam_router.worker_side import InHand
+
+# As the contract bounds it; reports that wait for their acknowledgement come on top of a worker's slots.
+_MOST_RUNNING = 10_000
 
 _CANCEL_REASONS = {
     frames.CancelReason.REQUESTED: worker_pb2.CANCEL_REASON_REQUESTED,
@@ -79,8 +83,9 @@ def frame_to_proto(frame: frames.Frame) -> worker_pb2.ConnectResponse:
             return worker_pb2.ConnectResponse(attached=_attached_to_proto(frame))
         case frames.BeatAck(number):
             return worker_pb2.ConnectResponse(beat_ack=worker_pb2.BeatAck(number=number))
-        case frames.Drain(reason):
-            return worker_pb2.ConnectResponse(drain=worker_pb2.Drain(reason=_DRAIN_REASONS[reason]))
+        case frames.Drain(reason, deadline):
+            rest = None if deadline is None else _duration(deadline)
+            return worker_pb2.ConnectResponse(drain=worker_pb2.Drain(reason=_DRAIN_REASONS[reason], deadline=rest))
         case frames.Assign(run, queue):
             assert isinstance(run.payload, run_pb2.Run)
             return worker_pb2.ConnectResponse(assign=worker_pb2.Assign(run=run.payload, queue=queue))
@@ -133,7 +138,33 @@ def worker_from_proto(record: registry_pb2.WorkerRecord) -> Worker:
         state=_STATES.get(worker.state, WorkerState.UNHEALTHY),
         availability=_AVAILABILITIES.get(worker.availability, Availability.OPEN),
         session_digest=record.session_digest,
+        drain_within=_drain_rest(worker),
     )
+
+
+def link_report_to_proto(report: LinkReport, router_id: str) -> registry_pb2.ReportLinksRequest:
+    """What the Registry is told of workers' streams."""
+    return registry_pb2.ReportLinksRequest(
+        router_id=router_id, links=[_link_to_proto(link) for link in report.links], complete=report.complete
+    )
+
+
+def _link_to_proto(link: LinkState) -> registry_pb2.WorkerLink:
+    return registry_pb2.WorkerLink(
+        worker_id=link.worker.worker_id,
+        instance_id=link.worker.instance_id,
+        connected=link.connected,
+        running=min(link.running, _MOST_RUNNING),
+        given_up_in=None if link.given_up_in is None else _duration(link.given_up_in),
+    )
+
+
+def _drain_rest(worker: registry_pb2.Worker) -> float | None:
+    if not worker.HasField("drain_deadline_at"):
+        return None
+    # Against the Registry's own clock as of this message: the Router's may tell another time.
+    said_at = worker.registered_at.ToDatetime() + worker.uptime.ToTimedelta()
+    return max(0.0, (worker.drain_deadline_at.ToDatetime() - said_at).total_seconds())
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:
