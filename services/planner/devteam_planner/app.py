@@ -1,22 +1,23 @@
 """The Planner's composition root."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from random import Random
 
 from devteam.mesh.channel import open_channel
-from devteam.mesh.clock import Clock, SystemClock
-from devteam.mesh.database import open_database
-from devteam.mesh.ids import Ids, TimeOrderedIds
-from devteam.mesh.logs import configure_logs
-from devteam.mesh.server import Listen, MeshServer
-from devteam.mesh.tasks import background, stop_signal
-from devteam.mesh.telemetry import configure_telemetry
+from devteam.mesh.clock import Clock
+from devteam.mesh.database import Database, open_database
+from devteam.mesh.ids import Ids
+from devteam.mesh.server import MeshServer
+from devteam.mesh.service import run_service
+from devteam.mesh.tasks import background
 from devteam.v1 import planner_pb2, planner_pb2_grpc
 from devteam_planner.activities import PlanActivities
+from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import Bell
 from devteam_planner.convert.tokens import text_of
+from devteam_planner.departures import Departures
 from devteam_planner.plans import Plans
 from devteam_planner.ports import PlanStore, TokenStore
 from devteam_planner.router_client import RouterClient
@@ -27,7 +28,8 @@ from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.sql_tokens import SqlTokenStore
 from devteam_planner.store.tables import MIGRATIONS
-from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker
+from devteam_planner.store_health import StoreHealth
+from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker, work
 from devteam_planner.token_log import TokenLog
 from devteam_planner.watch import Watch
 
@@ -40,10 +42,11 @@ async def mounted(
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Mount the Planner on a server; yields its background job, to be run once the server is up.
 
-    Waits for Temporal. Raises Unavailable when the database cannot be reached.
+    Serves without Temporal, and starts what was accepted once Temporal answers. Raises Unavailable when the database
+    cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        plan_store, token_store = await _stores(stack, settings.database_url)
+        plan_store, token_store, database = await _stores(stack, settings.database_url)
         channel = await stack.enter_async_context(open_channel(settings.router_address))
         router = RouterClient(channel, clock)
         bell = Bell(clock)
@@ -57,53 +60,61 @@ async def mounted(
             text_of=text_of,
             jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
         )
-        temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock)
-        workflows = TemporalWorkflows(temporal, task_queue=settings.temporal_task_queue)
-        plans = Plans(store=plan_store, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
+        workflows = TemporalWorkflows(task_queue=settings.temporal_task_queue)
+        admission = Admission(
+            plan_store,
+            Bounds(settings.max_open_per_queue, settings.max_open_per_tenant),
+            clock,
+            jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
+        )
+        plans = Plans(
+            store=plan_store,
+            admission=admission,
+            workflows=workflows,
+            router=router,
+            bell=bell,
+            clock=clock,
+            ids=ids,
+        )
         watch = Watch(plan_store, log, bell, clock, poll=settings.watch_poll_s)
-        planner_pb2_grpc.add_PlannerServiceServicer_to_server(PlannerServicer(plans, watch), server.server)
-        server.serve([_NAME])
+        departures = Departures(plans.cancel_plan, clock)
+        servicer = PlannerServicer(plans, watch, departures)
+        planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
+        server.serve([_NAME], departures.close)
         activities = PlanActivities(driver, plan_store, bell.ring, clock)
 
-        async def job() -> None:
-            worker = plan_worker(
+        async def execute() -> None:
+            temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock)
+            workflows.use(temporal)
+            worker = partial(
+                plan_worker,
                 temporal,
                 activities,
                 task_queue=settings.temporal_task_queue,
                 max_activities=settings.max_running_steps,
             )
-            async with background(log.run, router.run, plans.sweep):
-                await worker.run()
+            await work(worker, clock)
+
+        jobs = [log.run, router.run, plans.sweep, departures.run]
+        if database is not None:
+            jobs.append(StoreHealth(database, partial(server.announce, [_NAME]), clock).run)
+
+        async def job() -> None:
+            async with background(*jobs):
+                await execute()
 
         yield job
 
 
-async def main() -> None:
-    """Serve until a signal comes."""
-    settings = Settings()
-    configure_logs("planner", level=settings.log_level)
-    telemetry = configure_telemetry("devteam-planner", settings.trace_file)
-    clock = SystemClock()
-    ids = TimeOrderedIds(clock)
-    async with AsyncExitStack() as stack:
-        if telemetry is not None:
-            stack.callback(telemetry.shutdown)
-        server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
-        job = await stack.enter_async_context(mounted(server, settings, clock, ids))
-        await server.start()
-        stack.push_async_callback(server.stop)
-        await stack.enter_async_context(background(job))
-        await stop_signal()
-
-
 def run() -> None:
     """Be the Planner's process."""
-    asyncio.run(main())
+    run_service("planner", Settings, mounted)
 
 
-async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore]:
+async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore, Database | None]:
     if url == "memory":
-        return MemoryPlanStore(), MemoryTokenStore()
+        plans = MemoryPlanStore()
+        return plans, MemoryTokenStore(plans), None
     database = await open_database(url, MIGRATIONS)
     stack.push_async_callback(database.close)
-    return SqlPlanStore(database), SqlTokenStore(database)
+    return SqlPlanStore(database), SqlTokenStore(database), database

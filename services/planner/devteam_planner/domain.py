@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+# Whose tasks they are that nobody named a tenant for.
+DEFAULT_TENANT = "default"
+
 MAX_PROMPT_BYTES = 256 * 1024
 MAX_OUTPUT_BYTES = 3 * 1024 * 1024
 MAX_STEPS = 500
@@ -170,7 +173,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A run that was stopped because someone asked for it."""
+    """A run that was stopped because someone asked for it.
+
+    `took`: seconds on the worker's clock, from its hearing of it until the model's connection was closed.
+    """
+
+    took: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +198,19 @@ class WorkerInstance:
 
     worker_id: str
     instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTrail:
+    """A cancel on its way from the client to the model; None: not yet. `model_closed_after` in seconds."""
+
+    requested_at: datetime
+    router_told_at: datetime | None = None
+    worker_told_at: datetime | None = None
+    # The worker's word that it has stopped was stored.
+    stopped_at: datetime | None = None
+    # By the worker's clock, from hearing of it until the model's connection was closed.
+    model_closed_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +243,8 @@ class Task:
     failure: Failure | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    cancel_trail: CancelTrail | None = None
+    tenant: str = DEFAULT_TENANT
     # Raised by every write, so that watchers see what changed.
     version: int = 0
 
@@ -243,6 +266,7 @@ class Plan:
     request_id: str = ""
     # SHA-256 of the request that made it, to tell a repeated request from a reused id.
     request_digest: str = ""
+    tenant: str = DEFAULT_TENANT
     # W3C trace context of the create call.
     trace_context: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
@@ -250,11 +274,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of one task, and why it was begun."""
+    """One attempt of one task, why it was begun, and when: None for those of older versions."""
 
     task_id: str
     number: int
     reason: str
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +296,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt, ready for the Router: prompts rendered."""
+    """One attempt, ready for the Router: prompts rendered. After `schedule_deadline` it is given to no worker."""
 
     task: Task
     prompt: str
     system_prompt: str
     trace_context: Mapping[str, str]
+    schedule_deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

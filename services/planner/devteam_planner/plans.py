@@ -2,19 +2,33 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import AlreadyExists, FailedPrecondition, Unavailable
+from devteam.mesh.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, Unavailable
 from devteam.mesh.ids import Ids
+from devteam_planner import cancels
+from devteam_planner.admission import Admission
 from devteam_planner.bell import Bell
-from devteam_planner.domain import SOLE_STEP, Plan, PlanState, Step, Task, TaskSpec, TaskState, task_id_of
+from devteam_planner.domain import (
+    DEFAULT_TENANT,
+    SOLE_STEP,
+    Plan,
+    PlanState,
+    Step,
+    Task,
+    TaskSpec,
+    TaskState,
+    task_id_of,
+)
 from devteam_planner.ports import PlanStore, Router, Workflows
 
 _log = structlog.get_logger()
 
 _SWEEP_SECONDS = 2.0
+_UNSTARTED = "accepted; waits for Temporal to start it"
 # Plans that one round of the sweep starts.
 _SWEEP_SIZE = 100
 
@@ -27,11 +41,20 @@ class Plans:
     """
 
     def __init__(
-        self, *, store: PlanStore, workflows: Workflows, router: Router, bell: Bell, clock: Clock, ids: Ids
+        self,
+        *,
+        store: PlanStore,
+        admission: Admission,
+        workflows: Workflows,
+        router: Router,
+        bell: Bell,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._store = store
+        self._admission = admission
         self._workflows = workflows
-        self._router = router
+        self._cancels = cancels.Cancels(store, router, clock, bell.ring)
         self._bell = bell
         self._clock = clock
         self._ids = ids
@@ -44,11 +67,12 @@ class Plans:
         *,
         request_id: str = "",
         digest: str = "",
+        tenant: str = DEFAULT_TENANT,
         trace_context: Mapping[str, str] | None = None,
     ) -> Plan:
-        """Accept a plan of valid steps. The same request_id and digest answer with the same plan.
+        """Accept a plan of valid steps. The same request_id and digest, of the same tenant, answer with the same plan.
 
-        Raises AlreadyExists for a request_id that came with another digest.
+        Raises AlreadyExists for a request_id that came with another digest, ResourceExhausted when too much is open.
         """
         now, plan_id = self._clock.now(), self._ids.new("p")
         return await self._accept(
@@ -58,9 +82,10 @@ class Plans:
                 state=PlanState.PENDING,
                 input=inputs,
                 created_at=now,
-                tasks=tuple(self._task(plan_id, position, step) for position, step in enumerate(steps)),
+                tasks=tuple(self._task(plan_id, position, step, tenant) for position, step in enumerate(steps)),
                 request_id=request_id,
                 request_digest=digest,
+                tenant=tenant,
                 trace_context=trace_context or {},
             )
         )
@@ -71,6 +96,7 @@ class Plans:
         *,
         request_id: str = "",
         digest: str = "",
+        tenant: str = DEFAULT_TENANT,
         trace_context: Mapping[str, str] | None = None,
     ) -> Task:
         """Accept a task of its own; see create_plan."""
@@ -83,9 +109,10 @@ class Plans:
                 input={},
                 created_at=now,
                 sole=True,
-                tasks=(self._task(plan_id, 0, Step(SOLE_STEP, spec)),),
+                tasks=(self._task(plan_id, 0, Step(SOLE_STEP, spec), tenant),),
                 request_id=request_id,
                 request_digest=digest,
+                tenant=tenant,
                 trace_context=trace_context or {},
             )
         )
@@ -93,11 +120,14 @@ class Plans:
 
     async def get_plan(self, plan_id: str) -> Plan:
         """The plan with its tasks, outputs left out. Raises NotFound."""
-        return await self._store.plan(plan_id)
+        return _told(await self._store.plan(plan_id))
 
     async def get_task(self, task_id: str) -> Task:
         """The task with its output. Raises NotFound."""
-        return await self._store.task(task_id)
+        task = await self._store.task(task_id)
+        if task.state is not TaskState.PENDING:
+            return task
+        return _told(replace(await self._store.head(task.plan_id), tasks=(task,))).tasks[0]
 
     async def list_plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
         """See PlanStore.plans."""
@@ -116,24 +146,29 @@ class Plans:
         if plan.state.ended:
             return plan
         self._bell.ring(plan_id)
-        await asyncio.gather(*(self._cancel_attempt(task) for task in plan.tasks if task.attempt_open))
-        try:
-            await self._workflows.cancel(plan_id)
-        except Unavailable as error:
-            _log.warning("workflow not told of the cancel", plan_id=plan_id, error=error.message)
+        with cancels.traced(plan):
+            await asyncio.gather(*(self._cancel_attempt(task) for task in plan.tasks if task.attempt_open))
+            try:
+                await self._workflows.cancel(plan_id)
+            except Unavailable as error:
+                _log.warning("workflow not told of the cancel", plan_id=plan_id, error=error.message)
         return plan
 
     async def cancel_task(self, task_id: str) -> Task:
         """Ask for a task of its own to stop; as cancel_plan. Raises FailedPrecondition for a step of a plan."""
+        return (await self.cancel_plan(await self.cancellable(task_id))).tasks[0]
+
+    async def cancellable(self, task_id: str) -> str:
+        """The plan that is cancelled with this task. Raises NotFound, and FailedPrecondition for a step of a plan."""
         task = await self._store.task(task_id)
-        plan = await self._store.plan(task.plan_id)
+        plan = await self._store.head(task.plan_id)
         if not plan.sole:
             raise FailedPrecondition(
                 f"{task_id} is a step of plan {plan.plan_id}: cancel the plan instead",
                 reason="STEP_OF_PLAN",
                 metadata={"plan_id": plan.plan_id},
             )
-        return (await self.cancel_plan(plan.plan_id)).tasks[0]
+        return plan.plan_id
 
     async def sweep(self) -> None:
         """Start, now and every 2 seconds, the workflows of plans that were accepted and not started. Never returns."""
@@ -147,7 +182,7 @@ class Plans:
             if len(started) < _SWEEP_SIZE or not all(started):
                 await self._clock.sleep(_SWEEP_SECONDS)
 
-    def _task(self, plan_id: str, position: int, step: Step) -> Task:
+    def _task(self, plan_id: str, position: int, step: Step, tenant: str) -> Task:
         return Task(
             task_id=task_id_of(plan_id, step.id),
             plan_id=plan_id,
@@ -157,18 +192,35 @@ class Plans:
             depends_on=step.depends_on,
             state=TaskState.PENDING,
             created_at=self._clock.now(),
+            tenant=tenant,
         )
 
     async def _accept(self, plan: Plan) -> Plan:
-        stored = await self._store.add(plan)
+        stored = await self._stored(plan)
         if stored.request_digest != plan.request_digest:
             raise AlreadyExists(
                 f"request_id {plan.request_id!r} was used for another request; choose a new one",
                 reason="REQUEST_ID_REUSED",
                 metadata={"request_id": plan.request_id, "name": stored.plan_id},
             )
-        if stored.state is PlanState.PENDING:
-            await self._start(stored)
+        if stored.state is PlanState.PENDING and not await self._start(stored):
+            return _told(stored)
+        return stored
+
+    async def _stored(self, plan: Plan) -> Plan:
+        try:
+            await self._admission.admit(plan)
+        except ResourceExhausted:
+            # Perhaps it was accepted long ago, and only the answer got lost.
+            known = await self._store.requested(plan.tenant, plan.request_id) if plan.request_id else None
+            if known is None:
+                raise
+            return known
+        stored = None
+        try:
+            stored = await self._store.add(plan)
+        finally:
+            self._admission.settle(plan, stored=stored is plan)
         return stored
 
     async def _start(self, plan: Plan) -> bool:
@@ -186,8 +238,15 @@ class Plans:
 
     async def _cancel_attempt(self, task: Task) -> None:
         try:
-            await self._router.cancel(task.task_id, task.attempt)
+            await self._cancels.tell_router(task)
         except Unavailable as error:
             _log.warning(
                 "router not told of the cancel", task_id=task.task_id, attempt=task.attempt, error=error.message
             )
+
+
+def _told(plan: Plan) -> Plan:
+    """The tasks of a plan that Temporal does not know yet say so."""
+    if plan.state is not PlanState.PENDING:
+        return plan
+    return replace(plan, tasks=tuple(replace(task, wait_reason=_UNSTARTED) for task in plan.tasks))

@@ -8,6 +8,7 @@ from typing import Protocol
 from devteam_planner.domain import (
     Attempt,
     Batch,
+    Cancelled,
     Completion,
     Failure,
     Outcome,
@@ -25,7 +26,8 @@ class Ending:
     """How an attempt ends, as one write.
 
     `state` is the task's next state: an end, or QUEUED when another attempt follows. `burns` says whether the attempt
-    counts against the policy's max_attempts.
+    counts against the policy's max_attempts. `wait_reason` says why another attempt follows, unless `failure` does.
+    `stopped` is the worker's word that a cancel has stopped its model.
     """
 
     state: TaskState
@@ -33,6 +35,18 @@ class Ending:
     output: str = ""
     completion: Completion | None = None
     failure: Failure | None = None
+    wait_reason: str = ""
+    stopped: Cancelled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Tokens for the log: of which attempt they are, and which worker instance said them."""
+
+    task_id: str
+    attempt: int
+    worker: WorkerInstance
+    batch: Batch
 
 
 class PlanStore(Protocol):
@@ -43,7 +57,13 @@ class PlanStore(Protocol):
     """
 
     async def add(self, plan: Plan) -> Plan:
-        """Store a plan with its tasks; if there is one with the same non-empty request_id, return that instead."""
+        """Store a plan with its tasks; if its tenant has one of the same non-empty request_id, return that instead."""
+
+    async def requested(self, tenant: str, request_id: str) -> Plan | None:
+        """The plan that this request of this tenant made, as `plan`; None if it made none."""
+
+    async def open_tasks(self) -> Mapping[tuple[str, str], int]:
+        """How many tasks have not ended, by tenant and the queue that they name ("": none). From an index."""
 
     async def plan(self, plan_id: str) -> Plan:
         """The plan with its tasks, outputs left out. Raises NotFound."""
@@ -66,7 +86,7 @@ class PlanStore(Protocol):
     async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
         """Tasks of a plan, or (empty plan_id) tasks of their own; the newest id first, without outputs."""
 
-    async def begin_attempt(self, task_id: str, *, after: int, reason: str) -> Task | None:
+    async def begin_attempt(self, task_id: str, *, after: int, reason: str, now: datetime) -> Task | None:
         """Open attempt `after` + 1 and return the task with it.
 
         None, and no change, unless `after` is still the newest attempt, is not open, and the task has not ended.
@@ -84,14 +104,31 @@ class PlanStore(Protocol):
     ) -> bool:
         """Fenced. A worker has the attempt: the task is RUNNING, `started_at` is set once."""
 
-    async def end_attempt(self, task_id: str, attempt: int, ending: Ending, now: datetime) -> bool:
-        """Fenced. The attempt is over; the task moves to `ending.state`."""
+    async def end_attempt(
+        self, task_id: str, attempt: int, worker: WorkerInstance | None, ending: Ending, now: datetime
+    ) -> bool:
+        """Fenced, also by the worker that has the attempt (None: nobody). It is over; the task is `ending.state`.
+
+        False too for a success that comes after a cancel was requested.
+        """
 
     async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
         """End a task that has no open attempt and has not ended yet (CANCELLED, SKIPPED, FAILED before it began)."""
 
     async def request_cancel(self, plan_id: str, now: datetime) -> Plan:
-        """Note, once, that the plan shall stop, and return it. A plan that has ended stays as it is. NotFound."""
+        """Note, once, that the plan shall stop, and return it. A plan that has ended stays as it is. NotFound.
+
+        The trail of every task that has not ended begins.
+        """
+
+    async def note_router_told(self, task_id: str, attempt: int, now: datetime) -> bool:
+        """The Router took the cancel of the task's newest attempt; True for the first time.
+
+        The attempt may be over by now: news of a hop may be slower than the hops after it.
+        """
+
+    async def note_worker_told(self, task_id: str, attempt: int, now: datetime) -> bool:
+        """Its worker was told, hence the Router too; as note_router_told."""
 
     async def start_plan(self, plan_id: str) -> None:
         """The plan's workflow is known to Temporal: PENDING becomes RUNNING, and `unstarted` no longer lists it."""
@@ -110,8 +147,12 @@ class PlanStore(Protocol):
 class TokenStore(Protocol):
     """What models said, by attempt."""
 
-    async def append(self, batches: Sequence[tuple[str, int, Batch]]) -> None:
-        """Store (task_id, attempt, batch) triples in one transaction. A batch already stored is left as it is."""
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Store entries in one transaction; returns those that were refused.
+
+        Fenced, entry by entry, in the write itself: the attempt must be its task's newest and open, and the worker
+        instance the one that has it. A batch already stored is left as it is, and not refused.
+        """
 
     async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
         """Up to `limit` batches, in order, that hold tokens after seq `after`."""
@@ -145,6 +186,13 @@ class RunTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCancelling:
+    """The Router told the worker to stop."""
+
+    worker: WorkerInstance
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """The worker's last word. Complete only with all tokens up to last_seq."""
 
@@ -160,7 +208,7 @@ class RunLost:
     message: str
 
 
-RunEvent = RunWaiting | RunAssigned | RunTokens | RunReport | RunLost
+RunEvent = RunWaiting | RunAssigned | RunTokens | RunCancelling | RunReport | RunLost
 
 
 class Router(Protocol):

@@ -42,7 +42,7 @@ def verdict(
         case Failure() if not outcome.retryable:
             return Verdict(Ending(TaskState.FAILED, burns=True, failure=outcome))
         case _ if cancelling:
-            return Verdict(Ending(TaskState.CANCELLED, burns=False))
+            return Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=_stopped(task, outcome)))
         case Failure():
             return _failed(task, outcome, jitter)
         case HandedBack():
@@ -59,7 +59,7 @@ def attempt_reason(task: Task) -> str:
     if task.attempt == 0:
         return "first attempt"
     if task.failure is None:
-        return "handed back by its worker"
+        return task.wait_reason or "handed back by its worker"
     if task.failure.reason is FailureReason.WORKER_LOST:
         return f"worker {task.worker.worker_id if task.worker else 'unknown'}{_LOST}"
     return f"retry after {task.failure.reason}: {task.failure.message}"
@@ -68,6 +68,13 @@ def attempt_reason(task: Task) -> str:
 def tells_of_loss(reason: str) -> bool:
     """Whether an attempt with this reason was begun because a worker vanished."""
     return reason.startswith("worker ") and reason.endswith(_LOST)
+
+
+def _stopped(task: Task, outcome: Failure | HandedBack | RunLost | Cancelled) -> Cancelled | None:
+    """The worker's word that it has stopped; None when no worker had it, or it vanished without a word."""
+    if task.worker is None or isinstance(outcome, RunLost):
+        return None
+    return outcome if isinstance(outcome, Cancelled) else Cancelled()
 
 
 def _failed(task: Task, failure: Failure, jitter: float) -> Verdict:
@@ -81,7 +88,9 @@ def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
     # The first hand-back costs nothing; a task that is handed back again and again must not spin.
     earlier = task.attempt - task.burnt - 1
     pause = _pause(earlier - 1, jitter) if earlier > 0 else 0.0
-    return Verdict(Ending(TaskState.QUEUED, burns=False), max(outcome.retry_after or 0.0, pause))
+    worker_id = task.worker.worker_id if task.worker else "unknown"
+    why = f"handed back by worker {worker_id}: {outcome.message}"
+    return Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), max(outcome.retry_after or 0.0, pause))
 
 
 def _lost(task: Task, worker_id: str, message: str, losses: int) -> Verdict:

@@ -44,9 +44,7 @@ class RouterClient:
     ) -> AsyncGenerator[RunEvent, None]:
         """Carry out one attempt; see the port. Closing the generator ends the call and cancels nothing."""
         traced = replace(run, trace_context=carried() or run.trace_context)
-        call = self._stub.Dispatch(
-            dispatch_to_proto(traced, last_seq=last_seq, assigned=assigned, now=self._clock.now())
-        )
+        call = self._stub.Dispatch(dispatch_to_proto(traced, last_seq=last_seq, assigned=assigned))
         stored = last_seq
         try:
             async for message in call:

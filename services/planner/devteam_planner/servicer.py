@@ -1,7 +1,7 @@
 """PlannerService on the wire: translates and calls."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any
 
 import grpc
@@ -25,6 +25,8 @@ from devteam_planner.convert.plans import (
 )
 from devteam_planner.convert.specs import task_spec_from_proto
 from devteam_planner.convert.steps import steps_from_proto
+from devteam_planner.convert.tenants import tenant_from_metadata
+from devteam_planner.departures import Departures
 from devteam_planner.events import Cursor
 from devteam_planner.plans import Plans
 from devteam_planner.watch import Watch
@@ -35,9 +37,10 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     """See planner.proto."""
 
-    def __init__(self, plans: Plans, watch: Watch) -> None:
+    def __init__(self, plans: Plans, watch: Watch, departures: Departures) -> None:
         self._plans = plans
         self._watch = watch
+        self._departures = departures
 
     async def CreateTask(
         self, request: planner_pb2.CreateTaskRequest, context: _Context
@@ -47,6 +50,7 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
             task_spec_from_proto(request),
             request_id=request.request_id,
             digest=digest_of(request),
+            tenant=tenant_from_metadata(context.invocation_metadata()),
             trace_context=carried(),
         )
         return planner_pb2.CreateTaskResponse(task=task_to_proto(task))
@@ -74,9 +78,13 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     ) -> AsyncGenerator[planner_pb2.WatchTaskResponse, None]:
         """See planner.proto."""
         task_id, cursor = id_from_proto("task_id", request.task_id), Cursor(request.attempt, request.after_seq)
-        async with aclosing(self._watch.watch_task(task_id, cursor)) as events:
-            async for event in events:
-                yield task_event_to_proto(event)
+        left: AbstractContextManager[None] = nullcontext()
+        if request.cancel_on_disconnect:
+            left = self._departures.noticed(await self._plans.cancellable(task_id))
+        with left:
+            async with aclosing(self._watch.watch_task(task_id, cursor)) as events:
+                async for event in events:
+                    yield task_event_to_proto(event)
 
     async def CancelTask(
         self, request: planner_pb2.CancelTaskRequest, context: _Context
@@ -95,6 +103,7 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
             dict(request.input),
             request_id=request.request_id,
             digest=digest_of(request),
+            tenant=tenant_from_metadata(context.invocation_metadata()),
             trace_context=carried(),
         )
         return planner_pb2.CreatePlanResponse(plan=plan_to_proto(plan))
@@ -119,9 +128,10 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     ) -> AsyncGenerator[planner_pb2.WatchPlanResponse, None]:
         """See planner.proto."""
         plan_id = id_from_proto("plan_id", request.plan_id)
-        async with aclosing(self._watch.watch_plan(plan_id, cursors_from_proto(request))) as events:
-            async for event in events:
-                yield plan_event_to_proto(event)
+        with self._departures.noticed(plan_id) if request.cancel_on_disconnect else nullcontext():
+            async with aclosing(self._watch.watch_plan(plan_id, cursors_from_proto(request))) as events:
+                async for event in events:
+                    yield plan_event_to_proto(event)
 
     async def CancelPlan(
         self, request: planner_pb2.CancelPlanRequest, context: _Context

@@ -6,6 +6,8 @@ is stored. That makes a crash, a restart and a second driver of the same task or
 
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -13,7 +15,8 @@ import structlog
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavailable
 from devteam.mesh.tasks import Backoff
-from devteam_planner import prompts
+from devteam_planner import fencing, prompts
+from devteam_planner.cancels import Cancels
 from devteam_planner.domain import (
     MAX_OUTPUT_BYTES,
     MAX_PROMPT_BYTES,
@@ -28,12 +31,14 @@ from devteam_planner.domain import (
     StepOutcome,
     Task,
     TaskState,
+    WorkerInstance,
 )
 from devteam_planner.ports import (
     Ending,
     PlanStore,
     Router,
     RunAssigned,
+    RunCancelling,
     RunLost,
     RunReport,
     RunTokens,
@@ -46,16 +51,21 @@ _log = structlog.get_logger()
 # A driver that was superseded waits this long before it contests the attempt: by then a stale one has been stopped.
 _CONTEST_PAUSE = 10.0
 _PAGE = 256
+# The reason of what a store raises that cannot be written.
+_STORE_AWAY = "STORAGE_UNAVAILABLE"
 
 
 class Log(Protocol):
     """Where tokens are kept, gathered into few writes. All async methods raise Unavailable when the store is."""
 
-    async def append(self, plan_id: str, task_id: str, attempt: int, batch: Batch) -> None:
-        """Take a batch that follows the last one; wait while too much is unwritten."""
+    async def append(self, plan_id: str, task_id: str, attempt: int, worker: WorkerInstance, batch: Batch) -> None:
+        """Take a batch that follows the last one; wait while too much is unwritten.
+
+        Raises Aborted, FENCED once the store has refused earlier ones.
+        """
 
     async def settle(self, task_id: str, attempt: int) -> int:
-        """Wait until everything appended is stored; the seq of the last stored token, 0 when there is none."""
+        """Wait until everything appended is written; the seq of the last stored token, 0 when there is none."""
 
     async def read(self, task_id: str, attempt: int, after: int, limit: int) -> list[Batch]:
         """Up to `limit` batches, in order, that hold tokens after seq `after`."""
@@ -85,6 +95,7 @@ class StepDriver:
         self._ring = ring
         self._text_of = text_of
         self._jitter = jitter
+        self._cancels = Cancels(store, router, clock, ring)
 
     async def run(self, plan_id: str, task_id: str) -> StepOutcome:
         """Bring at most one attempt to its end. Raises NotFound, and Unavailable when the store is."""
@@ -112,22 +123,33 @@ class StepDriver:
             await self._decide(task, TaskState.FAILED, Failure(FailureReason.PROMPT_TOO_LARGE, text))
             return None
         begun = task if task.attempt_open else await self._begun(task)
-        return Run(begun, prompt, system_prompt, plan.trace_context) if begun else None
+        if begun is None:
+            return None
+        return Run(begun, prompt, system_prompt, plan.trace_context, await self._schedule_deadline(begun))
 
     async def _outputs(self, plan: Plan, task: Task) -> dict[str, str]:
         steps = prompts.sources(plan, task.spec)
         return dict(await self._store.outputs(plan.plan_id, steps)) if steps else {}
 
     async def _begun(self, task: Task) -> Task | None:
-        begun = await self._store.begin_attempt(task.task_id, after=task.attempt, reason=attempt_reason(task))
+        reason, now = attempt_reason(task), self._clock.now()
+        begun = await self._store.begin_attempt(task.task_id, after=task.attempt, reason=reason, now=now)
         self._ring(task.plan_id)
         return begun
+
+    async def _schedule_deadline(self, task: Task) -> datetime | None:
+        """Counted from the attempt's beginning, however often it is dispatched."""
+        if task.spec.policy.schedule_timeout is None:
+            return None
+        attempt = await self._store.attempt(task.task_id, task.attempt)
+        begun_at = attempt and attempt.begun_at
+        return (begun_at or self._clock.now()) + timedelta(seconds=task.spec.policy.schedule_timeout)
 
     async def _stopped(self, task: Task) -> bool:
         """Stop a task of a cancelled plan; False when a worker has it, and with it the last word."""
         if task.attempt_open:
             with suppress(Unavailable):
-                await self._router.cancel(task.task_id, task.attempt)
+                await self._cancels.tell_router(task)
         if task.attempt_open and task.worker:
             return False
         await self._decide(task, TaskState.CANCELLED, None)
@@ -147,14 +169,19 @@ class StepDriver:
             return await self._dispatched(run, backoff)
         except Unavailable as error:
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
-            await self._waits(run.task, "the Router cannot be reached at the moment")
+            if error.reason != _STORE_AWAY:
+                await self._waits(run.task, "the Router cannot be reached at the moment")
             await backoff.pause()
         except ResourceExhausted as error:
             await self._waits(run.task, f"the Router takes no more: {error.message}")
-            await self._clock.sleep(error.retry_after)
+            # Not all at once: whatever is refused now was refused together.
+            await self._clock.sleep(error.retry_after * (1 + self._jitter()))
         except Aborted as error:
             _log.info("dispatch taken over", task_id=run.task.task_id, attempt=run.task.attempt, reason=error.reason)
-            await self._clock.sleep(_CONTEST_PAUSE)
+            if error.reason != fencing.FENCED or await self._is_open(run.task):
+                await self._clock.sleep(_CONTEST_PAUSE)
+            else:
+                await self._let_go(run.task)
         except InvalidInput as error:
             refusal = Failure(FailureReason.INVALID_REQUEST, error.message)
             await self._decide(run.task, TaskState.FAILED, refusal)
@@ -162,12 +189,22 @@ class StepDriver:
             self._log.forget(run.task.task_id, run.task.attempt)
         return None
 
-    async def _waits(self, task: Task, reason: str) -> None:
-        """Say why an attempt that no worker has yet does not get on."""
+    async def _is_open(self, task: Task) -> bool:
         now = await self._store.task(task.task_id)
-        if now.attempt == task.attempt and now.worker is None and now.wait_reason != reason:
-            await self._store.note_waiting(task.task_id, task.attempt, reason)
-            self._ring(task.plan_id)
+        return now.attempt == task.attempt and now.attempt_open
+
+    async def _let_go(self, task: Task) -> None:
+        """Nobody stores any longer what the attempt says: let no worker go on with it."""
+        with suppress(Unavailable):
+            await self._router.cancel(task.task_id, task.attempt)
+
+    async def _waits(self, task: Task, reason: str) -> None:
+        """Say why an attempt that no worker has yet does not get on; a store that is away need not hear it."""
+        with suppress(Unavailable):
+            now = await self._store.task(task.task_id)
+            if now.attempt == task.attempt and now.worker is None and now.wait_reason != reason:
+                await self._store.note_waiting(task.task_id, task.attempt, reason)
+                self._ring(task.plan_id)
 
     async def _dispatched(self, run: Run, backoff: Backoff) -> StepOutcome | None:
         task, told = run.task, False
@@ -176,14 +213,15 @@ class StepDriver:
             async for event in events:
                 match event:
                     case RunTokens():
-                        await self._log.append(task.plan_id, task.task_id, task.attempt, event.batch)
+                        await self._log.append(task.plan_id, task.task_id, task.attempt, _speaker(task), event.batch)
+                    case RunCancelling():
+                        await self._cancels.worker_told(task)
                     case RunReport():
                         return await self._reported(task, event)
                     case RunLost():
                         return await self._ended(task, await self._verdict(task, event), 0)
                     case RunWaiting() | RunAssigned():
-                        if not await self._noted(task, event):
-                            return None
+                        task = await self._noted(task, event)
                         if not told:
                             # Whoever cancels tells the Router, but perhaps did so before it knew this attempt.
                             await self._cancel_if_asked(task)
@@ -191,30 +229,39 @@ class StepDriver:
                         backoff.reset()
         raise Unavailable("the dispatch ended without a report")
 
-    async def _noted(self, task: Task, event: RunWaiting | RunAssigned) -> bool:
-        """Store where the attempt is; False when it is no longer ours to drive."""
+    async def _noted(self, task: Task, event: RunWaiting | RunAssigned) -> Task:
+        """Store where the attempt is; the task, with the worker that has it now. Raises Aborted, FENCED."""
         if isinstance(event, RunWaiting):
+            worker = None
             ours = await self._store.note_waiting(task.task_id, task.attempt, event.reason)
         else:
+            worker = event.worker
             ours = await self._store.note_assigned(
-                task.task_id, task.attempt, event.worker, event.queue, event.reason, self._clock.now()
+                task.task_id, task.attempt, worker, event.queue, event.reason, self._clock.now()
             )
         self._ring(task.plan_id)
-        return ours
+        if not ours:
+            fencing.refused("waiting" if worker is None else "assigned", task.task_id, task.attempt)
+            raise Aborted("somebody else ended the attempt", reason=fencing.FENCED)
+        return replace(task, worker=worker)
 
     async def _cancel_if_asked(self, task: Task) -> None:
         if await self._cancelling(task):
-            await self._router.cancel(task.task_id, task.attempt)
+            await self._cancels.tell_router(task)
 
     async def _reported(self, task: Task, report: RunReport) -> StepOutcome | None:
         stored = await self._log.settle(task.task_id, task.attempt)
         if stored < report.last_seq:
             raise Unavailable(f"the report came without the tokens {stored + 1} to {report.last_seq}")
-        if isinstance(report.outcome, Completion):
-            decided = Verdict(await self._completed(task, report.outcome, report.last_seq))
-        else:
-            decided = await self._verdict(task, report.outcome)
-        return await self._ended(task, decided, report.last_seq)
+        if not isinstance(report.outcome, Completion):
+            return await self._ended(task, await self._verdict(task, report.outcome), report.last_seq)
+        completed = Verdict(await self._completed(task, report.outcome, report.last_seq))
+        ended = await self._ended(task, completed, report.last_seq)
+        if ended is None and await self._cancelling(task):
+            # It was done before it could be stopped: whoever cancelled it was told that it will not succeed.
+            too_late = Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=Cancelled()))
+            return await self._ended(task, too_late, report.last_seq)
+        return ended
 
     async def _completed(self, task: Task, completion: Completion, last_seq: int) -> Ending:
         output = await self._output(task, last_seq)
@@ -248,8 +295,12 @@ class StepDriver:
 
     async def _ended(self, task: Task, decided: Verdict, last_seq: int) -> StepOutcome | None:
         """Store the end of the attempt and say so; None when somebody else decided before."""
-        if not await self._store.end_attempt(task.task_id, task.attempt, decided.ending, self._clock.now()):
+        now = self._clock.now()
+        if not await self._store.end_attempt(task.task_id, task.attempt, task.worker, decided.ending, now):
+            fencing.refused("end", task.task_id, task.attempt)
             return None
+        if decided.ending.stopped:
+            self._cancels.stopped(task)
         self._router.acknowledge(task.task_id, task.attempt, last_seq, report=True)
         self._ring(task.plan_id)
         return StepOutcome(decided.ending.state, decided.retry_after)
@@ -266,3 +317,9 @@ class StepDriver:
             attempt = await self._store.attempt(task.task_id, number)
             found += attempt is not None and tells_of_loss(attempt.reason)
         return found
+
+
+def _speaker(task: Task) -> WorkerInstance:
+    if task.worker is None:
+        raise Unavailable("tokens came before the name of the worker that says them", reason="TOKENS_UNSIGNED")
+    return task.worker

@@ -1,7 +1,7 @@
 """Durable execution by Temporal."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import cache
@@ -34,13 +34,18 @@ _SHUTDOWN_GRACE = timedelta(seconds=1)
 class TemporalWorkflows:
     """The port to durable execution. `client` should be the one of this process's worker: plans then start in it.
 
-    `patience` is how many seconds Temporal may take to answer; the SDK itself would try for ten, and a create waits.
+    Without one, Temporal is away until `use` is called. `patience` is how many seconds Temporal may take to answer; the
+    SDK itself would try for ten, and a create waits.
     """
 
-    def __init__(self, client: Client, *, task_queue: str, patience: float = 3.0) -> None:
+    def __init__(self, client: Client | None = None, *, task_queue: str, patience: float = 3.0) -> None:
         self._client = client
         self._task_queue = task_queue
         self._patience = patience
+
+    def use(self, client: Client) -> None:
+        """Speak to Temporal through this client from now on."""
+        self._client = client
 
     async def start(self, plan: Plan) -> None:
         """Start the plan's workflow, within the trace of the call that made the plan. Idempotent.
@@ -48,22 +53,21 @@ class TemporalWorkflows:
         Raises Unavailable.
         """
         with joined(plan.trace_context) if plan.trace_context else nullcontext():
-            async with self._answered():
-                await self._start(plan)
+            async with self._answered() as client:
+                await self._start(client, plan)
 
     async def cancel(self, plan_id: str) -> None:
         """Make the plan's workflow start nothing more; unknown and ended ones are ignored. Raises Unavailable."""
-        handle = self._client.get_workflow_handle(workflow_id(plan_id))
-        async with self._answered():
+        async with self._answered() as client:
             try:
-                await handle.signal(PlanWorkflow.cancel)
+                await client.get_workflow_handle(workflow_id(plan_id)).signal(PlanWorkflow.cancel)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
 
-    async def _start(self, plan: Plan) -> None:
+    async def _start(self, client: Client, plan: Plan) -> None:
         with suppress(WorkflowAlreadyStartedError):  # it has run, and ended
-            await self._client.start_workflow(
+            await client.start_workflow(
                 PlanWorkflow.run,
                 plan_input(plan),
                 id=workflow_id(plan.plan_id),
@@ -74,13 +78,15 @@ class TemporalWorkflows:
             )
 
     @asynccontextmanager
-    async def _answered(self) -> AsyncIterator[None]:
+    async def _answered(self) -> AsyncIterator[Client]:
+        if self._client is None:
+            raise _away()
         try:
             async with asyncio.timeout(self._patience):
-                yield
+                yield self._client
         except (RPCError, TimeoutError) as error:
             _log.warning("Temporal did not answer", error=str(error) or "timeout")
-            raise Unavailable("plans cannot be started or stopped now: Temporal does not answer; try again") from error
+            raise _away() from error
 
 
 def workflow_id(plan_id: str) -> str:
@@ -88,17 +94,38 @@ def workflow_id(plan_id: str) -> str:
     return f"plan-{plan_id}"
 
 
+def _away() -> Unavailable:
+    return Unavailable("plans cannot be started or stopped now: Temporal does not answer; try again")
+
+
 async def connect(address: str, namespace: str, clock: Clock) -> Client:
-    """Connect to Temporal, however long it takes until it answers."""
+    """Connect to Temporal, however long it takes until it answers; says once what it waits for."""
     backoff = Backoff(clock)
+    waited = False
     while True:
         try:
-            return await Client.connect(
+            client = await Client.connect(
                 address, namespace=namespace, interceptors=[TracingInterceptor()], runtime=_quiet_runtime()
             )
         except RuntimeError as error:
-            _log.warning("waiting for Temporal", address=address, error=str(error))
+            if not waited:
+                _log.warning("Temporal is away: plans are accepted and start later", address=address, error=str(error))
+            waited = True
             await backoff.pause()
+        else:
+            _log.info("Temporal answers", address=address, namespace=namespace)
+            return client
+
+
+async def work(make_worker: Callable[[], Worker], clock: Clock) -> None:
+    """Run the worker for plans for ever; one that gives up, or finds no namespace, is followed by another."""
+    backoff = Backoff(clock)
+    while True:
+        try:
+            await make_worker().run()
+        except (RuntimeError, RPCError) as error:
+            _log.warning("the worker for plans cannot run; trying again", error=str(error))
+        await backoff.pause()
 
 
 @cache

@@ -1,18 +1,19 @@
 """What models said, on its way to the store: one writer, and as many tokens a transaction as have gathered."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
 
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import Unavailable
+from devteam.mesh.errors import Aborted, Unavailable
 from devteam.mesh.tasks import Backoff
+from devteam_planner import fencing
 from devteam_planner.bell import Bell
-from devteam_planner.domain import Batch
-from devteam_planner.ports import TokenStore
+from devteam_planner.domain import Batch, WorkerInstance
+from devteam_planner.ports import Entry, TokenStore
 
 _log = structlog.get_logger()
 
@@ -27,7 +28,7 @@ _Key = tuple[str, int]
 class _Group:
     """What goes into one transaction."""
 
-    batches: list[tuple[str, int, Batch]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     # The plan of each attempt in it.
     plans: dict[_Key, str] = field(default_factory=dict)
     size: int = 0
@@ -97,15 +98,22 @@ class TokenLog:
         self._gathering = _Group()
         self._newest: dict[_Key, _Group] = {}
         self._tails: dict[_Key, _Tail] = {}
+        # Attempts whose tokens the store refused, until whoever appended them has heard of it.
+        self._fenced: set[_Key] = set()
 
-    async def append(self, plan_id: str, task_id: str, attempt: int, batch: Batch) -> None:
-        """Hand over the next tokens of an attempt. Returns at once, unless too much waits for the store already."""
+    async def append(self, plan_id: str, task_id: str, attempt: int, worker: WorkerInstance, batch: Batch) -> None:
+        """Hand over the next tokens of an attempt. Returns at once, unless too much waits for the store already.
+
+        Raises Aborted once earlier ones were refused: the attempt is over, or another worker's.
+        """
+        if (task_id, attempt) in self._fenced:
+            raise Aborted(f"attempt {attempt} of {task_id} is over, or another worker's", reason=fencing.FENCED)
         while self._pending and self._pending + len(batch.payload) > self._max_pending:
             self._room.clear()
             await self._room.wait()
         self._pending += len(batch.payload)
         key, group = (task_id, attempt), self._gathering
-        group.batches.append((task_id, attempt, batch))
+        group.entries.append(Entry(task_id, attempt, worker, batch))
         group.plans[key] = plan_id
         group.size += len(batch.payload)
         group.begun.set()
@@ -113,7 +121,10 @@ class TokenLog:
         self._tails.setdefault(key, _Tail())
 
     async def settle(self, task_id: str, attempt: int) -> int:
-        """Wait until everything appended for the attempt is stored; returns the last stored seq. Raises Unavailable."""
+        """Wait until all that was appended for the attempt is stored or refused; returns the last stored seq.
+
+        Raises Unavailable.
+        """
         if group := self._newest.get((task_id, attempt)):
             await group.stored.wait()
         if (tail := self._tails.get((task_id, attempt))) and tail.last_seq:
@@ -134,6 +145,7 @@ class TokenLog:
     def forget(self, task_id: str, attempt: int) -> None:
         """Drop what is kept in memory of an attempt that nobody here appends to any more."""
         self._tails.pop((task_id, attempt), None)
+        self._fenced.discard((task_id, attempt))
 
     async def run(self) -> None:
         """The one writer. Never returns; a store that is unavailable is tried again for ever, nothing is dropped."""
@@ -141,32 +153,42 @@ class TokenLog:
         while True:
             await self._gathering.begun.wait()
             group, self._gathering = self._gathering, _Group()
-            await self._write(group, backoff)
-            self._announce(group)
+            refused = await self._write(group, backoff)
+            self._fence(refused)
+            self._announce(group, refused)
 
-    async def _write(self, group: _Group, backoff: Backoff) -> None:
+    async def _write(self, group: _Group, backoff: Backoff) -> list[Entry]:
         while True:
             try:
-                await self._store.append(group.batches)
+                refused = await self._store.append(group.entries)
             except Unavailable as error:
-                _log.warning("tokens wait for the store", batches=len(group.batches), error=error.message)
+                _log.warning("tokens wait for the store", batches=len(group.entries), error=error.message)
                 await backoff.pause()
             else:
                 backoff.reset()
-                return
+                return refused
 
-    def _announce(self, group: _Group) -> None:
+    def _fence(self, refused: list[Entry]) -> None:
+        for key, count in Counter((entry.task_id, entry.attempt) for entry in refused).items():
+            fencing.refused("tokens", *key, count=count)
+            if key in self._tails:
+                self._fenced.add(key)
+
+    def _announce(self, group: _Group, refused: list[Entry]) -> None:
         last: dict[_Key, int] = {}
-        for task_id, attempt, batch in group.batches:
-            key = (task_id, attempt)
+        for entry in group.entries:
+            if refused and entry in refused:
+                continue
+            key = (entry.task_id, entry.attempt)
             if tail := self._tails.get(key):
-                tail.add(batch, self._tail_bytes)
-            last[key] = batch.last_seq
+                tail.add(entry.batch, self._tail_bytes)
+            last[key] = entry.batch.last_seq
         for key, plan_id in group.plans.items():
             if self._newest[key] is group:
                 del self._newest[key]
-            self._on_stored(*key, last[key])
-            self._bell.ring(plan_id, key[0])
+            if key in last:
+                self._on_stored(*key, last[key])
+                self._bell.ring(plan_id, key[0])
         self._pending -= group.size
         self._room.set()
         group.stored.set()

@@ -1,12 +1,12 @@
 """Tells watchers what becomes of plans and tasks, read from the store at each watcher's own pace."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import OutOfRange
 from devteam_planner.bell import CHANGED, Bell, Listener
-from devteam_planner.domain import Task, TaskState
+from devteam_planner.domain import Batch, Task, TaskState
 from devteam_planner.events import (
     AttemptStarted,
     Cursor,
@@ -20,8 +20,11 @@ from devteam_planner.events import (
 from devteam_planner.ports import PlanStore
 from devteam_planner.token_log import TokenLog
 
-# How many batches are read at once; also how much of one task a watcher of a plan is told before the next has its turn.
-_BATCHES = 32
+# How many batches are read at once, first and at most; also how much of one task a watcher of a plan is told before
+# the next has its turn.
+_FEW_BATCHES, _BATCHES = 4, 32
+# Bytes of them that a watcher holds: one that stopped reading holds them for as long as it likes.
+_HELD_BYTES = 64 * 1024
 # How many changed tasks are read one by one; beyond them, to read the whole plan is faster.
 _MANY = 32
 
@@ -170,6 +173,7 @@ class _Telling:
         self._told = told
         self._attempt = cursor.attempt
         self._after = cursor.after_seq
+        self._reach = _FEW_BATCHES
 
     @property
     def finished(self) -> bool:
@@ -203,9 +207,22 @@ class _Telling:
 
     async def _tokens(self) -> list[TaskEvent]:
         task_id, events = self.task.task_id, list[TaskEvent]()
-        for batch in await self._log.read(task_id, self._attempt, self._after, _BATCHES):
+        batches = _few_of(await self._log.read(task_id, self._attempt, self._after, self._reach))
+        self._reach = min(2 * max(len(batches), 1), _BATCHES)
+        for batch in batches:
             if batch.first_seq > self._after + 1:
                 events.append(Gap(task_id, self._attempt, self._after + 1, batch.first_seq - 1))
             events.append(TokensRead(task_id, self._attempt, batch, self._after))
             self._after = batch.last_seq
         return events
+
+
+def _few_of(batches: Sequence[Batch]) -> list[Batch]:
+    """The first of them, as many as may be held; at least one."""
+    few, size = list[Batch](), 0
+    for batch in batches:
+        size += len(batch.payload)
+        if few and size > _HELD_BYTES:
+            break
+        few.append(batch)
+    return few

@@ -11,7 +11,7 @@ from devteam.mesh import paging
 from devteam.mesh.validation import Violations
 from devteam.v1 import planner_pb2, run_pb2
 from devteam_planner.convert.specs import duration_to_proto, spec_to_proto
-from devteam_planner.domain import Completion, Failure, Plan, PlanState, Task, TaskState
+from devteam_planner.domain import CancelTrail, Completion, Failure, Plan, PlanState, Task, TaskState
 from devteam_planner.events import (
     AttemptStarted,
     Cursor,
@@ -91,6 +91,7 @@ def plan_to_proto(plan: Plan) -> planner_pb2.Plan:
         created_at=_timestamp(plan.created_at),
         ended_at=_timestamp(plan.ended_at),
         cancel_requested_at=_timestamp(plan.cancel_requested_at),
+        tenant=plan.tenant,
     )
 
 
@@ -115,6 +116,8 @@ def task_to_proto(task: Task, *, with_output: bool = False) -> planner_pb2.Task:
         created_at=_timestamp(task.created_at),
         started_at=_timestamp(task.started_at),
         ended_at=_timestamp(task.ended_at),
+        cancel_trail=_trail_to_proto(task.cancel_trail) if task.cancel_trail else None,
+        tenant=task.tenant,
     )
 
 
@@ -195,6 +198,17 @@ def _attempt_to_proto(event: AttemptStarted) -> planner_pb2.AttemptStarted:
 def _gap_to_proto(event: Gap) -> planner_pb2.TokenGap:
     return planner_pb2.TokenGap(
         task_id=event.task_id, attempt=event.attempt, first_seq=event.first_seq, last_seq=event.last_seq
+    )
+
+
+def _trail_to_proto(trail: CancelTrail) -> planner_pb2.CancelTrail:
+    took = trail.model_closed_after
+    return planner_pb2.CancelTrail(
+        requested_at=_timestamp(trail.requested_at),
+        router_told_at=_timestamp(trail.router_told_at),
+        worker_told_at=_timestamp(trail.worker_told_at),
+        stopped_at=_timestamp(trail.stopped_at),
+        model_closed_after=None if took is None else duration_to_proto(took),
     )
 
 

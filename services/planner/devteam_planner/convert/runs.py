@@ -1,6 +1,6 @@
 """Runs on their way to the Router, and what it says about them on the way back."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import ParseDict
@@ -21,19 +21,17 @@ from devteam_planner.domain import (
     Usage,
     WorkerInstance,
 )
-from devteam_planner.ports import RunAssigned, RunEvent, RunLost, RunReport, RunTokens, RunWaiting
+from devteam_planner.ports import RunAssigned, RunCancelling, RunEvent, RunLost, RunReport, RunTokens, RunWaiting
 
 _LONGEST_TEXT = 4_000
 _LONGEST_SECONDS = 24 * 3600.0
 _REASONS = {run_pb2.FailureReason.Value(f"FAILURE_REASON_{reason.name}"): reason for reason in FailureReason}
 
 
-def dispatch_to_proto(
-    run: Run, *, last_seq: int, assigned: WorkerInstance | None, now: datetime
-) -> router_pb2.DispatchRequest:
+def dispatch_to_proto(run: Run, *, last_seq: int, assigned: WorkerInstance | None) -> router_pb2.DispatchRequest:
     """The request that begins, or goes on with, one attempt."""
     return router_pb2.DispatchRequest(
-        run=run_to_proto(run, now),
+        run=run_to_proto(run),
         last_seq=last_seq,
         assigned=router_pb2.WorkerInstance(worker_id=assigned.worker_id, instance_id=assigned.instance_id)
         if assigned
@@ -41,8 +39,8 @@ def dispatch_to_proto(
     )
 
 
-def run_to_proto(run: Run, now: datetime) -> run_pb2.Run:
-    """One attempt for the Router; its wait for a worker counts from `now`."""
+def run_to_proto(run: Run) -> run_pb2.Run:
+    """One attempt for the Router."""
     task, spec = run.task, run.task.spec
     message = run_pb2.Run(
         task_id=task.task_id,
@@ -57,10 +55,11 @@ def run_to_proto(run: Run, now: datetime) -> run_pb2.Run:
         placement=placement_to_proto(spec.placement),
         generation=generation_to_proto(spec.generation),
         trace_context=dict(run.trace_context),
+        tenant=task.tenant,
     )
     message.run_timeout.FromTimedelta(timedelta(seconds=spec.policy.run_timeout))
-    if spec.policy.schedule_timeout is not None:
-        message.schedule_deadline.FromDatetime(now + timedelta(seconds=spec.policy.schedule_timeout))
+    if run.schedule_deadline is not None:
+        message.schedule_deadline.FromDatetime(run.schedule_deadline)
     return message
 
 
@@ -97,15 +96,14 @@ def generation_to_proto(generation: Generation) -> run_pb2.Generation:
 def event_from_proto(message: router_pb2.DispatchResponse) -> RunEvent | None:
     """What the Router says about a run; None for what the Planner has no use for."""
     match message.WhichOneof("event"):
-        case "waiting" if message.waiting.reason == router_pb2.WAIT_REASON_WORKER_RECONNECTING:
-            # It has a worker, and waits for nobody else.
-            return None
         case "waiting":
-            return RunWaiting(_waiting_from_proto(message.waiting))
+            return _waiting_from_proto(message.waiting)
         case "assigned":
             return _assigned_from_proto(message.assigned)
         case "tokens":
             return RunTokens(batch_from_proto(message.tokens))
+        case "cancelling":
+            return RunCancelling(_worker_from_proto(message.cancelling.worker))
         case "report":
             return RunReport(outcome_from_proto(message.report), message.report.last_seq)
         case "lost":
@@ -134,7 +132,7 @@ def outcome_from_proto(report: run_pb2.Report) -> Outcome:
         case "failure":
             return failure_from_proto(report.failure)
         case "cancellation":
-            return Cancelled()
+            return Cancelled(_seconds(report.cancellation, "took"))
         case "hand_back":
             return HandedBack(_storable(report.hand_back.message), _seconds(report.hand_back, "retry_after"))
         case _:
@@ -163,10 +161,13 @@ def failure_from_proto(failure: run_pb2.Failure) -> Failure:
     )
 
 
-def _waiting_from_proto(waiting: router_pb2.Waiting) -> str:
+def _waiting_from_proto(waiting: router_pb2.Waiting) -> RunWaiting | None:
+    if waiting.reason == router_pb2.WAIT_REASON_WORKER_RECONNECTING:
+        return None  # it has a worker, and waits for nobody else
     if waiting.detail or waiting.reason not in router_pb2.WaitReason.values():
-        return _storable(waiting.detail or "waiting")
-    return router_pb2.WaitReason.Name(waiting.reason).removeprefix("WAIT_REASON_").replace("_", " ").lower()
+        return RunWaiting(_storable(waiting.detail or "waiting"))
+    name = router_pb2.WaitReason.Name(waiting.reason)
+    return RunWaiting(name.removeprefix("WAIT_REASON_").replace("_", " ").lower())
 
 
 def _assigned_from_proto(assigned: router_pb2.Assigned) -> RunAssigned:
@@ -187,7 +188,9 @@ def _storable(text: str) -> str:
     return text[:_LONGEST_TEXT].replace("\x00", "\ufffd")
 
 
-def _seconds(message: run_pb2.Completion | run_pb2.Failure | run_pb2.HandBack, field: str) -> float | None:
+def _seconds(
+    message: run_pb2.Completion | run_pb2.Failure | run_pb2.Cancellation | run_pb2.HandBack, field: str
+) -> float | None:
     if field not in {descriptor.name for descriptor, _ in message.ListFields()}:
         return None
     value: Duration = getattr(message, field)

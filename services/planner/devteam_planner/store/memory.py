@@ -1,15 +1,25 @@
 """Plans and tokens in this process's memory: for tests, and for a Planner that may forget."""
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from devteam.mesh.errors import NotFound
-from devteam_planner.domain import Attempt, Batch, Failure, Plan, PlanState, Task, TaskState, WorkerInstance
-from devteam_planner.ports import Ending
+from devteam_planner.domain import (
+    Attempt,
+    Batch,
+    CancelTrail,
+    Failure,
+    Plan,
+    PlanState,
+    Task,
+    TaskState,
+    WorkerInstance,
+)
+from devteam_planner.ports import Ending, Entry
 
 
 class MemoryPlanStore:
@@ -21,16 +31,27 @@ class MemoryPlanStore:
         self._tasks: dict[str, Task] = {}
         self._steps: dict[str, tuple[str, ...]] = {}
         self._attempts: dict[tuple[str, int], Attempt] = {}
-        self._requests: dict[str, str] = {}
+        self._requests: dict[tuple[str, str], str] = {}
 
     async def add(self, plan: Plan) -> Plan:
         """See the port."""
-        if plan.request_id and (known := self._requests.setdefault(plan.request_id, plan.plan_id)) != plan.plan_id:
-            return await self.plan(known)
+        if known := await self.requested(plan.tenant, plan.request_id):
+            return known
+        if plan.request_id:
+            self._requests[plan.tenant, plan.request_id] = plan.plan_id
         self._plans[plan.plan_id] = replace(plan, tasks=())
         self._steps[plan.plan_id] = tuple(task.task_id for task in plan.tasks)
         self._tasks.update((task.task_id, task) for task in plan.tasks)
         return plan
+
+    async def requested(self, tenant: str, request_id: str) -> Plan | None:
+        """See the port."""
+        known = self._requests.get((tenant, request_id))
+        return await self.plan(known) if known else None
+
+    async def open_tasks(self) -> Mapping[tuple[str, str], int]:
+        """See the port."""
+        return Counter((task.tenant, task.spec.queue) for task in self._tasks.values() if not task.state.ended)
 
     async def plan(self, plan_id: str) -> Plan:
         """See the port."""
@@ -69,12 +90,12 @@ class MemoryPlanStore:
         newest = sorted(found, key=lambda task: task.task_id, reverse=True)
         return [_listed(task) for task in newest if not before or task.task_id < before][:limit]
 
-    async def begin_attempt(self, task_id: str, *, after: int, reason: str) -> Task | None:
+    async def begin_attempt(self, task_id: str, *, after: int, reason: str, now: datetime) -> Task | None:
         """See the port."""
         task = self._tasks.get(task_id)
         if task is None or task.attempt != after or task.attempt_open or task.state.ended:
             return None
-        self._attempts[task_id, after + 1] = Attempt(task_id, after + 1, reason)
+        self._attempts[task_id, after + 1] = Attempt(task_id, after + 1, reason, now)
         return self._write(
             task,
             attempt=after + 1,
@@ -119,21 +140,31 @@ class MemoryPlanStore:
             started_at=(task and task.started_at) or now,
         )
 
-    async def end_attempt(self, task_id: str, attempt: int, ending: Ending, now: datetime) -> bool:
+    async def end_attempt(
+        self, task_id: str, attempt: int, worker: WorkerInstance | None, ending: Ending, now: datetime
+    ) -> bool:
         """See the port."""
         task = self._tasks.get(task_id)
+        if not self.holds(task_id, attempt, worker):
+            return False
+        trail = task and task.cancel_trail
+        if trail and ending.state is TaskState.SUCCEEDED:
+            return False
+        if trail and ending.stopped:
+            trail = replace(trail, stopped_at=now, model_closed_after=ending.stopped.took)
         return self._fenced(
             task_id,
             attempt,
             state=ending.state,
             attempt_open=False,
             burnt=(task.burnt if task else 0) + ending.burns,
-            wait_reason="",
+            wait_reason=ending.wait_reason,
             output=ending.output,
             output_bytes=len(ending.output.encode()),
             completion=ending.completion,
             failure=ending.failure,
             ended_at=now if ending.state.ended else None,
+            cancel_trail=trail,
         )
 
     async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
@@ -149,7 +180,27 @@ class MemoryPlanStore:
         plan = self._found(plan_id)
         if plan.cancel_requested_at is None and not plan.state.ended:
             self._plans[plan_id] = replace(plan, cancel_requested_at=now, version=plan.version + 1)
+            for task in self._listable(plan_id):
+                if not task.state.ended:
+                    self._write(task, cancel_trail=CancelTrail(now))
         return await self.plan(plan_id)
+
+    async def note_router_told(self, task_id: str, attempt: int, now: datetime) -> bool:
+        """See the port."""
+        trail = self._trail(task_id, attempt)
+        if trail is None or trail.router_told_at:
+            return False
+        self._write(self._tasks[task_id], cancel_trail=replace(trail, router_told_at=now))
+        return True
+
+    async def note_worker_told(self, task_id: str, attempt: int, now: datetime) -> bool:
+        """See the port."""
+        trail = self._trail(task_id, attempt)
+        if trail is None or trail.worker_told_at:
+            return False
+        told = replace(trail, worker_told_at=now, router_told_at=trail.router_told_at or now)
+        self._write(self._tasks[task_id], cancel_trail=told)
+        return True
 
     async def start_plan(self, plan_id: str) -> None:
         """See the port."""
@@ -176,6 +227,15 @@ class MemoryPlanStore:
         state = PlanState.CANCELLED if cancelled else PlanState.FAILED if failed else PlanState.SUCCEEDED
         self._plans[plan_id] = replace(plan, state=state, ended_at=now, version=plan.version + 1)
         return state
+
+    def holds(self, task_id: str, attempt: int, worker: WorkerInstance | None) -> bool:
+        """Whether that attempt is the task's newest, open, and with that worker."""
+        task = self._tasks.get(task_id)
+        return task is not None and task.attempt == attempt and task.attempt_open and task.worker == worker
+
+    def _trail(self, task_id: str, attempt: int) -> CancelTrail | None:
+        task = self._tasks.get(task_id)
+        return task.cancel_trail if task and task.attempt == attempt else None
 
     def _found(self, plan_id: str) -> Plan:
         if plan_id not in self._plans:
@@ -208,16 +268,13 @@ def _listed(task: Task) -> Task:
 class MemoryTokenStore:
     """See ports.TokenStore."""
 
-    def __init__(self) -> None:
+    def __init__(self, plans: MemoryPlanStore) -> None:
+        self._plans = plans
         self._batches: defaultdict[tuple[str, int], list[Batch]] = defaultdict(list)
 
-    async def append(self, batches: Sequence[tuple[str, int, Batch]]) -> None:
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """See the port."""
-        for task_id, attempt, batch in batches:
-            stored = self._batches[task_id, attempt]
-            place = bisect_right(stored, batch.last_seq, key=lambda known: known.last_seq)
-            if not place or stored[place - 1].last_seq != batch.last_seq:
-                stored.insert(place, batch)
+        return [entry for entry in entries if not self._take(entry)]
 
     async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
         """See the port."""
@@ -229,3 +286,13 @@ class MemoryTokenStore:
         """See the port."""
         stored = self._batches.get((task_id, attempt))
         return stored[-1].last_seq if stored else 0
+
+    def _take(self, entry: Entry) -> bool:
+        batch, stored = entry.batch, self._batches[entry.task_id, entry.attempt]
+        place = bisect_right(stored, batch.last_seq, key=lambda known: known.last_seq)
+        if place and stored[place - 1].last_seq == batch.last_seq:
+            return True
+        if not self._plans.holds(entry.task_id, entry.attempt, entry.worker):
+            return False
+        stored.insert(place, batch)
+        return True

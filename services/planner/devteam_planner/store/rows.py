@@ -1,12 +1,14 @@
 """Domain values as rows, and rows as domain values."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import sqlalchemy as sa
 
 from devteam_planner.domain import (
+    DEFAULT_TENANT,
+    CancelTrail,
     Completion,
     Failure,
     FailureReason,
@@ -23,6 +25,7 @@ from devteam_planner.domain import (
     Usage,
     WorkerInstance,
 )
+from devteam_planner.ports import Entry
 
 Row = dict[str, Any]
 
@@ -38,10 +41,11 @@ def row_of_plan(plan: Plan) -> Row:
         "created_at": plan.created_at,
         "ended_at": plan.ended_at,
         "cancel_requested_at": plan.cancel_requested_at,
-        "request_id": plan.request_id or None,
+        "request_id": request_key(plan.tenant, plan.request_id),
         "request_digest": plan.request_digest,
         "trace_context": dict(plan.trace_context),
         "version": plan.version,
+        "tenant": plan.tenant,
     }
 
 
@@ -57,10 +61,11 @@ def plan_of_row(row: sa.Row[Any], tasks: Iterable[Task] = ()) -> Plan:
         tasks=tuple(tasks),
         ended_at=row.ended_at,
         cancel_requested_at=row.cancel_requested_at,
-        request_id=row.request_id or "",
+        request_id=(row.request_id or "").rpartition("/")[2],
         request_digest=row.request_digest,
         trace_context=row.trace_context,
         version=row.version,
+        tenant=row.tenant,
     )
 
 
@@ -91,6 +96,9 @@ def row_of_task(task: Task, *, sole: bool) -> Row:
         "ended_at": task.ended_at,
         "version": task.version,
         "output": task.output,
+        "tenant": task.tenant,
+        "wanted_queue": task.spec.queue,
+        **_row_of_trail(task.cancel_trail),
     }
 
 
@@ -118,13 +126,43 @@ def task_of_row(row: sa.Row[Any]) -> Task:
         failure=row.failure and _failure(row.failure),
         started_at=row.started_at,
         ended_at=row.ended_at,
+        cancel_trail=_trail(row) if row.cancel_requested_at else None,
         version=row.version,
+        tenant=row.tenant,
     )
+
+
+def row_of_entry(entry: Entry) -> Row:
+    """Tokens, and what fences them, as parameters."""
+    return {
+        "of_task": entry.task_id,
+        "of_attempt": entry.attempt,
+        "of_worker": entry.worker.worker_id,
+        "of_instance": entry.worker.instance_id,
+        "its_last_seq": entry.batch.last_seq,
+        "its_first_seq": entry.batch.first_seq,
+        "its_payload": entry.batch.payload,
+    }
+
+
+def request_key(tenant: str, request_id: str) -> str | None:
+    """What a request is known by: unique within its tenant. No slash is in either, and none in older rows."""
+    if not request_id or tenant == DEFAULT_TENANT:
+        return request_id or None
+    return f"{tenant}/{request_id}"
 
 
 def row_value(value: Completion | Failure | None) -> Row | None:
     """What the JSON columns of an end hold."""
     return None if value is None else asdict(value)
+
+
+def _row_of_trail(trail: CancelTrail | None) -> Row:
+    return {f"cancel_{field.name}": trail and getattr(trail, field.name) for field in fields(CancelTrail)}
+
+
+def _trail(row: sa.Row[Any]) -> CancelTrail:
+    return CancelTrail(**{field.name: getattr(row, f"cancel_{field.name}") for field in fields(CancelTrail)})
 
 
 def _spec(value: Mapping[str, Any]) -> TaskSpec:

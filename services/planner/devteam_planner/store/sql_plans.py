@@ -11,14 +11,15 @@ from devteam.mesh.errors import NotFound
 from devteam_planner.domain import Attempt, Failure, Plan, PlanState, Task, TaskState, WorkerInstance
 from devteam_planner.ports import Ending
 from devteam_planner.store import statements
-from devteam_planner.store.rows import Row, plan_of_row, row_of_plan, row_of_task, row_value, task_of_row
+from devteam_planner.store.rows import Row, plan_of_row, request_key, row_of_plan, row_of_task, row_value, task_of_row
 from devteam_planner.store.statements import TASK_ENDS, update
 from devteam_planner.store.tables import plans, tasks
 
-_WITHOUT_OUTPUT = [
-    *(column for column in tasks.c if column is not tasks.c.output),
-    sa.literal_column("''").label("output"),
-]
+# Not what lies behind the output, either: SQLite would have to read past it.
+_UNREAD = {tasks.c.output, tasks.c.tenant, tasks.c.wanted_queue}
+_WITHOUT_OUTPUT = sa.select(
+    *(column for column in tasks.c if column not in _UNREAD), sa.literal_column("''").label("output"), plans.c.tenant
+).join(plans, plans.c.plan_id == tasks.c.plan_id)
 _PLAN_ENDS = [state.value for state in PlanState if state.ended]
 # The attempt has no worker.
 _UNPLACED = {"worker_id": None, "instance_id": None, "queue": "", "placement_reason": ""}
@@ -33,17 +34,30 @@ class SqlPlanStore:
 
     async def add(self, plan: Plan) -> Plan:
         """See the port."""
+        if self._database.full:
+            # A small plan might find a place in some page still: what room is left belongs to what runs.
+            await self._database.probe()
         try:
             async with self._database.write() as connection:
                 await connection.execute(sa.insert(plans), row_of_plan(plan))
                 await connection.execute(sa.insert(tasks), [row_of_task(task, sole=plan.sole) for task in plan.tasks])
         except IntegrityError:
             # The same request was here before, or at the same time: the unique index decided.
-            known = await self._plan_where(plans.c.request_id == (plan.request_id or None))
+            known = await self.requested(plan.tenant, plan.request_id)
             if known is None:
                 raise
             return known
         return plan
+
+    async def requested(self, tenant: str, request_id: str) -> Plan | None:
+        """See the port."""
+        return await self._plan_where(plans.c.request_id == request_key(tenant, request_id))
+
+    async def open_tasks(self) -> Mapping[tuple[str, str], int]:
+        """See the port."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(statements.OPEN_TASKS)
+            return {(row.tenant, row.wanted_queue): row.number for row in rows}
 
     async def plan(self, plan_id: str) -> Plan:
         """See the port."""
@@ -99,7 +113,7 @@ class SqlPlanStore:
     async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
         """See the port."""
         wanted = tasks.c.plan_id == plan_id if plan_id else tasks.c.sole.is_(True)
-        query = sa.select(*_WITHOUT_OUTPUT).where(wanted).order_by(tasks.c.task_id.desc()).limit(limit)
+        query = _WITHOUT_OUTPUT.where(wanted).order_by(tasks.c.task_id.desc()).limit(limit)
         if state is not None:
             query = query.where(tasks.c.state == state.value)
         if before:
@@ -107,10 +121,10 @@ class SqlPlanStore:
         async with self._database.read() as connection:
             return [task_of_row(row) for row in await connection.execute(query)]
 
-    async def begin_attempt(self, task_id: str, *, after: int, reason: str) -> Task | None:
+    async def begin_attempt(self, task_id: str, *, after: int, reason: str, now: datetime) -> Task | None:
         """See the port."""
         begin = {"of_task": task_id, "of_attempt": after, **_BEGUN}
-        number = {"task_id": task_id, "number": after + 1, "reason": reason}
+        number = {"task_id": task_id, "number": after + 1, "reason": reason, "begun_at": now}
         async with self._database.write() as connection:
             row = (await connection.execute(statements.BEGIN_ATTEMPT, begin)).one_or_none()
             if row is None:
@@ -122,8 +136,8 @@ class SqlPlanStore:
         """See the port."""
         async with self._database.read() as connection:
             found = await connection.execute(statements.ATTEMPT, {"of_task": task_id, "of_attempt": number})
-            reason = found.scalar_one_or_none()
-        return None if reason is None else Attempt(task_id, number, reason)
+            row = found.one_or_none()
+        return None if row is None else Attempt(task_id, number, row.reason, row.begun_at)
 
     async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
         """See the port."""
@@ -145,20 +159,28 @@ class SqlPlanStore:
         }
         return await self._fenced(statements.NOTE_ASSIGNED, task_id, attempt, assigned)
 
-    async def end_attempt(self, task_id: str, attempt: int, ending: Ending, now: datetime) -> bool:
+    async def end_attempt(
+        self, task_id: str, attempt: int, worker: WorkerInstance | None, ending: Ending, now: datetime
+    ) -> bool:
         """See the port."""
         ended = {
+            "of_worker": worker and worker.worker_id,
+            "of_instance": worker and worker.instance_id,
             "state": ending.state.value,
             "attempt_open": False,
             "burns": int(ending.burns),
-            "wait_reason": "",
+            "wait_reason": ending.wait_reason,
             "output": ending.output,
             "output_bytes": len(ending.output.encode()),
             "completion": row_value(ending.completion),
             "failure": row_value(ending.failure),
             "ended_at": now if ending.state.ended else None,
+            "cancel_stopped_at": now if ending.stopped else None,
+            "cancel_model_closed_after": ending.stopped and ending.stopped.took,
         }
-        return await self._fenced(statements.END_ATTEMPT, task_id, attempt, ended)
+        succeeded = ending.state is TaskState.SUCCEEDED
+        write = statements.SUCCEED_ATTEMPT if succeeded else statements.END_ATTEMPT
+        return await self._fenced(write, task_id, attempt, ended)
 
     async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
         """See the port."""
@@ -181,9 +203,23 @@ class SqlPlanStore:
             )
             .values(cancel_requested_at=now)
         )
+        trails = (
+            update(tasks)
+            .where(tasks.c.plan_id == plan_id, tasks.c.state.not_in(TASK_ENDS))
+            .values(cancel_requested_at=now)
+        )
         async with self._database.write() as connection:
-            await connection.execute(request)
+            if (await connection.execute(request)).rowcount:
+                await connection.execute(trails)
         return await self.plan(plan_id)
+
+    async def note_router_told(self, task_id: str, attempt: int, now: datetime) -> bool:
+        """See the port."""
+        return await self._fenced(statements.NOTE_ROUTER_TOLD, task_id, attempt, {"now": now})
+
+    async def note_worker_told(self, task_id: str, attempt: int, now: datetime) -> bool:
+        """See the port."""
+        return await self._fenced(statements.NOTE_WORKER_TOLD, task_id, attempt, {"now": now})
 
     async def start_plan(self, plan_id: str) -> None:
         """See the port."""
@@ -224,7 +260,7 @@ class SqlPlanStore:
             row = (await connection.execute(sa.select(plans).where(condition))).one_or_none()
             if row is None:
                 return None
-            of_plan = sa.select(*_WITHOUT_OUTPUT).where(tasks.c.plan_id == row.plan_id).order_by(tasks.c.position)
+            of_plan = _WITHOUT_OUTPUT.where(tasks.c.plan_id == row.plan_id).order_by(tasks.c.position)
             found = (await connection.execute(of_plan)).all()
         return plan_of_row(row, map(task_of_row, found))
 

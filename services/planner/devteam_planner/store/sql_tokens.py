@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from devteam.mesh.database import Database
+from devteam.mesh.database import Connection, Database
 from devteam_planner.domain import Batch
+from devteam_planner.ports import Entry
 from devteam_planner.store import statements
-from devteam_planner.store.tables import token_batches
+from devteam_planner.store.rows import row_of_entry
 
 
 class SqlTokenStore:
@@ -16,22 +17,15 @@ class SqlTokenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         insert = sqlite.insert if database.dialect == "sqlite" else postgresql.insert
-        self._append = insert(token_batches).on_conflict_do_nothing()
+        self._append = statements.append_tokens(insert)
 
-    async def append(self, batches: Sequence[tuple[str, int, Batch]]) -> None:
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """See the port."""
-        rows = [
-            {
-                "task_id": task_id,
-                "attempt": attempt,
-                "last_seq": batch.last_seq,
-                "first_seq": batch.first_seq,
-                "payload": batch.payload,
-            }
-            for task_id, attempt, batch in batches
-        ]
         async with self._database.write() as connection:
-            await connection.execute(self._append, rows)
+            stored = await connection.execute(self._append, [row_of_entry(entry) for entry in entries])
+            if stored.rowcount == len(entries):
+                return []
+            return [entry for entry in entries if not await _is_stored(connection, entry)]
 
     async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
         """See the port."""
@@ -45,3 +39,8 @@ class SqlTokenStore:
         async with self._database.read() as connection:
             found = await connection.execute(statements.LAST_SEQ, {"of_task": task_id, "of_attempt": attempt})
             return found.scalar_one() or 0
+
+
+async def _is_stored(connection: Connection, entry: Entry) -> bool:
+    found = await connection.execute(statements.IS_STORED, row_of_entry(entry))
+    return found.scalar_one_or_none() is not None

@@ -3,6 +3,9 @@
 Parameters named `of_...` say which row is meant; parameters named like columns are what is written.
 """
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 
 from devteam_planner.domain import TaskState
@@ -16,23 +19,62 @@ def update(table: sa.Table) -> sa.Update:
     return sa.update(table).values(version=table.c.version + 1)
 
 
+_OPEN = (
+    tasks.c.task_id == sa.bindparam("of_task"),
+    tasks.c.attempt == sa.bindparam("of_attempt"),
+    tasks.c.attempt_open.is_(True),
+)
+_WITH_WORKER = (
+    tasks.c.worker_id.is_not_distinct_from(sa.bindparam("of_worker")),
+    tasks.c.instance_id.is_not_distinct_from(sa.bindparam("of_instance")),
+)
+_NOW = sa.bindparam("now", type_=Moment())
+
+
 def _fenced() -> sa.Update:
     """An update only while `of_attempt` is the task's newest and open: the database decides, in the write itself."""
+    return update(tasks).where(*_OPEN)
+
+
+def _told(hop: sa.Column[datetime]) -> sa.Update:
+    """The first news of a hop of a cancel. Not only while the attempt is open: the news may be slower than its end."""
     return update(tasks).where(
         tasks.c.task_id == sa.bindparam("of_task"),
         tasks.c.attempt == sa.bindparam("of_attempt"),
-        tasks.c.attempt_open.is_(True),
+        tasks.c.cancel_requested_at.is_not(None),
+        hop.is_(None),
     )
+
+
+def append_tokens(insert: Any) -> sa.Insert:
+    """Tokens, stored only while the attempt is the newest and open and with that worker. `insert`: the dialect's own.
+
+    What is there already stays. The row count says how many were stored.
+    """
+    columns = token_batches.c
+    values = sa.select(
+        tasks.c.task_id,
+        tasks.c.attempt,
+        *(sa.bindparam(f"its_{name}", type_=columns[name].type) for name in ("last_seq", "first_seq", "payload")),
+    ).where(*_OPEN, *_WITH_WORKER)
+    names = ["task_id", "attempt", "last_seq", "first_seq", "payload"]
+    statement: sa.Insert = insert(token_batches).from_select(names, values).on_conflict_do_nothing()
+    return statement.execution_options(preserve_rowcount=True)
 
 
 HEAD = sa.select(plans).where(plans.c.plan_id == sa.bindparam("of_plan"))
 TASK = sa.select(tasks).where(tasks.c.task_id == sa.bindparam("of_task"))
+OPEN_TASKS = (
+    sa.select(tasks.c.tenant, tasks.c.wanted_queue, sa.func.count().label("number"))
+    .where(tasks.c.ended_at.is_(None))
+    .group_by(tasks.c.tenant, tasks.c.wanted_queue)
+)
 VERSIONS = (
     sa.select(plans.c.version.label("plan_version"), tasks.c.task_id, tasks.c.version)
     .join(tasks, tasks.c.plan_id == plans.c.plan_id)
     .where(plans.c.plan_id == sa.bindparam("of_plan"))
 )
-ATTEMPT = sa.select(attempts.c.reason).where(
+ATTEMPT = sa.select(attempts.c.reason, attempts.c.begun_at).where(
     attempts.c.task_id == sa.bindparam("of_task"), attempts.c.number == sa.bindparam("of_attempt")
 )
 ADD_ATTEMPT = sa.insert(attempts)
@@ -48,8 +90,20 @@ BEGIN_ATTEMPT = (
     .returning(tasks)
 )
 NOTE_WAITING = _fenced()
-NOTE_ASSIGNED = _fenced().values(started_at=sa.func.coalesce(tasks.c.started_at, sa.bindparam("now", type_=Moment())))
-END_ATTEMPT = _fenced().values(burnt=tasks.c.burnt + sa.bindparam("burns", type_=sa.Integer()))
+NOTE_ASSIGNED = _fenced().values(started_at=sa.func.coalesce(tasks.c.started_at, _NOW))
+END_ATTEMPT = _fenced().where(*_WITH_WORKER).values(burnt=tasks.c.burnt + sa.bindparam("burns", type_=sa.Integer()))
+# What was cancelled before it had ended does not succeed any more.
+SUCCEED_ATTEMPT = END_ATTEMPT.where(tasks.c.cancel_requested_at.is_(None))
+NOTE_ROUTER_TOLD = _told(tasks.c.cancel_router_told_at).values(cancel_router_told_at=_NOW)
+# A worker that was told was told by the Router, whose own answer may be on its way still.
+NOTE_WORKER_TOLD = _told(tasks.c.cancel_worker_told_at).values(
+    cancel_worker_told_at=_NOW, cancel_router_told_at=sa.func.coalesce(tasks.c.cancel_router_told_at, _NOW)
+)
+IS_STORED = sa.select(sa.true()).where(
+    token_batches.c.task_id == sa.bindparam("of_task"),
+    token_batches.c.attempt == sa.bindparam("of_attempt"),
+    token_batches.c.last_seq == sa.bindparam("its_last_seq"),
+)
 LAST_SEQ = sa.select(sa.func.max(token_batches.c.last_seq)).where(
     token_batches.c.task_id == sa.bindparam("of_task"), token_batches.c.attempt == sa.bindparam("of_attempt")
 )

@@ -46,6 +46,7 @@ plans = sa.Table(
     sa.Column("request_digest", sa.Text, nullable=False),
     sa.Column("trace_context", sa.JSON, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False, server_default="default"),
     sa.Index("ix_plans_sole", "sole", "plan_id"),
 )
 # The sweep looks for these every few seconds; there are hardly ever any.
@@ -82,10 +83,28 @@ tasks = sa.Table(
     sa.Column("started_at", Moment),
     sa.Column("ended_at", Moment),
     sa.Column("version", sa.BigInteger, nullable=False),
-    # The last: SQLite reads a row from its front, and only GetTask and templates want this.
+    # So late: SQLite reads a row from its front, and only GetTask and templates want this.
     sa.Column("output", sa.Text, nullable=False),
+    # The trail of a cancel. Behind the output all the same: what is NULL is known from the row's head.
+    sa.Column("cancel_requested_at", Moment),
+    sa.Column("cancel_router_told_at", Moment),
+    sa.Column("cancel_worker_told_at", Moment),
+    sa.Column("cancel_stopped_at", Moment),
+    sa.Column("cancel_model_closed_after", sa.Float),
+    # For their index; lists read the tenant of the plan.
+    sa.Column("tenant", sa.Text, nullable=False, server_default="default"),
+    sa.Column("wanted_queue", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_tasks_plan", "plan_id", "position"),
     sa.Index("ix_tasks_sole", "sole", "task_id"),
+)
+
+# How much is open is counted every second.
+sa.Index(
+    "ix_tasks_open",
+    tasks.c.tenant,
+    tasks.c.wanted_queue,
+    sqlite_where=tasks.c.ended_at.is_(None),
+    postgresql_where=tasks.c.ended_at.is_(None),
 )
 
 attempts = sa.Table(
@@ -94,6 +113,7 @@ attempts = sa.Table(
     sa.Column("task_id", id_column_type(), sa.ForeignKey("tasks.task_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("begun_at", Moment),
 )
 
 # Named by their last token: what comes after a given token is then one stretch of the index.
