@@ -16,6 +16,7 @@ from devteam.mesh.tasks import background
 from devteam_worker.agent import ModelAgent
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Machine, Queue
+from devteam_worker.draining import Draining
 from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.hardware import Hardware, detect
 from devteam_worker.link import Link
@@ -46,8 +47,11 @@ async def serve(
     on_ready: Callable[[Ready], None],
     handler: Handler | None = None,
     on_error: Callable[[Exception], None] = lambda _: None,
+    on_drain: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Be a worker until `until` returns or somebody drains it; then finish or hand back what runs, and take leave.
+
+    `on_drain` hears how many runs are in hand when the drain begins.
 
     With a `handler`, runs are handled by it instead of a model. Raises InvalidInput when the Registry refuses the
     worker, and Aborted when another instance took over its id.
@@ -64,7 +68,8 @@ async def serve(
             stack.push_async_callback(catalog.close)
             agent = ModelAgent(catalog, clock, progress_timeout=settings.progress_timeout_ms / 1000)
         declaration = await _declaration(settings, catalog, clock)
-        await _serve(stack, settings, declaration, agent, clock, until, lambda: on_ready(_ready(declaration, catalog)))
+        ready = _ready(declaration, catalog)
+        await _serve(stack, settings, declaration, agent, clock, until, lambda: on_ready(ready), on_drain)
 
 
 async def _serve(
@@ -75,20 +80,26 @@ async def _serve(
     clock: Clock,
     until: Callable[[], Awaitable[object]],
     on_ready: Callable[[], None],
+    on_drain: Callable[[int], None],
 ) -> None:
     desk = Desk({queue.name: queue for queue in declaration.queues}, declaration.concurrency)
-    drained = asyncio.Event()
+    draining = Draining(clock, settings.drain_deadline_ms / 1000)
 
     def on_wishes(wishes: Wishes) -> None:
         desk.concurrency = wishes.concurrency or declaration.concurrency
         if wishes.draining:
-            drained.set()
+            draining.wish(wishes.drain_deadline)
+
+    async def stop() -> None:
+        # Beside everything else, to the end: a worker that drains for hours must still be able to stop soon.
+        await until()
+        draining.stop()
 
     api_key = settings.api_key.get_secret_value()
     channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key))
-    runs = await stack.enter_async_context(Runs(agent, lambda: link.wake(), window_bytes=_WINDOW_BYTES))  # noqa: PLW0108 - bound late
+    runs = await stack.enter_async_context(Runs(agent, lambda: link.wake(), clock, window_bytes=_WINDOW_BYTES))  # noqa: PLW0108 - bound late
     registration = Registration(channel, declaration, runs.active, on_wishes, clock)
-    link = Link(channel, declaration, registration, desk, runs, drained.set, clock, api_key=api_key)
+    link = Link(channel, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
     await _first(until, registration.register)
     if not registration.session_token:
         return  # stopped before the Registry answered
@@ -96,13 +107,15 @@ async def _serve(
         router = open_channel(registration.router_addresses[0], api_key=api_key)
         link.use(await stack.enter_async_context(router))
     with _ungrouped():
-        async with background(registration.beat, link.run):
+        async with background(registration.beat, link.run, stop):
             on_ready()
-            await _first(until, drained.wait)
-            _log.info("draining", running=runs.active())
+            await draining.wished()
+            _log.info("draining", running=runs.active(), seconds=round(draining.rest, 1))
+            on_drain(runs.active())
             desk.draining = True
             registration.drain()
-            await runs.drain(settings.drain_deadline_ms / 1000)
+            await _first(runs.emptied, draining.expired)
+            await runs.hand_back()
     # Only now: a beat or a link that still ran would find itself unknown, and register again.
     await registration.leave()
 

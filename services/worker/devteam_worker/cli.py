@@ -2,13 +2,24 @@
 
 import asyncio
 import os
+import signal
 import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam.mesh.errors import DevTeamError, InvalidInput
+from devteam.mesh.errors import InvalidInput
+from devteam_worker import owner_commands
+from devteam_worker.owner_commands import Data, default_file, folder
+
+if TYPE_CHECKING:
+    from devteam_worker.presence import OwnPresence
+    from devteam_worker.settings import WorkerSettings
 
 app = typer.Typer(
     name="devteam-worker",
@@ -18,7 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_USAGE, _FAILED = 2, 1
+app.command()(owner_commands.restart)
+app.command()(owner_commands.stop)
+app.command()(owner_commands.status)
+app.add_typer(owner_commands.config)
 
 
 @app.callback()
@@ -41,8 +55,11 @@ def start(
         float | None, typer.Option(help="Seconds for runs to end once it stops.", min=0.001, max=86_400)
     ] = None,
     trace_file: Annotated[Path | None, typer.Option(help="Write spans here, one JSON object a line.")] = None,
+    data: Data = None,
 ) -> None:
     """Register with the mesh and take work until Ctrl-C or SIGTERM."""
+    from devteam.mesh.process import run as run_process
+
     flags = {
         "queue": queue,
         "concurrency": concurrency,
@@ -55,12 +72,11 @@ def start(
         "aliases": alias and _aliases(alias),
         "drain_deadline_ms": None if drain_deadline is None else int(drain_deadline * 1000),
     }
-    try:
-        asyncio.run(_start(config, {name: value for name, value in flags.items() if value is not None}))
-    except InvalidInput as refused:
-        _refuse(refused)
-    except DevTeamError as failed:
-        _fail(failed)
+    given: dict[str, object] = {name: value for name, value in flags.items() if value is not None}
+    again = asyncio.Event()
+    run_process(partial(_start, config, given, data, again))
+    if again.is_set():
+        _begin_anew()
 
 
 def _aliases(pairs: list[str]) -> dict[str, str]:
@@ -73,19 +89,22 @@ def _aliases(pairs: list[str]) -> dict[str, str]:
     return aliases
 
 
-async def _start(config: Path | None, flags: dict[str, object]) -> None:
+async def _start(config: Path | None, flags: dict[str, object], data: Path | None, again: asyncio.Event) -> None:
+    """Work until told to stop; `again` is set if the process shall begin anew."""
     from devteam.mesh.logs import configure_logs
-    from devteam.mesh.tasks import stop_signal
     from devteam.mesh.telemetry import configure_telemetry
     from devteam_worker.app import Ready, serve
     from devteam_worker.settings import load_settings
     from devteam_worker.worker import announcement
 
-    settings = load_settings(config, flags, os.environ)
+    file = _file(config, data)
+    settings = load_settings(file, flags, os.environ)
     configure_logs("worker", level=settings.log_level)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file)
+    presence = _presence(settings, file, data)
 
     def on_ready(ready: Ready) -> None:
+        presence.ready(ready.declaration.instance_id, ready.declaration.concurrency)
         print(announcement(ready), flush=True)  # noqa: T201 - the command's output
         if ready.simulated:
             print(  # noqa: T201 - the command's output
@@ -95,22 +114,87 @@ async def _start(config: Path | None, flags: dict[str, object]) -> None:
             )
         print("Ready", flush=True)  # noqa: T201 - the command's output
 
+    def on_restart() -> None:
+        try:
+            load_settings(_file(config, data), flags, os.environ)
+        except InvalidInput as wrong:
+            presence.refused(wrong.message)
+        else:
+            again.set()
+
     try:
-        await serve(settings, until=stop_signal, on_ready=on_ready)
+        async with _told(on_restart, again) as told:
+
+            async def until() -> None:
+                await told()
+                presence.stopping()
+
+            presence.claim()
+            await serve(settings, until=until, on_ready=on_ready, on_drain=presence.draining)
+            if again.is_set():
+                presence.restarting()
     finally:
+        if not again.is_set():
+            presence.leave()
         if telemetry is not None:
             telemetry.shutdown()
 
 
-def _refuse(refused: InvalidInput) -> NoReturn:
-    for violation in refused.violations:
-        print(f"error: {violation.field}: {violation.message}", file=sys.stderr)  # noqa: T201 - the command's output
-    raise SystemExit(_USAGE)
+def _file(config: Path | None, data: Path | None) -> Path | None:
+    """The worker file: the one that was named, else the one that lies in the folder of this machine's workers."""
+    default = default_file(data)
+    return config or (default if default.exists() else None)
 
 
-def _fail(failed: DevTeamError) -> NoReturn:
-    print(f"error: {failed.message}", file=sys.stderr)  # noqa: T201 - the command's output
-    raise SystemExit(_FAILED)
+def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) -> "OwnPresence":
+    from devteam_worker.presence import OwnPresence, Presence, Presences, this_process
+
+    pid, began = this_process()
+    presence = Presence(
+        settings.worker_id,
+        pid,
+        began,
+        started_at=time.time(),
+        command=tuple(sys.orig_argv),
+        config=str(file.absolute()) if file else "",
+        api_url=settings.api_url,
+        concurrency=settings.concurrency,
+        drain_deadline=settings.drain_deadline_ms / 1000,
+    )
+    return OwnPresence(Presences(folder(data) / "workers"), presence)
+
+
+@asynccontextmanager
+async def _told(on_restart: Callable[[], None], again: asyncio.Event) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Listen for signals; what is yielded waits for one that ends this worker's work."""
+    from devteam.mesh.process import end_at_next_signal
+    from devteam.mesh.tasks import stop_signal
+    from devteam_worker.owner import RESTART_SIGNAL
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(RESTART_SIGNAL, on_restart)
+    ends = [asyncio.ensure_future(stop_signal()), asyncio.ensure_future(again.wait())]
+
+    async def until() -> None:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        # A wish that comes now comes too late, and must not kill the process: not even while it begins anew.
+        loop.remove_signal_handler(RESTART_SIGNAL)
+        signal.signal(RESTART_SIGNAL, signal.SIG_IGN)
+        end_at_next_signal()
+
+    try:
+        yield until
+    finally:
+        for end in ends:
+            end.cancel()
+        await asyncio.wait(ends)
+
+
+def _begin_anew() -> None:
+    """Become the same command again, in the same process: whoever supervises it sees nothing of it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
 
 
 def run() -> None:

@@ -96,6 +96,13 @@ def attach_to_proto(
     return worker_pb2.ConnectRequest(attach=attach)
 
 
+def drain_deadline_from_proto(said: worker_pb2.Drain | registry_pb2.HeartbeatResponse) -> float | None:
+    """How long what runs may go on, in seconds from now; None: as the worker's own settings say."""
+    field = "deadline" if isinstance(said, worker_pb2.Drain) else "drain_deadline"
+    length: duration_pb2.Duration = getattr(said, field)
+    return length.ToNanoseconds() / 1e9 if said.HasField(field) else None  # type: ignore[arg-type]  # one of two
+
+
 def _in_hand_to_proto(item: InHand) -> worker_pb2.RunningAttempt:
     return worker_pb2.RunningAttempt(
         task_id=item.id.task_id,
@@ -156,8 +163,10 @@ def report_to_proto(attempt: AttemptId, last_seq: int, outcome: Outcome) -> work
             report.completion.CopyFrom(_completion_to_proto(outcome))
         case Failed():
             report.failure.CopyFrom(_failure_to_proto(outcome))
-        case Cancelled():
+        case Cancelled(took):
             report.cancellation.SetInParent()
+            if took is not None:
+                report.cancellation.took.CopyFrom(_duration(took))
         case HandedBack(reason, message, retry_after):
             report.hand_back.reason = _HAND_BACKS[reason]
             report.hand_back.message = message

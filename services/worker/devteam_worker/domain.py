@@ -51,7 +51,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The run was stopped, and the model's connection is closed."""
+    """The run was stopped, and the model's connection is closed.
+
+    `took`: seconds from hearing that it shall stop until that connection was closed; None: it never ran.
+    """
+
+    took: float | None = None
 
 
 class HandBackReason(StrEnum):

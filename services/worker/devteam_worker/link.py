@@ -40,7 +40,7 @@ class Link:
         registration: Registration,
         desk: Desk,
         runs: Runs,
-        on_drain: Callable[[], None],
+        on_drain: Callable[[float | None], None],
         clock: Clock,
         *,
         api_key: str = "",
@@ -200,7 +200,7 @@ class Link:
             case "report_ack":
                 self._runs.forget(_attempt(response.report_ack))
             case "drain" if response.drain.reason == worker_pb2.Drain.REASON_WORKER:
-                self._on_drain()
+                self._on_drain(convert.drain_deadline_from_proto(response.drain))
 
     def _consider(self, assign: worker_pb2.Assign) -> None:
         assignment = convert.assignment_from_proto(assign)

@@ -1,6 +1,6 @@
 """A run, as traces and logs see it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -15,9 +15,24 @@ _log = structlog.get_logger()
 _tracer = trace.get_tracer(names.SCOPE)
 
 
+class Observation:
+    """The span of one run."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def note(self, event: str) -> None:
+        """Something happened."""
+        self._span.add_event(event)
+
+    def ended(self, outcome: Outcome, last_seq: int) -> None:
+        """The run is over."""
+        _ended(self._span, outcome, last_seq)
+
+
 @contextmanager
-def observed(assignment: Assignment) -> Iterator[Callable[[Outcome, int], None]]:
-    """Make the body the run's span, in the trace that came with it. Call what it yields with outcome and last seq."""
+def observed(assignment: Assignment) -> Iterator[Observation]:
+    """Make the body the run's span, in the trace that came with it. Tell what it yields how the run ended."""
     attempt = assignment.id
     attributes: dict[str, str | int] = {
         names.TASK_ID: attempt.task_id,
@@ -34,7 +49,7 @@ def observed(assignment: Assignment) -> Iterator[Callable[[Outcome, int], None]]
         structlog.contextvars.bound_contextvars(task_id=attempt.task_id, attempt=attempt.number),
     ):
         _log.info("run started", model=assignment.prompt.model, queue=assignment.queue)
-        yield lambda outcome, last_seq: _ended(span, outcome, last_seq)
+        yield Observation(span)
 
 
 def _ended(span: Span, outcome: Outcome, last_seq: int) -> None:

@@ -12,7 +12,7 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Aborted, DevTeamError, InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from devteam.mesh.tasks import Backoff
 from devteam.v1 import registry_pb2, registry_pb2_grpc
-from devteam_worker.convert import declaration_to_proto
+from devteam_worker.convert import declaration_to_proto, drain_deadline_from_proto
 from devteam_worker.domain import Declaration
 
 _log = structlog.get_logger()
@@ -24,10 +24,11 @@ _CALL_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What operators want of this worker."""
+    """What operators want of this worker; `drain_deadline` in seconds from now, None: as its own settings say."""
 
     concurrency: int
     draining: bool
+    drain_deadline: float | None = None
 
 
 class Registration:
@@ -131,7 +132,7 @@ class Registration:
             raise status.from_rpc(error) from error
         self._interval = response.heartbeat_interval.ToMilliseconds() / 1000
         draining = response.availability == registry_pb2.AVAILABILITY_DRAINING
-        self._on_wishes(Wishes(response.concurrency, draining))
+        self._on_wishes(Wishes(response.concurrency, draining, drain_deadline_from_proto(response)))
 
     async def _wait_for_turn(self) -> None:
         timer = self._clock.call_later(self._interval, self._due.set)

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import structlog
 
+from devteam.mesh.clock import Clock
 from devteam_worker.domain import (
     Assignment,
     AttemptId,
@@ -18,7 +19,7 @@ from devteam_worker.domain import (
     HandedBack,
     Outcome,
 )
-from devteam_worker.observation import observed
+from devteam_worker.observation import Observation, observed
 from devteam_worker.providers.base import FailureReason, Token
 from devteam_worker.transcript import Transcript, pieces_of
 
@@ -45,8 +46,10 @@ class InHand:
     report_sent: bool = False
     # After a reconnect nothing is said about it until the Router has said where to go on.
     silent: bool = False
-    # What it ends with when its task is cancelled.
+    # What it ends with when its task is cancelled, and since when that is so.
     stopped_as: Outcome = field(default_factory=Cancelled)
+    stopping_since: float | None = None
+    observation: Observation | None = None
     task: "asyncio.Task[None] | None" = None
 
     @property
@@ -71,9 +74,10 @@ class Runs:
     An async context manager: leaving it stops whatever still runs.
     """
 
-    def __init__(self, agent: Agent, on_news: Callable[[], None], *, window_bytes: int) -> None:
+    def __init__(self, agent: Agent, on_news: Callable[[], None], clock: Clock, *, window_bytes: int) -> None:
         self._agent = agent
         self._on_news = on_news
+        self._clock = clock
         self._window_bytes = window_bytes
         self._in_hand: dict[AttemptId, InHand] = {}
         self._group = asyncio.TaskGroup()
@@ -86,7 +90,8 @@ class Runs:
 
     async def __aexit__(self, *error: object) -> None:
         for item in self:
-            self._stop(item)
+            if item.running and item.task is not None:
+                item.task.cancel()  # also what takes its time to stop: the process does not wait for it
         await self._group.__aexit__(None, None, None)
 
     def __iter__(self) -> Iterator[InHand]:
@@ -125,6 +130,8 @@ class Runs:
             return
         if item.running:
             item.silent = False
+            if item.observation is not None and item.stopping_since is None:
+                item.observation.note("cancel heard")
             self._stop(item)
         elif fenced and (item.silent or item.report_sent):
             self.forget(attempt)
@@ -162,22 +169,24 @@ class Runs:
         for item in self:
             self.forget(item.id)
 
-    async def drain(self, deadline: float) -> None:
-        """Wait until nothing is in hand; after `deadline` seconds hand back what still runs."""
-        try:
-            async with asyncio.timeout(deadline):
+    async def emptied(self) -> None:
+        """Return once nothing is in hand."""
+        await self._empty.wait()
+
+    async def hand_back(self) -> None:
+        """Stop what still runs, for somebody else to begin anew, and wait a little for the Router to hear of it."""
+        for item in self:
+            if item.running:
+                item.stopped_as = HandedBack(HandBackReason.DRAINING, "the worker drains, and its deadline passed")
+                self._stop(item)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
                 await self._empty.wait()
-        except TimeoutError:
-            for item in self:
-                if item.running:
-                    item.stopped_as = HandedBack(HandBackReason.DRAINING, "the worker drains, and its deadline passed")
-                    self._stop(item)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_WORDS):
-                    await self._empty.wait()
 
     def _stop(self, item: InHand) -> None:
-        if item.running and item.task is not None:
+        # Once only: a second cancellation would break off the first one's closing of the model's connection.
+        if item.running and item.task is not None and item.stopping_since is None:
+            item.stopping_since = self._clock.monotonic()
             item.task.cancel()
 
     async def _carry_out(self, item: InHand) -> None:
@@ -189,9 +198,9 @@ class Runs:
                 self._on_news()
                 await item.transcript.room()
 
-        with observed(item.assignment) as ended:
+        with observed(item.assignment) as item.observation:
             item.outcome = await self._outcome(item, emit)
-            ended(item.outcome, item.transcript.last_seq)
+            item.observation.ended(item.outcome, item.transcript.last_seq)
 
     def _ended(self, item: InHand) -> None:
         # A task that is cancelled before its first step never comes to say how it ended.
@@ -205,7 +214,7 @@ class Runs:
                 return await self._agent.run(item.assignment, emit)
         except asyncio.CancelledError:
             # Cancelled by `_stop`: the task lives on, to say how it ended.
-            return item.stopped_as
+            return self._stopped(item)
         except Exception:  # noqa: BLE001 - a defect costs one run, not the worker
             if limit.expired():
                 message = f"it ran longer than its run_timeout of {timeout:g} s"
@@ -213,3 +222,11 @@ class Runs:
             _log.exception("run broke the worker's own code")
             message = "the worker failed in its own code; its log has the cause"
             return Failed(FailureReason.INTERNAL, message, retryable=True)
+
+    def _stopped(self, item: InHand) -> Outcome:
+        """The agent has let go of its model."""
+        if item.observation is not None:
+            item.observation.note("model closed")
+        if isinstance(item.stopped_as, Cancelled) and item.stopping_since is not None:
+            return Cancelled(took=self._clock.monotonic() - item.stopping_since)
+        return item.stopped_as

@@ -1,0 +1,183 @@
+"""What a worker on this machine says about itself, in a file that its owner's commands read."""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own, for two calls
+import structlog
+
+from devteam.mesh.errors import FailedPrecondition, InvalidInput, NotFound, Violation
+
+_log = structlog.get_logger()
+
+# Seconds by which two readings of when a process began may differ: the machine's clock is set now and then.
+_SAME_BEGIN = 2.0
+
+
+class Phase(StrEnum):
+    """Where in its life a worker is."""
+
+    # It does what it must before it can take work; it may wait for the mesh.
+    STARTING = "starting"
+    READY = "ready"
+    # An operator wants it so, for as long as the operator said.
+    DRAINING = "draining"
+    # Its owner wants it to end, or to begin anew: it drains within its own deadline.
+    STOPPING = "stopping"
+    # It has drained, and its process begins anew.
+    RESTARTING = "restarting"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A worker of this machine. `began` and `started_at` are seconds since the epoch, `drain_deadline` is seconds."""
+
+    worker_id: str
+    pid: int
+    # When the process began: its pid may be somebody else's by now.
+    began: float
+    # When it last read its settings.
+    started_at: float
+    command: tuple[str, ...]
+    # Its worker file; empty if it has none.
+    config: str
+    api_url: str
+    concurrency: int
+    drain_deadline: float
+    phase: Phase = Phase.STARTING
+    # Empty until it is registered.
+    instance_id: str = ""
+    # Runs in hand when the drain began.
+    running: int = 0
+    # Wishes to restart that it heard, and what kept it from the last of them.
+    wishes: int = 0
+    refusal: str = ""
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process that wrote it still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.began) < _SAME_BEGIN
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False
+
+
+class Presences:
+    """The workers of this machine that keep their files in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, worker_id: str) -> Presence | None:
+        """What that worker said last; None if it said nothing that can be read."""
+        return _read(self._path(worker_id))
+
+    def write(self, presence: Presence) -> None:
+        """Say it, all at once: a reader sees the old words or the new ones. Raises OSError."""
+        path = self._path(presence.worker_id)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{presence.pid}")
+        draft.write_text(json.dumps(asdict(presence), indent=2) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+    def remove(self, worker_id: str) -> None:
+        """Forget the worker. Raises OSError."""
+        self._path(worker_id).unlink(missing_ok=True)
+
+    def live(self) -> list[Presence]:
+        """Those that run, in the order of their ids; files of others are left alone."""
+        found = (_read(path) for path in sorted(self._folder.glob("*.json")))
+        return [presence for presence in found if presence is not None and presence.lives]
+
+    def the_one(self, worker_id: str | None) -> Presence:
+        """The worker of that id, or the only one there is. Raises NotFound, or InvalidInput when there are several."""
+        live = [presence for presence in self.live() if worker_id in {None, presence.worker_id}]
+        if not live:
+            name = f"no worker {worker_id} runs" if worker_id else "no worker runs"
+            raise NotFound("worker", worker_id or "", message=f"{name} on this machine, as far as {self._folder} says")
+        if len(live) > 1:
+            names = ", ".join(presence.worker_id for presence in live)
+            raise InvalidInput(Violation("--id", "FIELD_REQUIRED", f"say which worker: {names}"))
+        return live[0]
+
+    def _path(self, worker_id: str) -> Path:
+        return self._folder / f"{worker_id}.json"
+
+
+class OwnPresence:
+    """The file of the worker that this process is.
+
+    A folder that cannot be written costs the owner's commands, never the worker.
+    """
+
+    def __init__(self, presences: Presences, presence: Presence) -> None:
+        self._presences = presences
+        self._presence = presence
+        self._stopping = False
+
+    def claim(self) -> None:
+        """Appear. Raises FailedPrecondition while another process of this machine is the worker of this id."""
+        other = self._presences.read(self._presence.worker_id)
+        if other is not None and other.pid != self._presence.pid and other.lives:
+            raise FailedPrecondition(
+                f"worker {other.worker_id} runs on this machine already, as process {other.pid}: use `devteam-worker "
+                f"restart --id {other.worker_id}`, or give this one another --id",
+                reason="WORKER_RUNS_ALREADY",
+            )
+        self._say()
+
+    def ready(self, instance_id: str, concurrency: int) -> None:
+        """It is registered."""
+        self._say(phase=Phase.READY, instance_id=instance_id, concurrency=concurrency)
+
+    def draining(self, running: int) -> None:
+        """It takes no more work, and has so many runs in hand."""
+        self._say(phase=Phase.STOPPING if self._stopping else Phase.DRAINING, running=running)
+
+    def stopping(self) -> None:
+        """Its owner wants it to end."""
+        self._stopping = True
+        if self._presence.phase is Phase.DRAINING:
+            self._say(phase=Phase.STOPPING)
+
+    def refused(self, why: str) -> None:
+        """It was asked to restart, and goes on as it is."""
+        self._say(wishes=self._presence.wishes + 1, refusal=why)
+
+    def restarting(self) -> None:
+        """The process begins anew."""
+        self._say(phase=Phase.RESTARTING)
+
+    def leave(self) -> None:
+        """Disappear."""
+        said = self._presences.read(self._presence.worker_id)
+        if said is not None and said.pid == self._presence.pid:
+            with suppress(OSError):
+                self._presences.remove(self._presence.worker_id)
+
+    def _say(self, **news: Any) -> None:
+        self._presence = replace(self._presence, **news)
+        try:
+            self._presences.write(self._presence)
+        except OSError as error:
+            _log.warning("cannot write the state file; restart, stop and status will not find it", error=str(error))
+
+
+def this_process() -> tuple[int, float]:
+    """The pid of this process, and when it began."""
+    return os.getpid(), psutil.Process().create_time()
+
+
+def _read(path: Path) -> Presence | None:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return Presence(**{**said, "command": tuple(said["command"]), "phase": Phase(said["phase"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
