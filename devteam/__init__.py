@@ -28,6 +28,7 @@ from devteam.events import (
 )
 from devteam.models import (
     Availability,
+    CancelTrail,
     Candidate,
     Completion,
     Explanation,
@@ -40,6 +41,7 @@ from devteam.models import (
     TaskState,
     Usage,
     WorkerInfo,
+    Workers,
     WorkerStatus,
 )
 from devteam.specs import (
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptStarted",
     "Availability",
+    "CancelTrail",
     "Candidate",
     "Completion",
     "DevTeamClient",
@@ -95,6 +98,7 @@ __all__ = [
     "Usage",
     "WorkerInfo",
     "WorkerStatus",
+    "Workers",
 ]
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -15,7 +16,17 @@ from devteam.events import Event
 from devteam.mesh.address import DEFAULT_URL
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import NotFound
-from devteam.models import Availability, Explanation, Plan, PlanState, QueueInfo, Task, TaskState, WorkerInfo
+from devteam.models import (
+    Availability,
+    Explanation,
+    Plan,
+    PlanState,
+    QueueInfo,
+    Task,
+    TaskState,
+    WorkerInfo,
+    Workers,
+)
 from devteam.plans import steps_from_mappings
 from devteam.specs import Generation, LoadBalancing, Placement, RunPolicy, Step, TaskSpec
 from devteam.v1 import planner_pb2, registry_pb2, router_pb2
@@ -29,6 +40,10 @@ class DevTeamClient:
     `devteam.errors`: InvalidInput with every wrong field, NotFound, Unavailable when the mesh cannot be reached,
     DeadlineExceeded when a call takes longer than `timeout` seconds, and what its own text says.
 
+    Creates raise ResourceExhausted when as much as may be is under way already, in the queue or of the tenant. Nothing
+    is stored then, and the client does not try again by itself: whoever produces the work has to slow down. Try again
+    after `error.retry_after` seconds.
+
     Creating something twice is impossible by accident: each create carries a request id, so that a try whose answer got
     lost can be repeated. Give your own `request_id` to be safe across restarts of your program too.
     """
@@ -38,12 +53,18 @@ class DevTeamClient:
         api_url: str | None = None,
         *,
         api_key: str | None = None,
+        tenant: str | None = None,
         load_balancing: LoadBalancing | None = None,
         timeout: float = 10.0,
     ) -> None:
-        """`api_url` and `api_key` default to DEVTEAM_API_URL and DEVTEAM_API_KEY, the URL at last to port 7400 here."""
+        """`api_url`, `api_key` and `tenant` default to DEVTEAM_API_URL, DEVTEAM_API_KEY and DEVTEAM_TENANT.
+
+        The URL at last to port 7400 here, the tenant (1 to 64 characters of [A-Za-z0-9._-]) to what the mesh makes of
+        the key. On a mesh without keys the tenant is this client's own word.
+        """
         self.api_url = api_url or os.environ.get("DEVTEAM_API_URL") or DEFAULT_URL
         self._api_key = os.environ.get("DEVTEAM_API_KEY", "") if api_key is None else api_key
+        self._tenant = os.environ.get("DEVTEAM_TENANT", "") if tenant is None else tenant
         self._balancing = load_balancing or LoadBalancing()
         self._timeout = timeout
         self._clock = SystemClock()
@@ -122,17 +143,27 @@ class DevTeamClient:
         request = planner_pb2.CancelTaskRequest(task_id=task_id)
         return wire.task_from_proto((await self._mesh.call(self._mesh.planner.CancelTask, request)).task)
 
-    async def watch_task(self, task_id: str, *, attempt: int = 0, after_seq: int = 0) -> AsyncGenerator[Event, None]:
+    async def watch_task(
+        self, task_id: str, *, attempt: int = 0, after_seq: int = 0, cancel_on_disconnect: bool = False
+    ) -> AsyncGenerator[Event, None]:
         """The task as it is, then every change and every token; the last event is the task at its end.
 
         Goes on by itself when the connection breaks: no token is missed, none comes twice. `attempt` and `after_seq`
         go on after what an earlier watch has seen. Raises OutOfRange when that lies past the end.
+
+        With `cancel_on_disconnect` the task is cancelled when this watch ends before it, also when the connection
+        breaks; raises FailedPrecondition for a step of a plan. Otherwise nobody's leaving cancels anything.
         """
         start = {task_id: Position(attempt, after_seq)} if attempt else {}
 
         def connect(progress: Progress) -> AsyncGenerator[Event, None]:
             position = progress.positions.get(task_id, Position(attempt, after_seq))
-            request = planner_pb2.WatchTaskRequest(task_id=task_id, attempt=position.attempt, after_seq=position.seq)
+            request = planner_pb2.WatchTaskRequest(
+                task_id=task_id,
+                attempt=position.attempt,
+                after_seq=position.seq,
+                cancel_on_disconnect=cancel_on_disconnect,
+            )
             return self._mesh.events(self._mesh.planner.WatchTask(request), progress)
 
         async with aclosing(follow(connect, Progress(task_id, start), self._clock, self._timeout)) as events:
@@ -181,10 +212,10 @@ class DevTeamClient:
         request = planner_pb2.CancelPlanRequest(plan_id=plan_id)
         return wire.plan_from_proto((await self._mesh.call(self._mesh.planner.CancelPlan, request)).plan)
 
-    async def watch_plan(self, plan_id: str) -> AsyncGenerator[Event, None]:
+    async def watch_plan(self, plan_id: str, *, cancel_on_disconnect: bool = False) -> AsyncGenerator[Event, None]:
         """The plan as it is, then every change and every token of every step; the last event is the plan at its end.
 
-        Goes on by itself as `watch_task` does.
+        Goes on by itself as `watch_task` does, and `cancel_on_disconnect` means the same, for the plan.
         """
 
         def connect(progress: Progress) -> AsyncGenerator[Event, None]:
@@ -192,7 +223,9 @@ class DevTeamClient:
                 planner_pb2.Cursor(task_id=task_id, attempt=position.attempt, after_seq=position.seq)
                 for task_id, position in progress.positions.items()
             ]
-            request = planner_pb2.WatchPlanRequest(plan_id=plan_id, after=after)
+            request = planner_pb2.WatchPlanRequest(
+                plan_id=plan_id, after=after, cancel_on_disconnect=cancel_on_disconnect
+            )
             return self._mesh.events(self._mesh.planner.WatchPlan(request), progress)
 
         async with aclosing(follow(connect, Progress(plan_id), self._clock, self._timeout)) as events:
@@ -213,15 +246,21 @@ class DevTeamClient:
             pass
         return await (self.get_task(waited_id) if is_task else self.get_plan(waited_id))
 
-    async def get_workers(self, *, queue: str | None = None) -> list[WorkerInfo]:
-        """All workers that the mesh knows, or those that serve a queue, in the order of their ids."""
+    async def get_workers(self, *, queue: str | None = None) -> Workers:
+        """All workers that the mesh knows, or those that serve a queue, in the order of their ids.
+
+        Its `notice` says what concerns the whole fleet, such as that nobody is declared dead for now, and why.
+        """
+        notice = ""
 
         async def page(size: int, token: str) -> tuple[list[WorkerInfo], str]:
             request = registry_pb2.ListWorkersRequest(page_size=size, page_token=token, queue=queue or "")
             answer = await self._mesh.call(self._mesh.registry.ListWorkers, request)
+            nonlocal notice
+            notice = answer.notice
             return [wire.worker_from_proto(worker) for worker in answer.workers], answer.next_page_token
 
-        return await listed(page)
+        return Workers(await listed(page), notice)
 
     async def get_worker(self, worker_id: str) -> WorkerInfo:
         """One worker, with its status, the reason of it, and what comes next."""
@@ -235,20 +274,35 @@ class DevTeamClient:
         availability: Availability | None = None,
         concurrency: int | None = None,
         labels: Mapping[str, str] | None = None,
+        drain_deadline: timedelta | None = None,
     ) -> WorkerInfo:
         """Set what you want of a worker; it stays so over its restarts. What is None stays as it is.
 
-        A `concurrency` of 0 takes an earlier wish back; so does an empty label value.
+        A `concurrency` of 0 takes an earlier wish back; so does an empty label value. A `drain_deadline`, at most 7
+        days, goes with an availability of DRAINING: so long may what runs go on; None: as the worker's settings say.
         """
-        wishes = {"availability": availability, "concurrency": concurrency, "labels": labels}
+        wishes = {
+            "availability": availability,
+            "concurrency": concurrency,
+            "labels": labels,
+            "drain_deadline": drain_deadline,
+        }
         request = registry_pb2.UpdateWorkerRequest(
             worker_id=worker_id,
             update_mask=field_mask_pb2.FieldMask(paths=[name for name, wish in wishes.items() if wish is not None]),
             availability=wire.availability_to_proto(availability),
             concurrency=concurrency or 0,
             labels=labels or {},
+            drain_deadline=spec_wire.duration_to_proto(drain_deadline),
         )
         return wire.worker_from_proto((await self._mesh.call(self._mesh.registry.UpdateWorker, request)).worker)
+
+    async def drain_worker(self, worker_id: str, *, deadline: timedelta | None = None) -> WorkerInfo:
+        """Give a worker no new work, let it finish or (at the deadline) hand back what runs, then let it leave.
+
+        What is handed back starts anew elsewhere. None: the worker's own settings have a deadline.
+        """
+        return await self.update_worker(worker_id, availability=Availability.DRAINING, drain_deadline=deadline)
 
     async def list_queues(self) -> list[QueueInfo]:
         """All queues that a worker serves or a task waits in, by name."""
@@ -268,7 +322,7 @@ class DevTeamClient:
     @property
     def _mesh(self) -> Connection:
         if self._connection is None:
-            self._connection = Connection(self.api_url, self._api_key, self._timeout)
+            self._connection = Connection(self.api_url, self._api_key, self._tenant, self._timeout)
         return self._connection
 
     async def _is_task(self, some_id: str) -> bool:

@@ -23,10 +23,10 @@ _LARGEST_PAGE = 500
 class Connection:
     """One channel and its stubs; connects with the first call. Make it in a running event loop."""
 
-    def __init__(self, url: str, api_key: str, timeout: float) -> None:
+    def __init__(self, url: str, api_key: str, tenant: str, timeout: float) -> None:
         self._url = url
         self._timeout = timeout
-        self._channel = open_channel(url, api_key=api_key)
+        self._channel = open_channel(url, api_key=api_key, tenant=tenant)
         self.planner = planner_pb2_grpc.PlannerServiceStub(self._channel)
         self.registry = registry_pb2_grpc.RegistryServiceStub(self._channel)
         self.router = router_pb2_grpc.RouterServiceStub(self._channel)

@@ -4,7 +4,7 @@ Moments are in UTC. An empty string or None always means "nothing to say (yet)".
 than this client.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -120,10 +120,26 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTrail:
+    """A cancel on its way from the client to the model's connection; what has not happened yet is None.
+
+    `stopped_at` is when the worker's word that the model has stopped was stored; `model_closed_after` is how long, by
+    the worker's clock, the model's connection took to be closed.
+    """
+
+    requested_at: datetime | None = None
+    router_told_at: datetime | None = None
+    worker_told_at: datetime | None = None
+    stopped_at: datetime | None = None
+    model_closed_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A task, be it a step of a plan or one of its own.
 
-    `attempt` counts from 1; 0 is "none yet". `output` is there in what `get_task` and `wait` return.
+    `cancel_trail` is there once a cancel was asked for. `attempt` counts from 1; 0 is "none yet". `output` is there
+    in what `get_task` and `wait` return.
     """
 
     id: str
@@ -144,6 +160,8 @@ class Task:
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    cancel_trail: CancelTrail | None = None
+    tenant: str = ""
 
     @property
     def prompt(self) -> str:
@@ -168,6 +186,7 @@ class Plan:
     created_at: datetime | None = None
     ended_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    tenant: str = ""
 
     @property
     def final_tasks(self) -> tuple[Task, ...]:
@@ -181,7 +200,10 @@ class WorkerInfo:
     """A worker as the mesh sees it.
 
     `models` are the patterns that it serves, in any of its queues; none means every model. `next_status` is what it
-    becomes at `next_status_at` if nothing is heard of it.
+    becomes at `next_status_at` if nothing is heard of it; None at a moment that is set means: it is forgotten then.
+    `availability` is what was asked of it, also while its status says something worse. `drain_deadline_at` is when a
+    draining worker hands back what still runs, where an operator gave it a time. `router_id` names the router that it
+    is connected to; empty: none, as far as is known.
     """
 
     id: str
@@ -205,6 +227,17 @@ class WorkerInfo:
     registered_at: datetime | None = None
     last_heartbeat: datetime | None = None
     uptime: timedelta = timedelta()
+    availability: Availability = Availability.OPEN
+    drain_deadline_at: datetime | None = None
+    router_id: str = ""
+
+
+class Workers(list[WorkerInfo]):
+    """Workers in the order of their ids. `notice` says what concerns the whole fleet; mostly it is empty."""
+
+    def __init__(self, workers: Iterable[WorkerInfo] = (), notice: str = "") -> None:
+        super().__init__(workers)
+        self.notice = notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

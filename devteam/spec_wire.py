@@ -38,6 +38,15 @@ def task_spec_from_proto(spec: planner_pb2.TaskSpec) -> TaskSpec:
     )
 
 
+def duration_to_proto(duration: timedelta | None) -> duration_pb2.Duration | None:
+    """The contract's duration, or None for None."""
+    if duration is None:
+        return None
+    message = duration_pb2.Duration()
+    message.FromTimedelta(duration)
+    return message
+
+
 def duration_from_proto(message: Any, field: str) -> timedelta | None:
     """The duration in `field`, or None when it is not set."""
     return getattr(message, field).ToTimedelta() if message.HasField(field) else None
@@ -137,8 +146,8 @@ def _policy_to_proto(policy: RunPolicy) -> run_pb2.RunPolicy:
     return run_pb2.RunPolicy(
         max_attempts=policy.max_attempts,
         on_worker_loss=loss,
-        run_timeout=_duration_to_proto(policy.run_timeout),
-        schedule_timeout=_duration_to_proto(policy.schedule_timeout),
+        run_timeout=duration_to_proto(policy.run_timeout),
+        schedule_timeout=duration_to_proto(policy.schedule_timeout),
     )
 
 
@@ -150,11 +159,3 @@ def _policy_from_proto(policy: run_pb2.RunPolicy) -> RunPolicy:
         run_timeout=duration_from_proto(policy, "run_timeout"),
         schedule_timeout=duration_from_proto(policy, "schedule_timeout"),
     )
-
-
-def _duration_to_proto(duration: timedelta | None) -> duration_pb2.Duration | None:
-    if duration is None:
-        return None
-    message = duration_pb2.Duration()
-    message.FromTimedelta(duration)
-    return message

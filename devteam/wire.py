@@ -20,6 +20,7 @@ from devteam.events import (
 )
 from devteam.models import (
     Availability,
+    CancelTrail,
     Candidate,
     Completion,
     Explanation,
@@ -61,6 +62,8 @@ def task_from_proto(task: planner_pb2.Task) -> Task:
         created_at=_moment(task, "created_at"),
         started_at=_moment(task, "started_at"),
         ended_at=_moment(task, "ended_at"),
+        cancel_trail=_trail(task.cancel_trail) if task.HasField("cancel_trail") else None,
+        tenant=task.tenant,
     )
 
 
@@ -75,6 +78,7 @@ def plan_from_proto(plan: planner_pb2.Plan) -> Plan:
         created_at=_moment(plan, "created_at"),
         ended_at=_moment(plan, "ended_at"),
         cancel_requested_at=_moment(plan, "cancel_requested_at"),
+        tenant=plan.tenant,
     )
 
 
@@ -126,6 +130,9 @@ def worker_from_proto(worker: registry_pb2.Worker) -> WorkerInfo:
         registered_at=_moment(worker, "registered_at"),
         last_heartbeat=_moment(worker, "last_heartbeat_at"),
         uptime=worker.uptime.ToTimedelta(),
+        availability=_availability(worker.availability),
+        drain_deadline_at=_moment(worker, "drain_deadline_at"),
+        router_id=worker.router_id,
     )
 
 
@@ -194,6 +201,16 @@ def _token(token: run_pb2.Token) -> Token:
     return TextToken(token.text)
 
 
+def _trail(trail: planner_pb2.CancelTrail) -> CancelTrail:
+    return CancelTrail(
+        requested_at=_moment(trail, "requested_at"),
+        router_told_at=_moment(trail, "router_told_at"),
+        worker_told_at=_moment(trail, "worker_told_at"),
+        stopped_at=_moment(trail, "stopped_at"),
+        model_closed_after=duration_from_proto(trail, "model_closed_after"),
+    )
+
+
 def _completion(completion: run_pb2.Completion) -> Completion:
     usage = completion.usage
     return Completion(
@@ -225,11 +242,16 @@ def _status(
     status = _worker_state(state)
     if status is not WorkerStatus.HEALTHY:  # what is silent matters more than what it was told
         return status
+    wish = _availability(availability)
+    return status if wish is Availability.OPEN else WorkerStatus(wish)
+
+
+def _availability(availability: "registry_pb2.Availability.ValueType") -> Availability:
     wishes = {
-        registry_pb2.AVAILABILITY_CORDONED: WorkerStatus.CORDONED,
-        registry_pb2.AVAILABILITY_DRAINING: WorkerStatus.DRAINING,
+        registry_pb2.AVAILABILITY_CORDONED: Availability.CORDONED,
+        registry_pb2.AVAILABILITY_DRAINING: Availability.DRAINING,
     }
-    return wishes.get(availability, status)
+    return wishes.get(availability, Availability.OPEN)
 
 
 def _worker_state(state: "registry_pb2.WorkerState.ValueType") -> WorkerStatus:

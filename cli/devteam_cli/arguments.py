@@ -12,6 +12,8 @@ from devteam.plans import duration
 
 TaskId = Annotated[str, typer.Argument(help="The id of a task.", metavar="TASK")]
 PlanId = Annotated[str, typer.Argument(help="The id of a plan.", metavar="PLAN")]
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Show each hop of the cancel, until the end.")]
+CancelOnExit = Annotated[bool, typer.Option(help="Cancel it when this command is broken off.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")]
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from devteam.mesh.errors import FailedPrecondition
 
 _MARK = "devteam.lock"
+# What the workers of this machine keep in the same folder, whatever becomes of the mesh.
+_OF_WORKERS = {"workers", "worker.yaml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def data_folder(path: Path, *, fresh: bool) -> Iterator[DataFolder]:
     Raises FailedPrecondition when another mesh runs on it, or when it holds somebody else's files.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(path.iterdir()) and not (path / _MARK).exists():
+    if any(entry.name not in _OF_WORKERS for entry in path.iterdir()) and not (path / _MARK).exists():
         raise FailedPrecondition(f"{path} holds files that are not of a mesh; choose another folder with --data")
     with (path / _MARK).open("a") as mark:
         try:
@@ -66,7 +68,7 @@ def default_path() -> Path:
 
 def _empty(path: Path) -> None:
     for entry in path.iterdir():
-        if entry.name == _MARK:
+        if entry.name == _MARK or entry.name in _OF_WORKERS:
             continue
         if entry.is_dir():
             shutil.rmtree(entry)

@@ -32,10 +32,12 @@ _MARKS = {
 _URGENCY = (TaskState.RUNNING, TaskState.FAILED, TaskState.QUEUED)
 
 
-async def show_plan(client: DevTeamClient, plan_id: str, console: "Console", *, live: bool) -> Plan:
+async def show_plan(
+    client: DevTeamClient, plan_id: str, console: "Console", *, live: bool, cancel_on_exit: bool = False
+) -> Plan:
     """Show a plan on `console` until it has ended, and return it. Raises what the client raises."""
     view = PlanView()
-    async with aclosing(client.watch_plan(plan_id)) as events:
+    async with aclosing(client.watch_plan(plan_id, cancel_on_disconnect=cancel_on_exit)) as events:
         await (_animate(events, view, console) if live else _report(events, view, console))
     return await client.get_plan(plan_id)
 

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from devteam_cli import demo, plan, queues, task, up, workers
+from devteam_cli import demo, drain, plan, queues, task, up, workers
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.add_typer(workers.app, name="worker")
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("workers")(workers.list_workers)
+app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)
 app.command("explain")(queues.explain)
 

@@ -177,7 +177,7 @@ def _worker_command(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> list[s
         *(sys.executable, "-m", "devteam_worker", "start"),
         *("--id", worker.id, *queues, "--concurrency", str(worker.concurrency)),
         *("--api-url", mesh.url, "--trace-file", str(data.traces)),
-        *("--drain-deadline", str(_WORKER_DRAIN_SECONDS)),
+        *("--drain-deadline", str(_WORKER_DRAIN_SECONDS), "--data", str(data.path)),
         *worker.arguments,
     ]
 

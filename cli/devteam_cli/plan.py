@@ -8,7 +8,8 @@ import typer
 
 from devteam.models import Plan, PlanState, TaskState
 from devteam_cli import arguments, output, render
-from devteam_cli.arguments import Limit, PlanId
+from devteam_cli.arguments import CancelOnExit, Limit, PlanId, Wait
+from devteam_cli.cancel_view import CancelView, left
 from devteam_cli.failures import Exit
 from devteam_cli.output import Output
 from devteam_cli.plan_file import read_plan
@@ -32,10 +33,13 @@ async def run(
     values: Inputs = [],  # noqa: B006 - typer copies it
     request_id: RequestId = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="As `create`.")] = False,
+    cancel_on_exit: CancelOnExit = False,
 ) -> Exit:
     """Run a plan, show it as it goes on, and print what its last steps say."""
     plan = await _created(session, file, values, request_id)
-    return _show_created(session, plan) if detach else await _followed(session, plan.id)
+    if detach:
+        return _show_created(session, plan)
+    return await _followed(session, plan.id, cancel_on_exit=cancel_on_exit)
 
 
 @app.command("create")
@@ -89,9 +93,11 @@ async def watch(session: Session, plan_id: PlanId) -> Exit:
 
 @app.command("cancel")
 @connected
-async def cancel(session: Session, plan_id: PlanId) -> None:
+async def cancel(session: Session, plan_id: PlanId, *, wait: Wait = False) -> None:
     """Stop a plan: what runs is stopped, what waits never starts."""
     plan = await session.client.cancel_plan(plan_id)
+    if wait:
+        plan = await _stopped(session, plan_id)
     if session.is_text:
         say(f"{plan.id} is {plan.state.value}" if plan.state.ended else f"{plan.id} is asked to stop")
     else:
@@ -112,25 +118,35 @@ def _show_created(session: Session, plan: Plan) -> Exit:
     return Exit.OK
 
 
-async def _followed(session: Session, plan_id: str) -> Exit:
+async def _stopped(session: Session, plan_id: str) -> Plan:
+    view = CancelView(steps=True)
+    if session.is_text:
+        await view.follow(session.client.watch_plan(plan_id))
+        view.say((await session.client.get_plan(plan_id)).tasks)  # news may be slower than the end
+    plan = await session.client.wait(plan_id)
+    assert isinstance(plan, Plan)
+    return plan
+
+
+async def _followed(session: Session, plan_id: str, *, cancel_on_exit: bool = False) -> Exit:
     try:
-        plan = await _shown(session, plan_id)
+        plan = await _shown(session, plan_id, cancel_on_exit=cancel_on_exit)
     except asyncio.CancelledError:
-        say(f"\n{plan_id} goes on; `devteam plan watch {plan_id}` follows it, `devteam plan cancel {plan_id}` stops it")
+        say(f"\n{left('plan', plan_id, cancelled=cancel_on_exit)}")
         raise
     return {PlanState.SUCCEEDED: Exit.OK, PlanState.CANCELLED: Exit.CANCELLED}.get(plan.state, Exit.FAILED)
 
 
-async def _shown(session: Session, plan_id: str) -> Plan:
+async def _shown(session: Session, plan_id: str, *, cancel_on_exit: bool) -> Plan:
     from devteam_cli.live import show_plan
 
     if session.output is Output.JSONL:
-        async for event in session.client.watch_plan(plan_id):
+        async for event in session.client.watch_plan(plan_id, cancel_on_disconnect=cancel_on_exit):
             output.write_event(event)
         return await session.client.get_plan(plan_id)
     notes = console(sys.stderr)
     live = notes.is_terminal and not notes.is_dumb_terminal
-    plan = await show_plan(session.client, plan_id, notes, live=live)
+    plan = await show_plan(session.client, plan_id, notes, live=live, cancel_on_exit=cancel_on_exit)
     outputs = {
         task.step_id: (await session.client.get_task(task.id)).output
         for task in plan.final_tasks

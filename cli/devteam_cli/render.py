@@ -1,10 +1,11 @@
 """Tables and short descriptions for people."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devteam.models import Explanation, Plan, QueueInfo, Task, WorkerInfo, WorkerStatus
+from devteam_cli.cancel_view import CancelView
 from devteam_cli.text import ago, printable, span
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ STYLES = {
     "failed": "red",
     "cancelled": "magenta",
 }
+
+_IN_DOUBT = {WorkerStatus.SUSPECT, WorkerStatus.UNHEALTHY, WorkerStatus.LOST}
 
 # Columns that give way when the terminal is narrow.
 _WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "VERDICT"}
@@ -48,7 +51,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], styled: str = ""
 
 def workers_table(workers: Iterable[WorkerInfo], now: datetime | None = None) -> "Table":
     """Workers: how they are, what they do, what they can do."""
-    titles = ("ID", "STATUS", "ACTIVE/CAP", "QUEUES", "MODELS", "GPU", "LAST BEAT", "UPTIME", "WHY")
+    titles = ("ID", "STATUS", "ACTIVE/CAP", "QUEUES", "MODELS", "GPU", "LAST BEAT", "UPTIME", "NEXT", "WHY")
     return table(titles, (_worker_row(worker, now) for worker in workers), "STATUS")
 
 
@@ -123,13 +126,14 @@ def details(pairs: Iterable[tuple[str, str]]) -> "Table":
 def worker_details(worker: WorkerInfo) -> "Table":
     """All about one worker."""
     machine = f"{worker.cpu_cores} cores, {worker.ram_gb:g} GB"
-    coming = f"{worker.next_status.value} at {_clock(worker.next_status_at)}" if worker.next_status else ""
     return details(
         (
             ("id", worker.id),
             ("status", worker.status.value),
             ("why", worker.status_reason),
-            ("next", coming),
+            ("next", _pending(worker)),
+            ("drain until", _clock(worker.drain_deadline_at) if worker.drain_deadline_at else ""),
+            ("router", worker.router_id),
             ("active", f"{worker.active_tasks} of {worker.concurrency}"),
             ("queues", ", ".join(worker.queues)),
             ("models", ", ".join(worker.models) or "all"),
@@ -158,6 +162,7 @@ def task_details(task: Task) -> "Table":
             ("worker", f"{task.worker_id} ({task.placement_reason})" if task.worker_id else ""),
             ("attempt", str(task.attempt)),
             ("created", ago(task.created_at)),
+            ("cancel", ", ".join(" ".join(line.split()) for line in CancelView().news(task))),
             ("result", summary(task) if task.completion else ""),
         )
     )
@@ -202,8 +207,30 @@ def _worker_row(worker: WorkerInfo, now: datetime | None) -> Sequence[str]:
         _gpu(worker),
         ago(worker.last_heartbeat, now),
         span(worker.uptime),
+        _coming(worker, now),
         "" if worker.status is WorkerStatus.HEALTHY else worker.status_reason,
     )
+
+
+def _coming(worker: WorkerInfo, now: datetime | None) -> str:
+    """What follows if nothing is heard, and when; for a worker that drains, when what runs is handed back."""
+    if worker.status is WorkerStatus.DRAINING and worker.drain_deadline_at:
+        return f"hands back in {_until(worker.drain_deadline_at, now)}"
+    if worker.next_status_at is None or worker.status not in _IN_DOUBT:
+        return ""
+    return f"{_next(worker)} in {_until(worker.next_status_at, now)}"
+
+
+def _pending(worker: WorkerInfo) -> str:
+    return f"{_next(worker)} at {_clock(worker.next_status_at)}" if worker.next_status_at else ""
+
+
+def _next(worker: WorkerInfo) -> str:
+    return worker.next_status.value if worker.next_status else "deregistered"
+
+
+def _until(moment: datetime, now: datetime | None) -> str:
+    return span(moment - (now or datetime.now(UTC)))
 
 
 def _gpu(worker: WorkerInfo) -> str:

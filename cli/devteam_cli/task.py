@@ -8,7 +8,8 @@ import typer
 
 from devteam.models import Task, TaskState
 from devteam_cli import output, render
-from devteam_cli.arguments import Limit, TaskId
+from devteam_cli.arguments import CancelOnExit, Limit, TaskId, Wait
+from devteam_cli.cancel_view import CancelView, left
 from devteam_cli.failures import Exit
 from devteam_cli.output import Output
 from devteam_cli.session import Session, connected, taking
@@ -31,10 +32,13 @@ async def run(
     *,
     request_id: RequestId = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="As `create`.")] = False,
+    cancel_on_exit: CancelOnExit = False,
 ) -> Exit:
     """Ask, and print the answer as it comes."""
     task = await session.client.create_task(**ask, request_id=request_id)
-    return _show_created(session, task) if detach else await _followed(session, task.id)
+    if detach:
+        return _show_created(session, task)
+    return await _followed(session, task.id, cancel_on_exit=cancel_on_exit)
 
 
 @app.command("create")
@@ -86,9 +90,11 @@ async def watch(session: Session, task_id: TaskId) -> Exit:
 
 @app.command("cancel")
 @connected
-async def cancel(session: Session, task_id: TaskId) -> None:
+async def cancel(session: Session, task_id: TaskId, *, wait: Wait = False) -> None:
     """Stop a task: the connection to its model is closed."""
     task = await session.client.cancel_task(task_id)
+    if wait:
+        task = await _stopped(session, task_id)
     if session.is_text:
         say(f"{task.id} is {task.state.value}" if task.state.ended else f"{task.id} is asked to stop")
     else:
@@ -103,19 +109,29 @@ def _show_created(session: Session, task: Task) -> Exit:
     return Exit.OK
 
 
-async def _followed(session: Session, task_id: str) -> Exit:
+async def _stopped(session: Session, task_id: str) -> Task:
+    view = CancelView()
+    if session.is_text:
+        await view.follow(session.client.watch_task(task_id))
+        view.say([await session.client.get_task(task_id)])  # news may be slower than the end
+    task = await session.client.wait(task_id)
+    assert isinstance(task, Task)
+    return task
+
+
+async def _followed(session: Session, task_id: str, *, cancel_on_exit: bool = False) -> Exit:
     try:
-        task = await _shown(session, task_id)
+        task = await _shown(session, task_id, cancel_on_exit=cancel_on_exit)
     except asyncio.CancelledError:
-        say(f"\n{task_id} goes on; `devteam task watch {task_id}` follows it, `devteam task cancel {task_id}` stops it")
+        say(f"\n{left('task', task_id, cancelled=cancel_on_exit)}")
         raise
     return {TaskState.SUCCEEDED: Exit.OK, TaskState.CANCELLED: Exit.CANCELLED}.get(task.state, Exit.FAILED)
 
 
-async def _shown(session: Session, task_id: str) -> Task:
+async def _shown(session: Session, task_id: str, *, cancel_on_exit: bool) -> Task:
     streams = session.is_text and sys.stdout.isatty()
     view = TaskView(streams=streams, thinks=streams and sys.stderr.isatty())
-    async for event in session.client.watch_task(task_id):
+    async for event in session.client.watch_task(task_id, cancel_on_disconnect=cancel_on_exit):
         if session.output is Output.JSONL:
             output.write_event(event)
         else:

@@ -8,15 +8,17 @@ import typer
 
 from devteam.models import Availability
 from devteam_cli import output, render
+from devteam_cli.drain import WorkerId, drain
 from devteam_cli.session import Session, connected, console
 from devteam_cli.stderr import say
+from devteam_cli.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(help="Look at one worker, or tell it what you want of it.", no_args_is_help=True)
+app.command("drain")(drain)
 
-WorkerId = Annotated[str, typer.Argument(help="The id of a worker.", metavar="WORKER")]
 # Workers change when they beat; nothing is gained by looking more often.
 _LOOK_AGAIN = 2.0
 
@@ -64,13 +66,6 @@ async def uncordon(session: Session, worker_id: WorkerId) -> None:
     await _want(session, worker_id, Availability.OPEN)
 
 
-@app.command("drain")
-@connected
-async def drain(session: Session, worker_id: WorkerId) -> None:
-    """Give a worker no new work, let it finish or hand back what runs, then let it leave."""
-    await _want(session, worker_id, Availability.DRAINING)
-
-
 async def _want(session: Session, worker_id: str, availability: Availability) -> None:
     worker = await session.client.update_worker(worker_id, availability=availability)
     if session.is_text:
@@ -81,6 +76,8 @@ async def _want(session: Session, worker_id: str, availability: Availability) ->
 
 async def _show(session: Session, queue: str | None) -> None:
     workers = await session.client.get_workers(queue=queue)
+    if workers.notice:
+        say(workers.notice)
     if not session.is_text:
         output.write_items(session.output, workers)
     elif workers:
@@ -90,9 +87,12 @@ async def _show(session: Session, queue: str | None) -> None:
 
 
 async def _watch(session: Session, queue: str | None, screen: "Console") -> None:
+    from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     with Live(console=screen, auto_refresh=False) as live:
         while True:
-            live.update(render.workers_table(await session.client.get_workers(queue=queue)), refresh=True)
+            workers = await session.client.get_workers(queue=queue)
+            live.update(Group(render.workers_table(workers), Text(printable(workers.notice))), refresh=True)
             await asyncio.sleep(_LOOK_AGAIN)

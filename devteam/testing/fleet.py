@@ -1,7 +1,7 @@
 """The registry and the router of a fake mesh: workers and queues as the test says they are."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from devteam.mesh.errors import FailedPrecondition, NotFound
 from devteam.models import QueueInfo, WorkerInfo, WorkerStatus
 from devteam.v1 import planner_pb2, registry_pb2, registry_pb2_grpc, router_pb2, router_pb2_grpc
+from devteam.wire import availability_to_proto
 
 _Context = Any
 _WISHES = {
@@ -33,10 +34,16 @@ _refused_stream: Any = _refuse_stream
 
 
 class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
-    """Knows the workers that a test named; carries out what operators want of them."""
+    """Knows the workers that a test named, and what operators want of them; a worker leaves when the test says so."""
 
-    def __init__(self, workers: Iterable[WorkerInfo]) -> None:
+    def __init__(self, workers: Iterable[WorkerInfo], notice: str) -> None:
         self._workers = {worker.id: _worker_to_proto(worker) for worker in workers}
+        self._notice = notice
+
+    def remove(self, worker_id: str) -> None:
+        """Know it no longer. Raises NotFound."""
+        self._worker(worker_id)
+        del self._workers[worker_id]
 
     async def GetWorker(
         self, request: registry_pb2.GetWorkerRequest, context: _Context
@@ -53,7 +60,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             for _, worker in sorted(self._workers.items())
             if not request.queue or request.queue in {queue.name for queue in worker.spec.queues}
         ]
-        return registry_pb2.ListWorkersResponse(workers=workers)
+        return registry_pb2.ListWorkersResponse(workers=workers, notice=self._notice)
 
     async def UpdateWorker(
         self, request: registry_pb2.UpdateWorkerRequest, context: _Context
@@ -64,13 +71,16 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             match path:
                 case "availability":
                     worker.availability = request.availability
+                    worker.ClearField("drain_deadline_at")
                 case "concurrency":
                     worker.spec.concurrency = request.concurrency
                 case "labels":
                     worker.spec.labels.update(request.labels)
+        if "drain_deadline" in request.update_mask.paths:
+            worker.drain_deadline_at.FromDatetime(datetime.now(UTC) + request.drain_deadline.ToTimedelta())
         return registry_pb2.UpdateWorkerResponse(worker=worker)
 
-    RegisterWorker = Heartbeat = DeregisterWorker = _refused
+    RegisterWorker = Heartbeat = DeregisterWorker = ReportLinks = _refused
     WatchWorkers = _refused_stream
 
     def _worker(self, worker_id: str) -> registry_pb2.Worker:
@@ -138,8 +148,9 @@ def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
         spec=spec,
         state=_state_to_proto(worker.status),
         state_reason=worker.status_reason,
-        availability=_WISHES.get(worker.status, registry_pb2.AVAILABILITY_OPEN),
+        availability=_WISHES.get(worker.status, availability_to_proto(worker.availability)),
         active_tasks=worker.active_tasks,
+        router_id=worker.router_id,
     )
     message.uptime.FromTimedelta(worker.uptime)
     if worker.next_status is not None:
@@ -147,6 +158,7 @@ def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
     _set_moment(message.next_state_time, worker.next_status_at)
     _set_moment(message.registered_at, worker.registered_at)
     _set_moment(message.last_heartbeat_at, worker.last_heartbeat)
+    _set_moment(message.drain_deadline_at, worker.drain_deadline_at)
     return message
 
 

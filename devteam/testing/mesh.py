@@ -28,7 +28,8 @@ class FakeMesh:
     """Planner, registry and router on one port of this machine; use it as an async context manager.
 
     `answer` says what comes of a prompt (see `Answer`; the prompt itself unless given). The first of `workers` is said
-    to run everything; workers and queues are there to be listed and change nothing.
+    to run everything; workers and queues are there to be listed and change nothing. `notice` is what a list of workers
+    says of the whole fleet.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class FakeMesh:
         *,
         workers: Sequence[WorkerInfo] = (_WORKER,),
         queues: Sequence[QueueInfo] = (_QUEUE,),
+        notice: str = "",
         port: int = 0,
     ) -> None:
         self.port = port
@@ -44,7 +46,7 @@ class FakeMesh:
         self._runs: list[asyncio.Task[None]] = []
         worker_id = next((worker.id for worker in workers), _WORKER.id)
         self._planner = FakePlanner(answer, worker_id, self._ids, self._spawn)
-        self._registry = FakeRegistry(workers)
+        self._registry = FakeRegistry(workers, notice)
         self._router = FakeRouter(queues, self._planner.task)
         self._server: grpc.aio.Server | None = None
 
@@ -71,6 +73,10 @@ class FakeMesh:
         server, self._server = self._server, None
         if server is not None:
             await server.stop(None)
+
+    def remove_worker(self, worker_id: str) -> None:
+        """Let a worker leave, as a real one does at the end of a drain. Raises NotFound."""
+        self._registry.remove(worker_id)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,8 +1,11 @@
 """The planner of a fake mesh."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from devteam.mesh.channel import TENANT_KEY
 from devteam.mesh.errors import FailedPrecondition, NotFound
 from devteam.mesh.ids import Ids
 from devteam.testing.plans import FakePlan, listed_plan, listed_task, validated
@@ -38,7 +41,8 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
 
     async def CreateTask(self, request: pb.CreateTaskRequest, context: _Context) -> pb.CreateTaskResponse:
         """Take a task: a plan of one step that shares its id."""
-        created = self._create(request.request_id, [pb.Task(step_id="task", spec=request.task)], pb.Plan())
+        plan = pb.Plan(tenant=_tenant_of(context))
+        created = self._create(request.request_id, [pb.Task(step_id="task", spec=request.task)], plan)
         return pb.CreateTaskResponse(task=listed_task(created.tasks["task"]))
 
     async def GetTask(self, request: pb.GetTaskRequest, context: _Context) -> pb.GetTaskResponse:
@@ -60,9 +64,10 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         """What a watch of the plan would tell about this task."""
         task = self.task(request.task_id)
         plan = self._plans[task.plan_id]
-        async for event in plan.watch({task.task_id: (request.attempt, request.after_seq)}):
-            if (told := _about_task(event, task.task_id)) is not None:
-                yield told
+        with _noticed(plan, cancel=request.cancel_on_disconnect):
+            async for event in plan.watch({task.task_id: (request.attempt, request.after_seq)}):
+                if (told := _about_task(event, task.task_id)) is not None:
+                    yield told
 
     async def CancelTask(self, request: pb.CancelTaskRequest, context: _Context) -> pb.CancelTaskResponse:
         """Stop a task that is no step."""
@@ -75,7 +80,7 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
     async def CreatePlan(self, request: pb.CreatePlanRequest, context: _Context) -> pb.CreatePlanResponse:
         """Take a plan."""
         tasks = [pb.Task(step_id=step.id, depends_on=step.depends_on, spec=_spec_of(step)) for step in request.steps]
-        plan = pb.Plan(name=request.name, input=request.input)
+        plan = pb.Plan(name=request.name, input=request.input, tenant=_tenant_of(context))
         created = self._create(request.request_id, tasks, plan)
         return pb.CreatePlanResponse(plan=listed_plan(created.plan, with_tasks=True))
 
@@ -97,8 +102,10 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
     ) -> AsyncGenerator[pb.WatchPlanResponse, None]:
         """The plan, then everything that happens in it."""
         after = {cursor.task_id: (cursor.attempt, cursor.after_seq) for cursor in request.after}
-        async for event in self._plan(request.plan_id).watch(after):
-            yield event
+        plan = self._plan(request.plan_id)
+        with _noticed(plan, cancel=request.cancel_on_disconnect):
+            async for event in plan.watch(after):
+                yield event
 
     async def CancelPlan(self, request: pb.CancelPlanRequest, context: _Context) -> pb.CancelPlanResponse:
         """Stop a plan."""
@@ -113,7 +120,7 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         plan.state = pb.PLAN_STATE_PENDING
         plan.created_at.GetCurrentTime()
         for task in tasks:
-            task.plan_id = plan.plan_id
+            task.plan_id, task.tenant = plan.plan_id, plan.tenant
             task.task_id = f"{plan.plan_id}.{task.step_id}" if plan.name else plan.plan_id
             task.state = pb.TASK_STATE_PENDING if task.depends_on else pb.TASK_STATE_QUEUED
             task.created_at.CopyFrom(plan.created_at)
@@ -133,6 +140,21 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         if plan_id not in self._plans:
             raise NotFound("plan", plan_id)
         return self._plans[plan_id]
+
+
+@contextmanager
+def _noticed(plan: FakePlan, *, cancel: bool) -> Iterator[None]:
+    """The body is a watch; if `cancel`, to break it off cancels the plan."""
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit):
+        if cancel:
+            plan.cancel()
+        raise
+
+
+def _tenant_of(context: _Context) -> str:
+    return str(dict(context.invocation_metadata()).get(TENANT_KEY, "default"))
 
 
 def _spec_of(step: pb.StepSpec) -> pb.TaskSpec:

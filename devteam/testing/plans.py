@@ -51,6 +51,7 @@ class FakePlan:
             running.cancel()
         for task in self.tasks.values():
             if task.state not in _ENDED:
+                _leave_trail(task)
                 self._end(task, pb.TASK_STATE_CANCELLED)
 
     async def watch(self, after: Mapping[str, tuple[int, int]]) -> AsyncGenerator[pb.WatchPlanResponse, None]:
@@ -171,6 +172,16 @@ class FakePlan:
             said = sum(_is_of(event, task.task_id, attempt) for event in self._log)
             if attempt > task.attempt or (attempt == task.attempt and seq > said):
                 raise OutOfRange(f"task {task.task_id} has not come that far", reason="SEQ_OUT_OF_RANGE")
+
+
+def _leave_trail(task: pb.Task) -> None:
+    """A fake mesh has no way to go: every hop is at once."""
+    trail = task.cancel_trail
+    trail.requested_at.GetCurrentTime()
+    if task.state == pb.TASK_STATE_RUNNING:
+        for hop in (trail.router_told_at, trail.worker_told_at, trail.stopped_at):
+            hop.CopyFrom(trail.requested_at)
+        trail.model_closed_after.SetInParent()
 
 
 def validated(plan: pb.Plan) -> None:
