@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up test lint types contracts proto lock bench clean
+.PHONY: help setup demo up test lint types contracts proto lock bench chaos clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ up: $(READY)  ## Start a mesh and keep it running.
 
 test: $(READY)  ## Run the whole test suite, but for the long runs (-m slow).
 	$(BIN)/python -m pytest -q
+
+chaos: $(READY)  ## Kill, pause and cut everything, as often as docs/reliability.md says (an hour). ARGS="--seed 7 --share 0.1"
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(READY)  ## Check format, lint and imports.
 	$(BIN)/ruff format --check .

@@ -1,15 +1,20 @@
-"""A port that leads to a server, until a test cuts the line."""
+"""A port that leads to a server, until a test cuts the line, swallows what goes over it, or slows it down."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 
 class Relay:
-    """Forwards connections to `host`:`port` while it is open."""
+    """Forwards connections to `host`:`port` while it is open. `delay` is the seconds that every piece is held back."""
 
     def __init__(self, host: str, port: int) -> None:
+        self.delay = 0.0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._copying: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     async def open(self, port: int = 0) -> int:
         """Listen on `port`, or any; returns it."""
@@ -20,22 +25,44 @@ class Relay:
         """Refuse connections, and end those there are."""
         if self._server:
             self._server.close()
-        for task in self._copying:
-            task.cancel()
-        await asyncio.gather(*self._copying, return_exceptions=True)
+        while self._copying:
+            for task in self._copying:
+                task.cancel()
+            await asyncio.gather(*self._copying, return_exceptions=True)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._target)
-        for source, target in ((reader, back), (there, writer)):
-            task = asyncio.create_task(_copy(source, target))
-            self._copying.add(task)
-            task.add_done_callback(self._copying.discard)
+    def swallow(self) -> None:
+        """Be a black hole: connections stay, nothing comes through, and nobody is told."""
+        self._flowing.clear()
 
+    def heal(self) -> None:
+        """Let everything through again, what was held back first."""
+        self._flowing.set()
 
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(65_536):
-            target.write(data)
-            await target.drain()
-    finally:
-        target.close()
+    def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._keep(self._join(reader, writer))
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection(*self._target)
+        except (OSError, asyncio.CancelledError):
+            writer.close()
+            return
+        self._keep(self._copy(reader, back))
+        self._keep(self._copy(there, writer))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._copying.add(task)
+        task.add_done_callback(self._copying.discard)
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                await self._flowing.wait()
+                await asyncio.sleep(self.delay)
+                target.write(data)
+                await target.drain()
+        except OSError:
+            return
+        finally:
+            target.close()
