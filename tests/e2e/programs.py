@@ -144,7 +144,8 @@ class Mesh:
         """A worker that is registered when the block begins and stopped in good order when it ends."""
         log = self.logs / "workers.log"
         command = (str(BIN / "devteam-worker"), "start", "--trace-file", str(self.traces), *options)
-        with Program(*command, log=log, env=environment(DEVTEAM_API_URL=self.url, **env)) as worker:
+        told = {"DEVTEAM_API_URL": self.url, "DEVTEAM_DATA": str(self.logs / "machine"), **env}
+        with Program(*command, log=log, env=environment(**told)) as worker:
             worker.line("^Ready$")
             yield worker
             if worker.running:

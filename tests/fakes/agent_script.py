@@ -9,13 +9,15 @@ PATIENCE = 10.0
 
 
 class Play:
-    """One run, carried out by a test. `stopped` is set once it is cancelled."""
+    """One run, carried out by a test. `stopped` is set once it is cancelled; it closes when `may_close` is set."""
 
     def __init__(self, assignment: Assignment, emit: Emit) -> None:
         self.assignment = assignment
         self._emit = emit
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.stopped = asyncio.Event()
+        self.may_close = asyncio.Event()
+        self.may_close.set()
 
     async def say(self, *words: str) -> None:
         """Hand out tokens of text."""
@@ -49,6 +51,7 @@ class ScriptedAgent:
             return await play.ended
         except asyncio.CancelledError:
             play.stopped.set()
+            await play.may_close.wait()
             raise
 
     async def started(self) -> Play:

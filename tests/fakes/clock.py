@@ -56,6 +56,10 @@ class FakeClock:
                 timer.callback()
         self._move_to(end)
 
+    def stall(self, seconds: float) -> None:
+        """Time passes while the loop is held up: what is due has not been called back yet."""
+        self._move_to(self._monotonic + seconds)
+
     def set_wall(self, moment: datetime) -> None:
         """Make the wall clock jump; the monotonic one does not notice."""
         self._wall = moment

@@ -31,6 +31,8 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.router_addresses: list[str] = []
         self.concurrency = 0
         self.availability = registry_pb2.AVAILABILITY_OPEN
+        # Seconds, in every answer to a beat.
+        self.drain_deadline: float | None = None
         self.refusals: dict[str, deque[Exception]] = {"RegisterWorker": deque(), "Heartbeat": deque()}
         self.registrations: asyncio.Queue[registry_pb2.RegisterWorkerRequest] = asyncio.Queue()
         self.beats: asyncio.Queue[registry_pb2.HeartbeatRequest] = asyncio.Queue()
@@ -85,6 +87,8 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
             raise NotFound("worker", request.worker_id, reason="WORKER_NOT_REGISTERED")
         response = registry_pb2.HeartbeatResponse(availability=self.availability, concurrency=self.concurrency)
         response.heartbeat_interval.FromTimedelta(timedelta(seconds=self.interval))
+        if self.drain_deadline is not None:
+            response.drain_deadline.FromTimedelta(timedelta(seconds=self.drain_deadline))
         return response
 
     async def DeregisterWorker(
@@ -114,6 +118,11 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def UpdateWorker(
         self, request: registry_pb2.UpdateWorkerRequest, context: Context
     ) -> registry_pb2.UpdateWorkerResponse:
+        raise NotImplementedError
+
+    async def ReportLinks(
+        self, request: registry_pb2.ReportLinksRequest, context: Context
+    ) -> registry_pb2.ReportLinksResponse:
         raise NotImplementedError
 
     def _note(self, method: str, context: Context) -> None:
@@ -162,9 +171,12 @@ class Line:
         """A report is stored."""
         self._say(report_ack=worker_pb2.ReportAck(task_id=task_id, attempt=attempt))
 
-    def drain(self, reason: worker_pb2.Drain.Reason.ValueType) -> None:
-        """Assign no more."""
-        self._say(drain=worker_pb2.Drain(reason=reason))
+    def drain(self, reason: worker_pb2.Drain.Reason.ValueType, deadline: float | None = None) -> None:
+        """Assign no more; `deadline` in seconds."""
+        drain = worker_pb2.Drain(reason=reason)
+        if deadline is not None:
+            drain.deadline.FromTimedelta(timedelta(seconds=deadline))
+        self._say(drain=drain)
 
     def cut(self, error: Exception | None = None) -> None:
         """End the stream."""

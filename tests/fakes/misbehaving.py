@@ -22,10 +22,27 @@ class Misbehaving(registry_pb2_grpc.RegistryServiceServicer):
         self, request: registry_pb2.WatchWorkersRequest, context: Any
     ) -> AsyncGenerator[registry_pb2.WatchWorkersResponse, None]:
         yield registry_pb2.WatchWorkersResponse(removed=registry_pb2.WorkerRemoval(worker_id="first"))
-        await misbehave(dict(context.invocation_metadata()).get("then", "wait"))
+        how = dict(context.invocation_metadata()).get("then", "wait")
+        while how == "flood":
+            yield registry_pb2.WatchWorkersResponse(removed=registry_pb2.WorkerRemoval(reason="x" * 100_000))
+        await misbehave(how)
 
     RegisterWorker = Heartbeat = DeregisterWorker = GetWorker  # type: ignore[assignment]  # all alike
-    ListWorkers = UpdateWorker = GetWorker  # type: ignore[assignment]  # all alike
+    ListWorkers = UpdateWorker = ReportLinks = GetWorker  # type: ignore[assignment]  # all alike
+
+
+class Gated(Misbehaving):
+    """Asked for "gate", it answers once the gate is open."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def GetWorker(self, request: registry_pb2.GetWorkerRequest, context: Any) -> registry_pb2.GetWorkerResponse:
+        if request.worker_id == "gate":
+            self.entered.set()
+            await self.gate.wait()
+        return await super().GetWorker(request, context)
 
 
 class Echoing(worker_pb2_grpc.WorkerServiceServicer):

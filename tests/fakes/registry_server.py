@@ -1,6 +1,7 @@
 """A Registry on the wire whose watch says what a test wrote down."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,11 @@ class ScriptedRegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     def __init__(self, *script: pb.WatchWorkersResponse) -> None:
         self.script: list[pb.WatchWorkersResponse | Exception] = [*script]
         self.watches = 0
+        # Reports of links as they came; they are answered once the gate is open, with the errors first.
+        self.reports: asyncio.Queue[pb.ReportLinksRequest] = asyncio.Queue()
+        self.report_gate = asyncio.Event()
+        self.report_gate.set()
+        self.report_errors: deque[Exception] = deque()
         self._news = asyncio.Event()
 
     def tell(self, event: pb.WatchWorkersResponse | Exception) -> None:
@@ -61,6 +67,13 @@ class ScriptedRegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
 
     async def UpdateWorker(self, request: pb.UpdateWorkerRequest, context: Context) -> pb.UpdateWorkerResponse:
         raise NotImplementedError
+
+    async def ReportLinks(self, request: pb.ReportLinksRequest, context: Context) -> pb.ReportLinksResponse:
+        self.reports.put_nowait(request)
+        await self.report_gate.wait()
+        if self.report_errors:
+            raise self.report_errors.popleft()
+        return pb.ReportLinksResponse()
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """Workers and planners that keep their side of the contract, for tests that play with the order of events."""
 
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 
 from devteam_router.dispatch import AssignedTo, End, Event, NeverRan, Reported, TokenBatch, WasLost
 from devteam_router.domain import AttemptId, Run, Worker, WorkerInstance
@@ -9,16 +8,14 @@ from devteam_router.frames import Assign, Cancel, CancelReason, Frame, ReportAck
 
 from tests.fakes.router_bench import PlannerEnd, RouterBench, WorkerEnd, in_hand
 
-_generations = count(1)
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Generation:
-    """An attempt in a worker's hand. Every start of a model is told apart by its name."""
+    """An attempt in a worker's hand. Every start of a model is one of its own: it is the payload of all it says."""
 
     id: AttemptId
+    worker: WorkerInstance
     queue: str
-    name: str = field(default_factory=lambda: f"generation {next(_generations)}")
     said: int = 0
     ended: bool = False
     # After a reconnect, until the Router says where to go on.
@@ -46,6 +43,10 @@ class WorkerActor:
         ]
         self.end = self._bench.attach(self.worker.instance, *items)
 
+    def claim(self, attempt: AttemptId, queue: str) -> None:
+        """Run an attempt that nobody here was told to run, from the next attach on."""
+        self.hand.setdefault(attempt, Generation(attempt, self.worker.instance, queue, silent=True))
+
     def hang_up(self) -> None:
         """The line breaks; what was not heard is never heard."""
         if self.end is not None:
@@ -62,7 +63,7 @@ class WorkerActor:
         """Start the oldest run on offer."""
         if self.offered and self.end is not None:
             assign = self.offered.pop(0)
-            self.hand[assign.run.id] = Generation(assign.run.id, assign.queue)
+            self.hand[assign.run.id] = Generation(assign.run.id, self.worker.instance, assign.queue)
             self.end.accept(assign.run.id.task_id, attempt=assign.run.id.number)
 
     def reject(self) -> None:
@@ -110,7 +111,7 @@ class WorkerActor:
 
     def _say(self, generation: Generation, after: int) -> None:
         if self.end is not None and not generation.silent and generation.said > after:
-            batch = TokenBatch(after + 1, generation.said, 10, generation.name)
+            batch = TokenBatch(after + 1, generation.said, 10, generation)
             self._bench.core.workers.tokens(self.end.link, generation.id, batch)
 
     def _report(self, generation: Generation) -> None:
@@ -128,19 +129,23 @@ class PlannerActor:
         self.call: PlannerEnd | None = None
         self._bench = bench
         self._assigned: WorkerInstance | None = None
-        self._generation = ""
+        self._generation: Generation | None = None
         self._heard = 0
+        # Its process is gone, and nobody has noticed: what it hears is stored nowhere.
+        self.deaf = False
 
-    async def call_router(self) -> None:
-        """Dispatch, or dispatch again after the last token that is stored."""
-        await self.leave()
+    async def call_router(self, *, leaves: bool = True) -> None:
+        """Dispatch, or dispatch again after the last token that is stored; perhaps while the old call is open."""
+        if leaves:
+            await self.leave()
+        self.listen()
         if self.outcome is not None:
             return
-        self._heard = 0
+        self._heard, self.deaf = 0, False
         self.call = await self._bench.dispatch(self.run, last_seq=self.stored, assigned=self._assigned)
 
     async def leave(self) -> None:
-        """Break the call; whatever was heard is stored."""
+        """Break the call; whatever was heard is stored, unless it is deaf."""
         self.listen()
         if self.call is not None:
             await self.call.leave()
@@ -148,11 +153,21 @@ class PlannerActor:
 
     def listen(self) -> None:
         """Store what was heard."""
-        if self.call is not None:
+        if self.call is not None and not self.deaf:
             news = self.call.events[self._heard :]
             self._heard += len(news)
             for event in news:
                 self._store(event)
+
+    @property
+    def told(self) -> int:
+        """How many events the Router has sent on the call that is open."""
+        return len(self.call.events) if self.call is not None else 0
+
+    @property
+    def unplaced(self) -> bool:
+        """Whether it knows of no worker that could have begun."""
+        return self._assigned is None and self.outcome is None
 
     def acknowledge(self) -> None:
         """Say what is stored."""
@@ -166,9 +181,11 @@ class PlannerActor:
         match event:
             case AssignedTo(worker):
                 self._assigned = worker
-            case TokenBatch(first_seq, last_seq, _, generation):
+            case TokenBatch(first_seq, last_seq, _, Generation() as generation):
                 assert first_seq == self.stored + 1, f"{event} came after token {self.stored}"
-                assert self._generation in {"", generation}, f"{event} is of another generation"
-                self.stored, self._generation = last_seq, str(generation)
+                assert generation.id == self.run.id, f"{event} is of another attempt"
+                assert generation.worker == self._assigned, f"{event} is not from the worker that has it"
+                assert self._generation in {None, generation}, f"{event} is of another generation"
+                self.stored, self._generation = last_seq, generation
             case Reported() | NeverRan() | WasLost():
                 self.outcome = event

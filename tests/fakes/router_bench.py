@@ -1,7 +1,7 @@
 """A Router without a network: real parts, a clock that stands still, and both kinds of callers in the same loop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from devteam_router.dispatch import Event, Reported
@@ -154,10 +154,32 @@ class RouterBench:
         for worker in self._workers:
             worker.hang_up()
         await self.advance(max(self.graces.link, self.graces.orphan, self.graces.refusal) * 2 + 1)
-        return [*self.core.leases, *self.core.attempts, *self.core.matcher._refusals] + [None] * len(self.core.lines)
+        return left_over(self.core, self.clock)
 
     def _fresh_core(self) -> RouterCore:
         return RouterCore(self._policy, self.graces, self.clock, Random(7), "router-1")
+
+
+def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
+    """Everything that a Router still holds, in any table: nothing, once everyone has left and every grace passed."""
+    tables: dict[str, Iterable[object]] = {
+        "leases": core.leases,
+        "leases by worker": core.leases._in_hand,
+        "leases by slot": core.leases._by_slot,
+        "attempts": core.attempts,
+        "newest attempts": core.attempts._newest,
+        "refusals": core.matcher._refusals,
+        "waiting": core.lines._waiting,
+        "lines": core.lines._lines,
+        "counts by queue": core.lines._of_queue,
+        "counts by tenant": core.lines._of_tenant,
+        "links": core.links._links,
+        "limits": core.planners._limits,
+        "orphans": core.planners._orphans,
+        "missing workers": core.workers._missing,
+        "timers": [timer for *_, timer in clock._due if not timer.cancelled],
+    }
+    return [(name, item) for name, table in tables.items() for item in table]
 
 
 def in_hand(task_id: str, *, attempt: int = 1, queue: str = "default", ended: bool = False) -> InHand:

@@ -4,7 +4,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from devteam_router.dispatch import AssignedTo, Event, HasStarted, NeverRan, Reported, TokenBatch, Waits, WasLost
+from devteam_router.dispatch import (
+    AssignedTo,
+    Event,
+    HasStarted,
+    NeverRan,
+    Reported,
+    TokenBatch,
+    ToldToStop,
+    Waits,
+    WasLost,
+)
 from devteam_router.domain import AttemptId, Run, Signature, Worker, WorkerInstance, WorkerQueue
 
 
@@ -47,10 +57,11 @@ def a_run(
     signature: Signature | None = None,
     priority: int = 3,
     schedule_within: float | None = None,
+    tenant: str = "default",
 ) -> Run:
     """An attempt that looks for a worker."""
     payload = f"payload of {task_id}/{attempt}"
-    return Run(AttemptId(task_id, attempt), signature or a_signature(), payload, priority, schedule_within)
+    return Run(AttemptId(task_id, attempt), signature or a_signature(), payload, priority, schedule_within, tenant)
 
 
 def tokens(first_seq: int, last_seq: int, *, size: int = 10) -> TokenBatch:
@@ -77,5 +88,5 @@ def _words(event: Event) -> str:
             return f"report after {last_seq}"
         case NeverRan(cancelled):
             return "cancelled" if cancelled else "out of time"
-        case WasLost(worker):
-            return f"lost with {worker.worker_id}"
+        case WasLost(worker) | ToldToStop(worker):
+            return f"{'lost with' if isinstance(event, WasLost) else 'stop told to'} {worker.worker_id}"

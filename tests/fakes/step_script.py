@@ -30,9 +30,9 @@ class ScriptedDriver:
         task = await self._store.task(task_id)
         await self._note(task_id)
         outcome = await self._outcome(task.step_id)
-        await self._store.begin_attempt(task_id, after=task.attempt, reason="scripted")
+        await self._store.begin_attempt(task_id, after=task.attempt, reason="scripted", now=FakeClock().now())
         ending = Ending(outcome.state, burns=False, output=f"{task.step_id} says")
-        await self._store.end_attempt(task_id, task.attempt + 1, ending, FakeClock().now())
+        await self._store.end_attempt(task_id, task.attempt + 1, None, ending, FakeClock().now())
         self._running -= 1
         return outcome
 

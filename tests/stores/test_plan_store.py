@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from devteam_planner.domain import (
     Attempt,
+    Cancelled,
+    CancelTrail,
     Completion,
     Failure,
     FailureReason,
@@ -46,14 +48,14 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[PlanStore]:
 async def begun(store: PlanStore, task_id: str = "p-1.a") -> Task:
     """A task of a stored plan with its first attempt open."""
     await store.add(a_plan())
-    task = await store.begin_attempt(task_id, after=0, reason="first attempt")
+    task = await store.begin_attempt(task_id, after=0, reason="first attempt", now=NOON)
     assert task is not None
     return task
 
 
 async def end(store: PlanStore, task_id: str, state: TaskState) -> None:
-    await store.begin_attempt(task_id, after=0, reason="first attempt")
-    assert await store.end_attempt(task_id, 1, Ending(state, burns=False, output="out"), LATER)
+    await store.begin_attempt(task_id, after=0, reason="first attempt", now=NOON)
+    assert await store.end_attempt(task_id, 1, None, Ending(state, burns=False, output="out"), LATER)
 
 
 async def test_a_plan_comes_back_as_it_was_added(store: PlanStore) -> None:
@@ -138,15 +140,15 @@ async def test_an_attempt_begins_once(store: PlanStore) -> None:
     task = await begun(store)
     assert (task.attempt, task.attempt_open, task.state, task.version) == (1, True, TaskState.QUEUED, 1)
     assert task == await store.task("p-1.a")
-    assert await store.begin_attempt("p-1.a", after=0, reason="again") is None
-    assert await store.begin_attempt("p-1.a", after=1, reason="still open") is None
-    assert await store.attempt("p-1.a", 1) == Attempt("p-1.a", 1, "first attempt")
+    assert await store.begin_attempt("p-1.a", after=0, reason="again", now=NOON) is None
+    assert await store.begin_attempt("p-1.a", after=1, reason="still open", now=NOON) is None
+    assert await store.attempt("p-1.a", 1) == Attempt("p-1.a", 1, "first attempt", NOON)
     assert await store.attempt("p-1.a", 2) is None
 
 
 async def test_of_many_drivers_one_begins_the_attempt(store: PlanStore) -> None:
     await store.add(a_plan())
-    tries = (store.begin_attempt("p-1.a", after=0, reason=f"driver {n}") for n in range(5))
+    tries = (store.begin_attempt("p-1.a", after=0, reason=f"driver {n}", now=NOON) for n in range(5))
     assert len([task for task in await asyncio.gather(*tries) if task]) == 1
     assert (await store.task("p-1.a")).attempt == 1
 
@@ -170,7 +172,7 @@ async def test_a_run_leaves_its_traces(store: PlanStore) -> None:
     )
     assert await store.task("p-1.a") == running
 
-    assert await store.end_attempt("p-1.a", 1, SUCCESS, LATER)
+    assert await store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER)
     ended = replace(
         running,
         state=TaskState.SUCCEEDED,
@@ -204,34 +206,95 @@ async def test_a_failed_attempt_makes_room_for_the_next(store: PlanStore) -> Non
     """It burns, its failure stays until the next attempt begins, and then nothing of it is left."""
     await begun(store)
     await store.note_assigned("p-1.a", 1, W1, "q", "turn", LATER)
-    assert await store.end_attempt("p-1.a", 1, AGAIN, LATER)
+    assert await store.end_attempt("p-1.a", 1, W1, AGAIN, LATER)
     between = await store.task("p-1.a")
     assert (between.state, between.attempt_open, between.burnt) == (TaskState.QUEUED, False, 1)
     assert (between.failure, between.ended_at) == (LOST, None)
 
-    second = await store.begin_attempt("p-1.a", after=1, reason="w1 was lost")
+    second = await store.begin_attempt("p-1.a", after=1, reason="w1 was lost", now=NOON)
     assert second is not None
     assert (second.attempt, second.burnt, second.failure, second.worker) == (2, 1, None, None)
-    assert await store.attempt("p-1.a", 2) == Attempt("p-1.a", 2, "w1 was lost")
+    assert await store.attempt("p-1.a", 2) == Attempt("p-1.a", 2, "w1 was lost", NOON)
 
 
 async def test_late_words_of_an_older_attempt_change_nothing(store: PlanStore) -> None:
     await begun(store)
-    await store.end_attempt("p-1.a", 1, AGAIN, LATER)
-    await store.begin_attempt("p-1.a", after=1, reason="again")
+    await store.end_attempt("p-1.a", 1, None, AGAIN, LATER)
+    await store.begin_attempt("p-1.a", after=1, reason="again", now=NOON)
     before = await store.task("p-1.a")
     assert not await store.note_waiting("p-1.a", 1, "late")
     assert not await store.note_assigned("p-1.a", 1, W1, "q", "late", LATER)
-    assert not await store.end_attempt("p-1.a", 1, SUCCESS, LATER)
+    assert not await store.end_attempt("p-1.a", 1, None, SUCCESS, LATER)
     assert await store.task("p-1.a") == before
 
 
 async def test_an_attempt_ends_once(store: PlanStore) -> None:
     await begun(store)
-    endings = (store.end_attempt("p-1.a", 1, SUCCESS, LATER) for _ in range(5))
+    endings = (store.end_attempt("p-1.a", 1, None, SUCCESS, LATER) for _ in range(5))
     assert sorted(await asyncio.gather(*endings)) == [False, False, False, False, True]
     assert not await store.note_assigned("p-1.a", 1, W1, "q", "late", LATER)
-    assert await store.begin_attempt("p-1.a", after=1, reason="more") is None
+    assert await store.begin_attempt("p-1.a", after=1, reason="more", now=NOON) is None
+
+
+@pytest.mark.parametrize("worker", [None, WorkerInstance("w2", "i2"), WorkerInstance("w1", "i9")])
+async def test_only_the_worker_that_has_the_attempt_ends_it(store: PlanStore, worker: WorkerInstance | None) -> None:
+    await begun(store)
+    await store.note_assigned("p-1.a", 1, W1, "q", "turn", LATER)
+    before = await store.task("p-1.a")
+    assert not await store.end_attempt("p-1.a", 1, worker, SUCCESS, LATER)
+    assert await store.task("p-1.a") == before
+    assert await store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER)
+
+
+async def test_an_attempt_that_nobody_has_is_ended_by_nobodys_word(store: PlanStore) -> None:
+    await begun(store)
+    assert not await store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER)
+    assert await store.end_attempt("p-1.a", 1, None, AGAIN, LATER)
+
+
+async def test_a_hand_back_leaves_its_reason_until_the_next_attempt_begins(store: PlanStore) -> None:
+    await begun(store)
+    await store.end_attempt("p-1.a", 1, None, Ending(TaskState.QUEUED, burns=False, wait_reason="w1 drains"), LATER)
+    assert (await store.task("p-1.a")).wait_reason == "w1 drains"
+    again = await store.begin_attempt("p-1.a", after=1, reason="w1 drains", now=LATER)
+    assert again is not None
+    assert again.wait_reason == ""
+
+
+async def test_a_cancel_leaves_its_trail_with_every_task_that_has_not_ended(store: PlanStore) -> None:
+    await begun(store)
+    await end(store, "p-1.b", TaskState.SUCCEEDED)
+    await store.note_assigned("p-1.a", 1, W1, "q", "turn", NOON)
+    asked = await store.request_cancel("p-1", NOON)
+    assert [task.cancel_trail for task in asked.tasks] == [None, CancelTrail(NOON)]
+    await store.request_cancel("p-1", LATER)
+    told, heard, over = (NOON + timedelta(milliseconds=milliseconds) for milliseconds in (4, 6, 21))
+    assert await store.note_router_told("p-1.a", 1, told)
+    assert not await store.note_router_told("p-1.a", 1, LATER)
+    assert await store.note_worker_told("p-1.a", 1, heard)
+    stopped = Ending(TaskState.CANCELLED, burns=False, stopped=Cancelled(took=0.0125))
+    assert await store.end_attempt("p-1.a", 1, W1, stopped, over)
+    trail = (await store.task("p-1.a")).cancel_trail
+    assert trail == CancelTrail(NOON, told, heard, over, 0.0125)
+    assert (await store.plan("p-1")).tasks[1].cancel_trail == trail
+
+
+async def test_what_was_cancelled_does_not_succeed_any_more(store: PlanStore) -> None:
+    await begun(store)
+    await store.request_cancel("p-1", NOON)
+    assert not await store.end_attempt("p-1.a", 1, None, SUCCESS, LATER)
+    assert await store.end_attempt("p-1.a", 1, None, Ending(TaskState.CANCELLED, burns=False), LATER)
+
+
+async def test_news_of_a_cancel_counts_after_the_end_but_not_for_another_attempt(store: PlanStore) -> None:
+    await begun(store)
+    assert not await store.note_router_told("p-1.a", 1, NOON)  # nobody asked
+    await store.request_cancel("p-1", NOON)
+    await store.end_attempt("p-1.a", 1, None, Ending(TaskState.CANCELLED, burns=False), NOON)
+    assert not await store.note_worker_told("p-1.a", 2, LATER)
+    assert not await store.note_worker_told("p-9.a", 1, LATER)
+    assert await store.note_worker_told("p-1.a", 1, LATER)
+    assert (await store.task("p-1.a")).cancel_trail == CancelTrail(NOON, LATER, LATER)
 
 
 async def test_only_a_task_without_open_attempt_is_ended_from_outside(store: PlanStore) -> None:
@@ -308,7 +371,7 @@ async def test_a_plan_that_has_ended_is_not_cancelled(store: PlanStore) -> None:
 async def test_closing_a_plan_shuts_its_open_attempts(store: PlanStore) -> None:
     await begun(store)
     await store.close_plan("p-1", LATER)
-    assert not await store.end_attempt("p-1.a", 1, SUCCESS, LATER)
+    assert not await store.end_attempt("p-1.a", 1, None, SUCCESS, LATER)
 
 
 async def test_every_write_raises_a_version(store: PlanStore) -> None:
@@ -317,13 +380,16 @@ async def test_every_write_raises_a_version(store: PlanStore) -> None:
     assert await store.versions("p-1") == (0, {"p-1.a": 0, "p-1.b": 0})
     writes: list[tuple[Callable[[], Awaitable[object]], int, int, int]] = [
         (lambda: store.start_plan("p-1"), 1, 0, 0),
-        (lambda: store.begin_attempt("p-1.a", after=0, reason=""), 1, 1, 0),
+        (lambda: store.begin_attempt("p-1.a", after=0, reason="", now=NOON), 1, 1, 0),
         (lambda: store.note_waiting("p-1.a", 1, "why"), 1, 2, 0),
         (lambda: store.note_assigned("p-1.a", 1, W1, "q", "", LATER), 1, 3, 0),
-        (lambda: store.end_attempt("p-1.a", 1, SUCCESS, LATER), 1, 4, 0),
-        (lambda: store.request_cancel("p-1", LATER), 2, 4, 0),
-        (lambda: store.end_task("p-1.b", TaskState.SKIPPED, None, LATER), 2, 4, 1),
-        (lambda: store.close_plan("p-1", LATER), 3, 4, 1),
+        (lambda: store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER), 1, 4, 0),
+        (lambda: store.request_cancel("p-1", LATER), 2, 4, 1),
+        (lambda: store.begin_attempt("p-1.b", after=0, reason="", now=NOON), 2, 4, 2),
+        (lambda: store.note_worker_told("p-1.b", 1, LATER), 2, 4, 3),
+        (lambda: store.note_worker_told("p-1.b", 1, LATER), 2, 4, 3),
+        (lambda: store.note_router_told("p-1.b", 1, LATER), 2, 4, 3),
+        (lambda: store.close_plan("p-1", LATER), 3, 4, 4),
     ]
     for write, plan, a, b in writes:
         await write()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from devteam.mesh.database import migrate, open_database
 from devteam.mesh.errors import Unavailable
-from tests.unit.registry.samples import full_spec, worker
+from tests.unit.registry.samples import NOON, full_spec, worker
 
 
 @asynccontextmanager
@@ -47,7 +48,9 @@ async def test_a_worker_comes_back_as_it_was_saved(store: WorkerStore) -> None:
         spec=full_spec(),
         own_availability=Availability.DRAINING,
         active_tasks=3,
-        wishes=Wishes(7, Availability.CORDONED, {"site": "", "ключ": "значение"}),
+        wishes=Wishes(
+            7, Availability.DRAINING, {"site": "", "ключ": "значение"}, drain_until=NOON + timedelta(hours=1)
+        ),
         departed=True,
     )
     await store.save_many([full])
@@ -96,6 +99,18 @@ async def test_workers_survive_a_restart(url: str) -> None:
         await store.save_many([worker("w1")])
     async with sql_store(url) as store:
         assert await store.load_all() == [worker("w1")]
+
+
+async def test_wishes_from_before_there_were_deadlines_are_read(url: str) -> None:
+    """They are kept as one document, in which a deadline may be missing."""
+    async with sql_store(url) as store:
+        await store.save_many([worker("w1", wishes=Wishes(availability=Availability.DRAINING))])
+        engine = sqlalchemy.create_engine(url)
+        with engine.begin() as connection:
+            old = {"concurrency": 0, "availability": 3, "labels": {}}
+            connection.execute(sqlalchemy.update(_workers).values(wishes=old))
+        engine.dispose()
+        assert await store.load_all() == [worker("w1", wishes=Wishes(availability=Availability.DRAINING))]
 
 
 def test_migrations_go_up_down_and_up_again(url: str) -> None:

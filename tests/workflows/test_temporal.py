@@ -11,12 +11,13 @@ from devteam_cli.temporal_server import TemporalServer
 from devteam_planner.activities import PlanActivities
 from devteam_planner.domain import Plan, StepOutcome, TaskState
 from devteam_planner.store.memory import MemoryPlanStore
-from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker, workflow_id
+from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker, work, workflow_id
 from devteam_planner.workflows import PlanWorkflow
 from temporalio.client import Client, WorkflowHandle
 
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import Unavailable
+from devteam.mesh.tasks import cancelled
 from tests.fakes.clock import FakeClock
 from tests.fakes.hasty_clock import HastyClock
 from tests.fakes.relay import Relay
@@ -133,6 +134,30 @@ async def test_connecting_waits_until_temporal_answers(dev_server: TemporalServe
     assert await client.service_client.check_health()
     assert len(clock.slept) == 2
     await relay.cut()
+
+
+async def test_a_worker_that_finds_no_namespace_is_followed_by_another(dev_server: TemporalServer) -> None:
+    store, clock = MemoryPlanStore(), HastyClock()
+    activities = PlanActivities(ScriptedDriver(store), store, lambda _: None, SystemClock())
+    nowhere = await connect(dev_server.address, "nowhere", SystemClock())
+    here = await connect(dev_server.address, "default", SystemClock())
+    plan = plan_of(f"p-{uuid.uuid4().hex}", a=[])
+    await store.add(plan)
+    clients = iter((nowhere, nowhere, here))
+    working = asyncio.create_task(work(lambda: plan_worker(next(clients), activities, task_queue=plan.plan_id), clock))
+    await TemporalWorkflows(here, task_queue=plan.plan_id).start(plan)
+    async with asyncio.timeout(60):
+        handle = here.get_workflow_handle_for(PlanWorkflow.run, workflow_id(plan.plan_id))
+        assert await handle.result() == "succeeded"
+    await cancelled(working)
+    assert len(clock.slept) == 2
+
+
+async def test_without_a_client_temporal_is_away() -> None:
+    workflows = TemporalWorkflows(task_queue="nobody")
+    for call in (workflows.start(plan_of("p-1", a=[])), workflows.cancel("p-1")):
+        with pytest.raises(Unavailable, match="Temporal does not answer"):
+            await call
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from devteam.mesh import errors, status
 from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors import trace as trace_layer
+from devteam.mesh.interceptors.call import Call
 from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import registry_pb2, registry_pb2_grpc, worker_pb2, worker_pb2_grpc
 from tests.fakes.ids import CountingIds
@@ -129,3 +130,23 @@ async def test_a_call_is_one_span_joined_to_the_callers_trace(
     assert (span.name, span.attributes and span.attributes["error.type"]) == (f"{NAME}/GetWorker", "RESOURCE_NOT_FOUND")
     assert span.parent is not None
     assert f"{span.parent.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
+
+
+class Nobody:
+    """Lets nobody in."""
+
+    async def authorize(self, call: Call) -> None:
+        raise errors.PermissionDenied("not you")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_refusal_before_the_handler_keeps_its_reason(ids: CountingIds, streaming: bool) -> None:
+    mesh = MeshServer(Listen(port=0), ids, Nobody())
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(Misbehaving(), mesh.server)
+    await mesh.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.port}") as channel:
+        watch = Stub(channel).WatchWorkers(registry_pb2.WatchWorkersRequest())
+        get = Stub(channel).GetWorker(registry_pb2.GetWorkerRequest(worker_id="w1"))
+        code, error = await refusal_of(drained(watch) if streaming else get)
+    assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+    await mesh.stop()

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from devteam_planner.admission import Admission, Bounds
+from devteam_planner.app import _stores
 from devteam_planner.bell import Bell
+from devteam_planner.departures import Departures
 from devteam_planner.domain import Batch, Completion, TaskState, WorkerInstance
 from devteam_planner.plans import Plans
-from devteam_planner.ports import Ending
+from devteam_planner.ports import Ending, PlanStore, TokenStore
 from devteam_planner.servicer import PlannerServicer
-from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.token_log import TokenLog
 from devteam_planner.watch import Watch
 
@@ -41,11 +43,12 @@ class Mesh:
 
     channel: grpc.aio.Channel
     stub: "PlannerServiceAsyncStub"
-    store: MemoryPlanStore
+    store: PlanStore
     log: TokenLog
     bell: Bell
     workflows: FakeWorkflows
     router: FakeRouter
+    server: MeshServer
 
     async def create(self, *steps: pb.StepSpec, **more: Any) -> pb.Plan:
         """Create a plan of these steps."""
@@ -55,7 +58,7 @@ class Mesh:
     async def begin(self, task_id: str, reason: str = "first attempt") -> None:
         """Begin the task's next attempt and give it to a worker."""
         task = await self.store.task(task_id)
-        assert await self.store.begin_attempt(task_id, after=task.attempt, reason=reason)
+        assert await self.store.begin_attempt(task_id, after=task.attempt, reason=reason, now=NOON)
         worker = WorkerInstance("w1", "i1")
         assert await self.store.note_assigned(task_id, task.attempt + 1, worker, "default", "in turn", NOON)
         self.bell.ring(task.plan_id)
@@ -63,32 +66,45 @@ class Mesh:
     async def say(self, task_id: str, *batches: Batch) -> None:
         """Store tokens of the task's attempt."""
         task = await self.store.task(task_id)
+        assert task.worker
         for batch in batches:
-            await self.log.append(task.plan_id, task_id, task.attempt, batch)
+            await self.log.append(task.plan_id, task_id, task.attempt, task.worker, batch)
         await self.log.settle(task_id, task.attempt)
 
     async def succeed(self, task_id: str, output: str) -> None:
         """End the task's attempt well."""
         task = await self.store.task(task_id)
         ending = Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=Completion("sim", "sim-1"))
-        assert await self.store.end_attempt(task_id, task.attempt, ending, NOON)
+        assert await self.store.end_attempt(task_id, task.attempt, task.worker, ending, NOON)
         self.bell.ring(task.plan_id)
 
 
 @asynccontextmanager
-async def running(clock: FakeClock) -> AsyncIterator[Mesh]:
-    """A Planner in memory, on a port of its own."""
-    ids, bell, store = CountingIds(), Bell(clock), MemoryPlanStore()
+async def running(
+    clock: FakeClock, database_url: str = "memory", *, bounds: Bounds | None = None
+) -> AsyncIterator[Mesh]:
+    """A Planner, in memory unless said otherwise, on a port of its own."""
+    async with AsyncExitStack() as stack:
+        store, tokens, _ = await _stores(stack, database_url)
+        yield await stack.enter_async_context(_on(store, tokens, bounds or Bounds(), clock))
+
+
+@asynccontextmanager
+async def _on(store: PlanStore, tokens: TokenStore, bounds: Bounds, clock: FakeClock) -> AsyncIterator[Mesh]:
+    ids, bell = CountingIds(), Bell(clock)
     workflows, router = FakeWorkflows(), FakeRouter()
-    log = TokenLog(MemoryTokenStore(), bell, lambda *_: None, SystemClock())
-    plans = Plans(store=store, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
+    log = TokenLog(tokens, bell, lambda *_: None, SystemClock())
+    admission = Admission(store, bounds, clock, jitter=lambda: 0.5)
+    plans = Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
     server = MeshServer(Listen(port=0, stop_grace=0.5), ids)
-    add_PlannerServiceServicer_to_server(PlannerServicer(plans, Watch(store, log, bell, clock)), server.server)
-    server.serve(["devteam.v1.PlannerService"])
+    departures = Departures(plans.cancel_plan, clock)
+    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), departures)
+    add_PlannerServiceServicer_to_server(servicer, server.server)
+    server.serve(["devteam.v1.PlannerService"], departures.close)
     port = await server.start()
-    async with background(log.run), open_channel(f"http://127.0.0.1:{port}") as channel:
+    async with background(log.run, departures.run), open_channel(f"http://127.0.0.1:{port}") as channel:
         try:
-            yield Mesh(channel, PlannerServiceStub(channel), store, log, bell, workflows, router)
+            yield Mesh(channel, PlannerServiceStub(channel), store, log, bell, workflows, router, server)
         finally:
             await server.stop()
 

@@ -26,7 +26,7 @@ from devteam_planner.domain import (
     Usage,
     WorkerInstance,
 )
-from devteam_planner.ports import RunAssigned, RunEvent, RunLost, RunReport, RunTokens, RunWaiting
+from devteam_planner.ports import RunAssigned, RunCancelling, RunEvent, RunLost, RunReport, RunTokens, RunWaiting
 from devteam_planner.router_client import RouterClient
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry import trace
@@ -52,6 +52,7 @@ TASK = Task(
     created_at=datetime(2026, 11, 22, tzinfo=UTC),
     attempt=2,
     attempt_open=True,
+    tenant="acme",
 )
 RUN = Run(TASK, "hi", "be brief", {"traceparent": "00-11111111111111111111111111111111-2222222222222222-01"})
 Response = router_pb2.DispatchResponse
@@ -121,7 +122,8 @@ async def test_a_run_is_sent_whole(line: Line) -> None:
         policy=RunPolicy(run_timeout=90.5, schedule_timeout=60.0),
     )
     line.router.script(DONE)
-    call = line.client.dispatch(replace(RUN, task=replace(TASK, spec=spec)), last_seq=3, assigned=W1)
+    run = replace(RUN, task=replace(TASK, spec=spec), schedule_deadline=datetime(2026, 11, 22, 12, 1, tzinfo=UTC))
+    call = line.client.dispatch(run, last_seq=3, assigned=W1)
     async with aclosing(call) as events:
         await anext(events)
     (request,) = line.router.dispatched
@@ -150,6 +152,7 @@ async def test_a_run_is_sent_whole(line: Line) -> None:
             generation=run_pb2.Generation(max_tokens=100, effort="low"),
             run_timeout=Duration(seconds=90, nanos=500_000_000),
             trace_context=RUN.trace_context,
+            tenant="acme",
         ),
     )
     expected.run.generation.options.update({"num_ctx": 8192, "deep": {"list": [1, "x", None]}})
@@ -176,13 +179,15 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
         Response(assigned=router_pb2.Assigned(worker=worker, decision=decision, adopted=True)),
         Response(started=router_pb2.Started()),
         tokens(1, "a", "b"),
+        Response(cancelling=router_pb2.Cancelling(worker=worker)),
         Response(lost=router_pb2.Lost(worker=worker, message="gone\x00")),
     )
-    waiting, bare, assigned, said, lost = await line.events()
+    waiting, bare, assigned, said, cancelling, lost = await line.events()
     assert waiting == RunWaiting("3 of 3 busy")
     assert bare == RunWaiting("all slots busy")
     assert assigned == RunAssigned(W1, "gpu", "least loaded", adopted=True)
     assert texts(said) == ["a", "b"]
+    assert cancelling == RunCancelling(W1)
     assert lost == RunLost(W1, "gone\ufffd")
 
 
@@ -217,6 +222,7 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
             Failure(FailureReason.INTERNAL, "?", retry_after=86_400.0),
         ),
         (report(cancellation=run_pb2.Cancellation()), Cancelled()),
+        (report(cancellation=run_pb2.Cancellation(took=Duration(nanos=20_000_000))), Cancelled(0.02)),
         (report(hand_back=run_pb2.HandBack(message="draining")), HandedBack("draining")),
         (
             report(hand_back=run_pb2.HandBack(message="full", retry_after=Duration(seconds=-5))),

@@ -56,10 +56,10 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: FakeClock) -> AsyncIterator[Mesh]:
-    """A Registry with these settings, on a port of its own."""
+async def running(settings: Settings, clock: FakeClock, *, port: int = 0) -> AsyncIterator[Mesh]:
+    """A Registry with these settings, on a port of its own unless one is given."""
     ids = CountingIds()
-    server = MeshServer(Listen(port=0, stop_grace=0.5), ids)
+    server = MeshServer(Listen(port=port, stop_grace=0.5), ids)
     async with mounted(server, settings, clock, ids) as job:
         port = await server.start()
         async with background(job), open_channel(f"http://127.0.0.1:{port}") as channel:

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from devteam.mesh.errors import InvalidInput
 from devteam.v1 import registry_pb2 as pb
@@ -24,6 +25,15 @@ def changed(change: Callable[[pb.WorkerSpec], object]) -> pb.RegisterWorkerReque
     spec = small_spec()
     change(spec)
     return pb.RegisterWorkerRequest(spec=spec, instance_id="i1")
+
+
+def drain(availability: pb.Availability.ValueType, seconds: int) -> pb.UpdateWorkerRequest:
+    return pb.UpdateWorkerRequest(
+        worker_id="w1",
+        update_mask=mask("availability", "drain_deadline"),
+        availability=availability,
+        drain_deadline=Duration(seconds=seconds),
+    )
 
 
 async def test_an_empty_registration_says_all_that_is_missing(mesh: Mesh) -> None:
@@ -162,6 +172,16 @@ async def test_a_query_is_checked(mesh: Mesh, request_: pb.ListWorkersRequest, e
             pb.UpdateWorkerRequest(worker_id="", update_mask=mask("labels"), labels={"": "v"}),
             {("worker_id", "FIELD_REQUIRED"), ("labels", "LABEL_KEY_FORMAT")},
         ),
+        (
+            pb.UpdateWorkerRequest(
+                worker_id="w1", update_mask=mask("drain_deadline"), availability=pb.AVAILABILITY_DRAINING
+            ),
+            {("drain_deadline", "DRAIN_DEADLINE_WITHOUT_DRAINING")},
+        ),
+        (drain(pb.AVAILABILITY_CORDONED, 60), {("drain_deadline", "DRAIN_DEADLINE_WITHOUT_DRAINING")}),
+        (drain(pb.AVAILABILITY_DRAINING, -1), {("drain_deadline", "OUT_OF_BOUNDS")}),
+        (drain(pb.AVAILABILITY_DRAINING, 7 * 86_400 + 1), {("drain_deadline", "OUT_OF_BOUNDS")}),
+        (drain(pb.AVAILABILITY_DRAINING, 2**62), {("drain_deadline", "OUT_OF_BOUNDS")}),
     ],
 )
 async def test_an_update_is_checked(
@@ -170,6 +190,19 @@ async def test_an_update_is_checked(
     """The mask names what is meant; only that is looked at."""
     await mesh.register()
     assert await violations(mesh.stub.UpdateWorker(request_)) == expected
+
+
+async def test_a_report_of_links_is_checked(mesh: Mesh) -> None:
+    """Ids and bounds, each link by its index."""
+    links = [pb.WorkerLink(worker_id="w1", instance_id="i1"), pb.WorkerLink(worker_id="a b", running=10_001)]
+    assert await violations(mesh.stub.ReportLinks(pb.ReportLinksRequest(links=links))) == {
+        ("router_id", "FIELD_REQUIRED"),
+        ("links[1].worker_id", "ID_FORMAT"),
+        ("links[1].instance_id", "FIELD_REQUIRED"),
+        ("links[1].running", "OUT_OF_BOUNDS"),
+    }
+    many = pb.ReportLinksRequest(router_id="router-1", links=links[:1] * 1001)
+    assert await violations(mesh.stub.ReportLinks(many)) == {("links", "TOO_MANY")}
 
 
 async def test_an_unknown_worker_is_not_found(mesh: Mesh) -> None:

@@ -94,7 +94,7 @@ async def test_a_stopping_registry_ends_its_watches_at_once(mesh: Mesh) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await anext(events)
     error = from_rpc(caught.value)
-    assert (type(error), error.reason) == (Unavailable, "REGISTRY_STOPPING")
+    assert (type(error), error.reason) == (Unavailable, "DRAINING")
 
 
 async def test_a_watcher_that_hangs_up_is_forgotten(mesh: Mesh) -> None:

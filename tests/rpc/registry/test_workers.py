@@ -5,13 +5,14 @@ from datetime import UTC, timedelta
 
 import grpc
 import pytest
-from devteam_registry.app import SERVICE, mounted
+from devteam_registry.app import SERVICE
 from devteam_registry.domain import HealthPolicy
 from devteam_registry.service import Registry
 from devteam_registry.servicer import RegistryServicer
 from devteam_registry.settings import Settings
+from google.protobuf.duration_pb2 import Duration
 
-from devteam.mesh.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied, Unavailable
+from devteam.mesh.errors import Aborted, NotFound, PermissionDenied, Unavailable
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import registry_pb2 as pb
@@ -211,16 +212,6 @@ async def test_without_its_store_the_registry_still_hears_beats(clock: FakeClock
         await server.stop()
 
 
-async def test_contradictory_timings_keep_a_registry_from_starting(clock: FakeClock) -> None:
-    """Refused before anything is opened."""
-    server = MeshServer(Listen(port=0), TimeOrderedIds(clock))
-    settings = Settings(database_url="memory", lost_after_s=60)
-    with pytest.raises(FailedPrecondition, match="60, 60 and 300 s"):
-        async with mounted(server, settings, clock, TimeOrderedIds(clock)):
-            pass
-    await server.server.stop(None)
-
-
 async def test_routers_can_check_a_session_by_its_digest(mesh: Mesh) -> None:
     """The watch carries SHA-256 of the token that the worker was given."""
     token = (await mesh.register()).session_token
@@ -228,3 +219,57 @@ async def test_routers_can_check_a_session_by_its_digest(mesh: Mesh) -> None:
     event = await anext(aiter(watch))
     assert event.snapshot.workers[0].session_digest == hashlib.sha256(token.encode()).hexdigest()
     watch.cancel()
+
+
+async def test_a_drain_with_a_deadline_is_told_counted_down_and_remembered(clock: FakeClock, sqlite_url: str) -> None:
+    """To the operator, in every answer to a beat, and after a restart of the Registry."""
+    settings = Settings(database_url=sqlite_url)
+    async with running(settings, clock) as mesh:
+        token = (await mesh.register()).session_token
+        deadline = Duration(seconds=90)
+        update = pb.UpdateWorkerRequest(
+            worker_id="w1",
+            update_mask=mask("availability", "drain_deadline"),
+            availability=pb.AVAILABILITY_DRAINING,
+            drain_deadline=deadline,
+        )
+        worker = (await mesh.stub.UpdateWorker(update)).worker
+        assert worker.drain_deadline_at.ToDatetime(tzinfo=UTC) == clock.now() + timedelta(seconds=90)
+        assert (await mesh.beat(token)).drain_deadline == deadline
+    clock.advance(30)
+    async with running(settings, clock) as mesh:
+        assert (await mesh.beat(token)).drain_deadline == Duration(seconds=60)
+        opened = pb.UpdateWorkerRequest(
+            worker_id="w1", update_mask=mask("availability"), availability=pb.AVAILABILITY_OPEN
+        )
+        assert not (await mesh.stub.UpdateWorker(opened)).worker.HasField("drain_deadline_at")
+        assert not (await mesh.beat(token)).HasField("drain_deadline")
+
+
+async def test_a_reported_link_shows_in_the_worker(mesh: Mesh) -> None:
+    """With reason, countdown and Router; unknown workers are passed over."""
+    await mesh.register()
+    link = pb.WorkerLink(worker_id="w1", instance_id="i1", connected=True)
+    await mesh.stub.ReportLinks(pb.ReportLinksRequest(router_id="router-1", links=[link]))
+    worker = (await mesh.stub.GetWorker(pb.GetWorkerRequest(worker_id="w1"))).worker
+    assert (worker.state, worker.router_id) == (pb.WORKER_STATE_HEALTHY, "router-1")
+    gone = [
+        pb.WorkerLink(worker_id="nobody", instance_id="i1"),
+        pb.WorkerLink(worker_id="w1", instance_id="i1", running=2, given_up_in=Duration(nanos=500_000_000)),
+    ]
+    await mesh.stub.ReportLinks(pb.ReportLinksRequest(router_id="router-1", links=gone))
+    suspects = await mesh.stub.ListWorkers(pb.ListWorkersRequest(state=pb.WORKER_STATE_SUSPECT))
+    assert [(worker.worker_id, worker.router_id) for worker in suspects.workers] == [("w1", "")]
+    assert suspects.workers[0].state_reason == (
+        "its stream to router-1 broke 0 s ago; 2 tasks are given up in 1 s unless it comes back"
+    )
+
+
+async def test_a_frozen_fleet_is_said_with_the_list(mesh: Mesh) -> None:
+    """Whichever page or filter it is."""
+    for worker_id in ("a", "b", "c"):
+        await mesh.register(worker_id)
+    assert (await mesh.stub.ListWorkers(pb.ListWorkersRequest())).notice == ""
+    await mesh.pass_time(62)
+    answer = await mesh.stub.ListWorkers(pb.ListWorkersRequest(page_size=1))
+    assert answer.notice == "deaths are frozen: 3 of 3 workers fell silent together"

@@ -119,3 +119,9 @@ async def refusal(call: Awaitable[Any]) -> tuple[grpc.StatusCode, DevTeamError]:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return caught.value.code(), from_rpc(caught.value)
+
+
+async def heard_of(stub: "RouterServiceAsyncStub", queue: str) -> None:
+    """Ask until the Router knows of a queue: it says nothing by itself."""
+    while queue not in [known.name for known in (await stub.ListQueues(router_pb2.ListQueuesRequest())).queues]:
+        pass

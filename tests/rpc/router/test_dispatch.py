@@ -7,8 +7,12 @@ import grpc
 import pytest
 from devteam_router.graces import Graces
 from google.protobuf.duration_pb2 import Duration
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from devteam.mesh.errors import InvalidInput, ResourceExhausted
+from devteam.mesh.interceptors import trace as trace_layer
 from devteam.v1 import router_pb2, run_pb2, worker_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_samples import a_worker
@@ -104,9 +108,33 @@ async def test_cancelling_reaches_the_worker_and_its_last_word_the_planner(mesh:
     await mesh.stub.CancelDispatch(router_pb2.CancelDispatchRequest(task_id="t1", attempt=1))
     cancel = (await worker.hear()).cancel
     assert cancel == worker_pb2.Cancel(task_id="t1", attempt=1, reason=worker_pb2.CANCEL_REASON_REQUESTED)
+    told = (await planner.hear()).cancelling
+    assert told.worker == router_pb2.WorkerInstance(worker_id="w1", instance_id="i1")
     await worker.confess("t1")
     events, _ = await planner.hear_out()
     assert events[-1].report.WhichOneof("outcome") == "cancellation"
+
+
+async def test_the_span_of_a_dispatch_tells_when_its_worker_was_told_to_cancel(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace_layer, "_tracer", provider.get_tracer("test"))
+    worker = await mesh.worker()
+    planner = mesh.dispatch(a_run())
+    await worker.hear()
+    await worker.accept("t1")
+    assert await kinds(planner, 2) == ["assigned", "started"]
+    await mesh.stub.CancelDispatch(router_pb2.CancelDispatchRequest(task_id="t1", attempt=1))
+    await worker.hear()
+    await worker.confess("t1")
+    await planner.hear_out()
+    await mesh.server.stop()  # by then every span has ended
+    (span,) = [span for span in spans.get_finished_spans() if span.name.endswith("/Dispatch")]
+    assert [(event.name, event.attributes) for event in span.events] == [
+        ("worker told to cancel", {"devteam.worker.id": "w1"})
+    ]
 
 
 async def test_a_waiting_run_that_is_cancelled_ends_with_a_report_of_the_routers_own(mesh: Mesh) -> None:
@@ -189,6 +217,13 @@ class TestRefusals:
             ("run.placement.priority", "OUT_OF_BOUNDS"),
         ]
 
+    async def test_a_last_seq_that_tokens_could_count_beyond_is_refused(self, mesh: Mesh) -> None:
+        """The Router would have to tell the worker to go on after a seq that no message can hold."""
+        _, (code, error) = await mesh.dispatch(a_run(), last_seq=2**63 + 1).hear_out()
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert isinstance(error, InvalidInput)
+        assert [(found.field, found.reason) for found in error.violations] == [("last_seq", "OUT_OF_BOUNDS")]
+
     async def test_a_stale_attempt_is_refused_with_the_current_one(self, mesh: Mesh) -> None:
         current = mesh.dispatch(a_run(attempt=2))
         await current.hear()
@@ -219,7 +254,7 @@ class TestRefusals:
             _, (code, error) = await mesh.dispatch(a_run("t2")).hear_out()
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert isinstance(error, ResourceExhausted)
-        assert (error.reason, error.retry_after) == ("QUEUE_FULL", 5.0)
+        assert (error.reason, error.retry_after) == ("ROUTER_FULL", 5.0)
 
 
 async def test_acknowledging_and_cancelling_the_unknown_is_harmless(mesh: Mesh) -> None:

@@ -250,6 +250,29 @@ async def test_workers_are_listed_and_told_what_is_wanted() -> None:
         assert (await client.update_worker("asus", availability=Availability.OPEN)).status is WorkerStatus.HEALTHY
 
 
+async def test_a_worker_is_drained_within_a_time_of_ones_own() -> None:
+    """A later wish takes the deadline away."""
+    async with FakeMesh() as mesh, mesh.client() as client:
+        before = datetime.now(UTC)
+        drained = await client.drain_worker("fake-1", deadline=timedelta(minutes=5))
+        assert (drained.status, drained.availability) == (WorkerStatus.DRAINING, Availability.DRAINING)
+        assert drained.drain_deadline_at is not None
+        assert before + timedelta(minutes=5) <= drained.drain_deadline_at <= datetime.now(UTC) + timedelta(minutes=5)
+        assert (await client.drain_worker("fake-1")).drain_deadline_at is None
+        mesh.remove_worker("fake-1")
+        assert await client.get_workers() == []
+        with pytest.raises(NotFound):
+            mesh.remove_worker("fake-1")
+
+
+async def test_a_list_of_workers_carries_a_notice_about_the_fleet() -> None:
+    """Which is empty as a rule."""
+    async with FakeMesh() as mesh, mesh.client() as client:
+        assert (await client.get_workers()).notice == ""
+    async with FakeMesh(notice="deaths are frozen") as mesh, mesh.client() as client:
+        assert (await client.get_workers()).notice == "deaths are frozen"
+
+
 async def test_queues_are_listed_and_tasks_explained() -> None:
     """A task that has ended has nothing left to explain."""
     busy = QueueInfo(name="gpu-queue", waiting=3, running=4, slots=4, workers=1)
@@ -362,3 +385,61 @@ async def test_a_url_without_a_host_is_refused() -> None:
     async with DevTeamClient("http://") as client:
         with pytest.raises(InvalidInput, match="http://host:port"):
             await client.get_workers()
+
+
+async def test_a_cancel_leaves_a_trail() -> None:
+    async def answer(run: Run) -> AsyncIterator[str]:
+        yield "one"
+        await asyncio.Event().wait()
+
+    async with FakeMesh(answer) as mesh, mesh.client() as client:
+        task = await client.create_task("p", model="m")
+        async for event in client.watch_task(task.id):
+            if isinstance(event, Tokens):
+                await client.cancel_task(task.id)
+        trail = (await client.get_task(task.id)).cancel_trail
+    assert trail is not None
+    assert trail.requested_at == trail.stopped_at
+    assert trail.model_closed_after == timedelta()
+
+
+@pytest.mark.parametrize("kind", ["task", "plan"])
+async def test_whoever_asked_for_it_cancels_by_leaving(kind: str) -> None:
+    """The watch is broken off in the middle of an answer."""
+
+    async def answer(run: Run) -> AsyncIterator[str]:
+        yield "one"
+        await asyncio.Event().wait()
+
+    async with FakeMesh(answer) as mesh, mesh.client() as client:
+        if kind == "task":
+            watched_id = (await client.create_task("p", model="m")).id
+            watch = client.watch_task(watched_id, cancel_on_disconnect=True)
+        else:
+            watched_id = (await client.create_plan("p", [{"id": "a", "prompt": "p", "model": "m"}])).id
+            watch = client.watch_plan(watched_id, cancel_on_disconnect=True)
+        async for event in watch:
+            if isinstance(event, Tokens):
+                break
+        await watch.aclose()
+        async with asyncio.timeout(20):
+            done = await client.wait(watched_id)
+    assert done.state.value == "cancelled"
+
+
+async def test_leaving_cancels_nothing_otherwise() -> None:
+    said = asyncio.Event()
+
+    async def answer(run: Run) -> AsyncIterator[str]:
+        yield "one"
+        await said.wait()
+
+    async with FakeMesh(answer) as mesh, mesh.client() as client:
+        task = await client.create_task("p", model="m")
+        watch = client.watch_task(task.id)
+        async for event in watch:
+            if isinstance(event, Tokens):
+                break
+        await watch.aclose()
+        said.set()
+        assert (await client.wait(task.id)).state is TaskState.SUCCEEDED

@@ -41,6 +41,8 @@ class Rig:
     runs: Runs
     registration: Registration
     drained: asyncio.Event = field(default_factory=asyncio.Event)
+    # What it was told of drains, in seconds.
+    deadlines: list[float | None] = field(default_factory=list)
 
     async def begin(self, line: Line, task_id: str = "t1", **more: Any) -> Play:
         """Give it a run, and see it accepted."""
@@ -62,21 +64,26 @@ async def working(mesh: ScriptedMesh, *, api_key: str = "", **patience: float) -
     agent, clock = ScriptedAgent(), HurriedClock()
     desk = Desk({queue.name: queue for queue in DECLARATION.queues}, DECLARATION.concurrency)
     drained = asyncio.Event()
+    deadlines: list[float | None] = []
+
+    def on_drain(deadline: float | None) -> None:
+        deadlines.append(deadline)
+        drained.set()
 
     def on_wishes(wishes: Wishes) -> None:
         desk.concurrency = wishes.concurrency or DECLARATION.concurrency
         if wishes.draining:
-            drained.set()
+            on_drain(wishes.drain_deadline)
 
     async with (
         open_channel(mesh.url, api_key=api_key) as channel,
-        Runs(agent, lambda: link.wake(), window_bytes=1024 * 1024) as runs,  # noqa: PLW0108 - bound late
+        Runs(agent, lambda: link.wake(), clock, window_bytes=1024 * 1024) as runs,  # noqa: PLW0108 - bound late
     ):
         registration = Registration(channel, DECLARATION, runs.active, on_wishes, clock)
-        link = Link(channel, DECLARATION, registration, desk, runs, drained.set, clock, api_key=api_key, **patience)
+        link = Link(channel, DECLARATION, registration, desk, runs, on_drain, clock, api_key=api_key, **patience)
         await registration.register()
         async with background(registration.beat, link.run):
-            yield Rig(mesh, agent, desk, runs, registration, drained)
+            yield Rig(mesh, agent, desk, runs, registration, drained, deadlines)
 
 
 def texts(request: worker_pb2.ConnectRequest) -> tuple[str, int, int, list[str]]:

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from devteam.mesh.errors import Aborted
 from tests.fakes.mesh_server import PATIENCE, ScriptedMesh
@@ -15,11 +16,11 @@ ENVIRON = {name: value for name, value in os.environ.items() if not name.startsw
 
 
 @asynccontextmanager
-async def command(mesh: ScriptedMesh, *arguments: str) -> AsyncIterator[Process]:
+async def command(mesh: ScriptedMesh, folder: Path, *arguments: str) -> AsyncIterator[Process]:
     """The command, killed at the end of the body if it should still run."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "devteam_worker", "start", "--api-url", mesh.url, "--id", "w1", *arguments),
-        env={**ENVIRON, "DEVTEAM_LOG_LEVEL": "ERROR"},
+        env={**ENVIRON, "DEVTEAM_LOG_LEVEL": "ERROR", "DEVTEAM_DATA": str(folder)},
         stdout=PIPE,
         stderr=PIPE,
     )
@@ -32,8 +33,8 @@ async def command(mesh: ScriptedMesh, *arguments: str) -> AsyncIterator[Process]
         await process.communicate()
 
 
-async def test_it_works_until_it_is_told_to_stop(mesh: ScriptedMesh) -> None:
-    async with command(mesh, "--provider", "sim", "--queue", "default", "--alias", "fast=sim") as process:
+async def test_it_works_until_it_is_told_to_stop(mesh: ScriptedMesh, tmp_path: Path) -> None:
+    async with command(mesh, tmp_path, "--provider", "sim", "--queue", "default", "--alias", "fast=sim") as process:
         line = await mesh.router.attached()
         line.assign(model="fast")
         assert (await line.hears()).WhichOneof("item") == "accepted"
@@ -61,11 +62,11 @@ async def test_it_works_until_it_is_told_to_stop(mesh: ScriptedMesh) -> None:
         assert (err.decode(), process.returncode) == ("", 0)
 
 
-async def test_a_worker_whose_id_another_one_took_over_says_so_in_one_line(mesh: ScriptedMesh) -> None:
+async def test_a_worker_whose_id_another_one_took_over_says_so_in_one_line(mesh: ScriptedMesh, tmp_path: Path) -> None:
     mesh.registry.interval = 0.02
     mesh.registry.refusals["Heartbeat"].append(
         Aborted("another instance of w1 registered", reason="INSTANCE_SUPERSEDED")
     )
-    async with command(mesh, "--provider", "sim") as process:
+    async with command(mesh, tmp_path, "--provider", "sim") as process:
         _, err = await process.communicate()
         assert (err.decode(), process.returncode) == ("error: another instance of w1 registered\n", 1)

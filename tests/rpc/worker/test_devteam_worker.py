@@ -314,6 +314,59 @@ async def test_an_operator_who_drains_it_ends_it(mesh: ScriptedMesh, who: str) -
         await working
 
 
+@pytest.mark.parametrize("who", ["router", "registry"])
+async def test_at_an_operators_deadline_it_hands_back_what_runs_and_leaves(mesh: ScriptedMesh, who: str) -> None:
+    """Its own settings would have let it run for longer."""
+    mesh.registry.interval = 0.02
+    worker = a_worker(mesh)
+
+    @worker.on_task
+    async def handle(task: Task) -> None:
+        await asyncio.Event().wait()
+
+    async with started(worker) as working:
+        line = await run_once(mesh, handle)
+        if who == "router":
+            line.drain(worker_pb2.Drain.REASON_WORKER, 0.05)
+        else:
+            mesh.registry.availability, mesh.registry.drain_deadline = registry_pb2.AVAILABILITY_DRAINING, 0.05
+        report = (await line.hears()).report
+        assert report.hand_back.reason == run_pb2.HAND_BACK_REASON_DRAINING
+        line.ack_report()
+        await mesh.registry.left()
+        await working
+
+
+async def test_while_it_drains_it_beats_and_finishes_what_it_has(mesh: ScriptedMesh) -> None:
+    """For as long as the operator gives it; a process that has to end takes its own time instead."""
+    mesh.registry.interval = 0.02
+    worker, done = a_worker(mesh), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    @worker.on_task
+    async def handle(task: Task) -> str:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(done.wait(), loop))
+        return "done"
+
+    async with started(worker) as working:
+        line = await run_once(mesh, handle)
+        line.drain(worker_pb2.Drain.REASON_WORKER, 3600)
+        async with asyncio.timeout(PATIENCE):
+            while (await mesh.registry.beaten()).availability != registry_pb2.AVAILABILITY_DRAINING:
+                pass
+        for _ in range(5):
+            beat = await mesh.registry.beaten()
+            assert (beat.availability, beat.active_tasks) == (registry_pb2.AVAILABILITY_DRAINING, 1)
+        worker.stop()
+        done.set()
+        while (request := await line.hears()).WhichOneof("item") == "tokens":
+            pass
+        assert request.report.WhichOneof("outcome") == "completion"
+        line.ack_report()
+        await mesh.registry.left()
+        await working
+
+
 async def test_a_worker_whose_id_another_one_took_over_ends_with_aborted(mesh: ScriptedMesh) -> None:
     """It stops what it runs, and does not take leave in the other one's name."""
     mesh.registry.interval = 0.02

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from devteam_worker.domain import Completed
 from devteam_worker.providers.base import Usage
 from google.protobuf.duration_pb2 import Duration
@@ -116,9 +117,10 @@ async def test_a_cancelled_run_stops_and_says_so(mesh: ScriptedMesh) -> None:
         await line.hears()
         line.cancel()
         await play.has_stopped()
-        assert (await line.hears()).report == run_pb2.Report(
-            task_id="t1", attempt=1, last_seq=1, cancellation=run_pb2.Cancellation()
-        )
+        report = (await line.hears()).report
+        assert report.cancellation.HasField("took")
+        report.cancellation.ClearField("took")
+        assert report == run_pb2.Report(task_id="t1", attempt=1, last_seq=1, cancellation=run_pb2.Cancellation())
 
 
 async def test_words_about_a_run_that_it_does_not_have_are_ignored(mesh: ScriptedMesh) -> None:
@@ -170,6 +172,17 @@ async def test_told_to_drain_it_hears_so(mesh: ScriptedMesh) -> None:
         assert not rig.drained.is_set()
         line.drain(worker_pb2.Drain.REASON_WORKER)
         await rig.has_drained()
+        assert rig.deadlines == [None]
+
+
+@pytest.mark.parametrize("deadline", [0.0, 90.5])
+async def test_a_drain_may_come_with_a_deadline(mesh: ScriptedMesh, deadline: float) -> None:
+    """Nothing left is a deadline too."""
+    async with working(mesh) as rig:
+        line = await mesh.router.attached()
+        line.drain(worker_pb2.Drain.REASON_WORKER, deadline)
+        await rig.has_drained()
+        assert rig.deadlines == [deadline]
 
 
 async def test_a_huge_answer_passes_in_messages_of_bearable_size(mesh: ScriptedMesh) -> None:

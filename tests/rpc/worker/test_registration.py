@@ -174,6 +174,15 @@ async def test_an_operators_wish_to_drain_is_heard(mesh: ScriptedMesh) -> None:
     mesh.registry.availability = registry_pb2.AVAILABILITY_DRAINING
     async with working(mesh) as rig:
         await rig.has_drained()
+        assert set(rig.deadlines) == {None}
+
+
+async def test_a_beat_tells_the_rest_of_a_drain(mesh: ScriptedMesh) -> None:
+    mesh.registry.interval = 0.02
+    mesh.registry.availability, mesh.registry.drain_deadline = registry_pb2.AVAILABILITY_DRAINING, 90.5
+    async with working(mesh) as rig:
+        await rig.has_drained()
+        assert set(rig.deadlines) == {90.5}
 
 
 async def test_a_draining_worker_says_so_at_once(mesh: ScriptedMesh) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
+from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import CHANGED, Bell
 from devteam_planner.domain import Plan, PlanState, Step, TaskState
 from devteam_planner.plans import Plans
@@ -39,11 +40,13 @@ class Setting:
     store: FailingStore = field(default_factory=FailingStore)
     workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
     router: FakeRouter = field(default_factory=FakeRouter)
+    bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
         self.bell = Bell(self.clock)
         self.plans = Plans(
             store=self.store,
+            admission=Admission(self.store, self.bounds, self.clock, jitter=lambda: 0.5),
             workflows=self.workflows,
             router=self.router,
             bell=self.bell,
@@ -109,10 +112,23 @@ async def test_a_request_id_with_another_body_is_refused(setting: Setting) -> No
         await setting.plans.create_task(PLAIN, request_id="r-1", digest="task")
 
 
+async def test_what_temporal_does_not_know_yet_says_so(setting: Setting) -> None:
+    setting.workflows.down = True
+    plan = await setting.create()
+    assert {task.wait_reason for task in plan.tasks} == {"accepted; waits for Temporal to start it"}
+    assert await setting.plans.get_plan("p-1") == plan
+    assert await setting.plans.get_task("p-1.a") == plan.tasks[0]
+    setting.workflows.down = False
+    plan = await setting.create()
+    assert {task.wait_reason for task in plan.tasks} == {""}
+    assert (await setting.plans.get_task(plan.tasks[0].task_id)).wait_reason == ""
+
+
 async def test_a_plan_is_accepted_while_temporal_is_down(setting: Setting, clock: FakeClock) -> None:
     """It starts within two seconds of Temporal's return."""
     setting.workflows.down = True
-    plan = await setting.create()
+    await setting.create()
+    plan = await setting.store.plan("p-1")
     async with background(setting.plans.sweep):
         await settled()
         assert setting.workflows.started == {}
@@ -155,7 +171,7 @@ async def test_the_sweep_survives_a_store_that_fails(setting: Setting, clock: Fa
 
 async def test_a_cancel_reaches_store_router_workflow_and_watchers(setting: Setting) -> None:
     await setting.create()
-    await setting.store.begin_attempt("p-1.a", after=0, reason="")
+    await setting.store.begin_attempt("p-1.a", after=0, reason="", now=NOON)
     with setting.bell.listening("p-1") as listener:
         plan = await setting.plans.cancel_plan("p-1")
         assert await listener.heard(0) == {CHANGED}
@@ -166,7 +182,7 @@ async def test_a_cancel_reaches_store_router_workflow_and_watchers(setting: Sett
 
 async def test_a_cancel_counts_even_if_nobody_can_be_told(setting: Setting) -> None:
     await setting.create()
-    await setting.store.begin_attempt("p-1.a", after=0, reason="")
+    await setting.store.begin_attempt("p-1.a", after=0, reason="", now=NOON)
     setting.router.down = setting.workflows.down = True
     assert (await setting.plans.cancel_plan("p-1")).cancel_requested_at == NOON
 
@@ -181,7 +197,7 @@ async def test_a_plan_that_has_ended_is_left_alone(setting: Setting) -> None:
 
 async def test_a_task_of_its_own_can_be_cancelled(setting: Setting) -> None:
     await setting.plans.create_task(PLAIN)
-    await setting.store.begin_attempt("t-1", after=0, reason="")
+    await setting.store.begin_attempt("t-1", after=0, reason="", now=NOON)
     assert (await setting.plans.cancel_task("t-1")).state is TaskState.QUEUED
     assert setting.router.cancelled == [("t-1", 1)]
     assert setting.workflows.cancelled == ["t-1"]

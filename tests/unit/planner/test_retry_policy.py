@@ -1,5 +1,6 @@
 """What follows when an attempt ends without a completion."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -109,16 +110,35 @@ def test_the_third_lost_worker_makes_a_task_poison() -> None:
 )
 def test_a_hand_back_burns_nothing_and_is_slow_only_when_repeated(attempt: int, burnt: int, pause: float) -> None:
     task = a_task(attempt=attempt, burnt=burnt)
-    assert decide(task, HandedBack("draining")) == Verdict(Ending(TaskState.QUEUED, burns=False), pause)
+    why = "handed back by worker w1: draining"
+    expected = Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), pause)
+    assert decide(task, HandedBack("draining")) == expected
 
 
 def test_a_hand_back_may_name_its_own_wait() -> None:
     assert decide(a_task(), HandedBack("rate limited", retry_after=7.0)).retry_after == 7.0
 
 
-@pytest.mark.parametrize("outcome", [Cancelled(), LOST, BUSY, HandedBack("draining")])
-def test_a_cancelled_plan_makes_nothing_run_again(outcome: Failure | HandedBack | RunLost | Cancelled) -> None:
-    assert decide(a_task(), outcome, cancelling=True) == Verdict(Ending(TaskState.CANCELLED, burns=False))
+@pytest.mark.parametrize(
+    ("outcome", "stopped"),
+    [
+        (Cancelled(0.02), Cancelled(0.02)),
+        (LOST, None),
+        (BUSY, Cancelled()),
+        (HandedBack("draining"), Cancelled()),
+    ],
+)
+def test_a_cancelled_plan_makes_nothing_run_again(
+    outcome: Failure | HandedBack | RunLost | Cancelled, stopped: Cancelled | None
+) -> None:
+    """Any last word of the worker says that it has stopped; only a cancellation says how long that took."""
+    expected = Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=stopped))
+    assert decide(a_task(), outcome, cancelling=True) == expected
+
+
+def test_a_run_that_no_worker_had_was_not_stopped_by_one() -> None:
+    expected = Verdict(Ending(TaskState.CANCELLED, burns=False))
+    assert decide(replace(a_task(), worker=None), Cancelled(), cancelling=True) == expected
 
 
 def test_a_cancellation_nobody_asked_for_counts_as_a_loss() -> None:

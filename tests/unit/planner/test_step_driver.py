@@ -1,123 +1,22 @@
-"""The step driver on real stores and a scripted Router."""
+"""The step driver: attempts from their beginning to their end."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
-from devteam_planner.bell import Bell
-from devteam_planner.convert.tokens import text_of
 from devteam_planner.domain import (
     MAX_OUTPUT_BYTES,
-    SOLE_STEP,
-    Batch,
-    Cancelled,
-    Completion,
     Failure,
     FailureReason,
     HandedBack,
-    Plan,
-    PlanState,
+    OnWorkerLoss,
     RunPolicy,
     StepOutcome,
-    Task,
     TaskSpec,
     TaskState,
-    WorkerInstance,
-    task_id_of,
 )
-from devteam_planner.ports import RunAssigned, RunLost, RunReport, RunTokens, RunWaiting
-from devteam_planner.step_driver import StepDriver
-from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
-from devteam_planner.token_log import TokenLog
+from devteam_planner.ports import RunAssigned, RunLost, RunReport, RunWaiting
 
-from devteam.mesh.errors import Aborted, InvalidInput, NotFound, ResourceExhausted, Unavailable, Violation
-from devteam.mesh.tasks import background
-from devteam.v1 import run_pb2
-from tests.fakes.hasty_clock import HastyClock
-from tests.fakes.router_script import ScriptedRouter
-
-W1 = WorkerInstance("w1", "i1")
-W2 = WorkerInstance("w2", "i2")
-DONE = Completion(provider="sim", model="sim", stop_reason="end_turn")
-ASSIGNED = RunAssigned(W1, "default", "least loaded")
-BUSY = Failure(FailureReason.RATE_LIMITED, "slow down", retryable=True)
-
-
-def tokens(first_seq: int, *texts: str) -> RunTokens:
-    message = run_pb2.Tokens(first_seq=first_seq, tokens=[run_pb2.Token(text=text) for text in texts])
-    return RunTokens(Batch(first_seq, first_seq + len(texts) - 1, message.SerializeToString()))
-
-
-@dataclass
-class Bench:
-    """A driver and everything it stands on."""
-
-    clock: HastyClock
-    store: MemoryPlanStore = field(default_factory=MemoryPlanStore)
-    token_store: MemoryTokenStore = field(default_factory=MemoryTokenStore)
-    router: ScriptedRouter = field(default_factory=ScriptedRouter)
-    rung: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.log = TokenLog(self.token_store, Bell(self.clock), self.router.acknowledge, self.clock)
-        self.driver = StepDriver(
-            store=self.store,
-            log=self.log,
-            router=self.router,
-            clock=self.clock,
-            ring=self.rung.append,
-            text_of=text_of,
-            jitter=lambda: 1.0,
-        )
-
-    async def add(self, *specs: TaskSpec, sole: bool = False, inputs: dict[str, str] | None = None) -> None:
-        """Plan p-1 of steps a, b, ... in a chain."""
-        names = [SOLE_STEP] if sole else list("abcdef")[: len(specs)]
-        tasks = tuple(
-            Task(
-                task_id=task_id_of("p-1", name),
-                plan_id="p-1",
-                step_id=name,
-                position=position,
-                spec=spec,
-                depends_on=tuple(names[max(0, position - 1) : position]),
-                state=TaskState.PENDING,
-                created_at=self.clock.now(),
-            )
-            for position, (name, spec) in enumerate(zip(names, specs, strict=True))
-        )
-        await self.store.add(
-            Plan("p-1", "plan", PlanState.RUNNING, inputs or {}, self.clock.now(), sole=sole, tasks=tasks)
-        )
-
-    async def run(self, task_id: str = "p-1.a") -> StepOutcome:
-        async with asyncio.timeout(5):
-            return await self.driver.run("p-1", task_id)
-
-    async def task(self, task_id: str = "p-1.a") -> Task:
-        return await self.store.task(task_id)
-
-    async def reason(self, number: int) -> str:
-        attempt = await self.store.attempt("p-1.a", number)
-        assert attempt
-        return attempt.reason
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench(HastyClock())
-    await bench.add(TaskSpec(prompt="hi", model="sim"))
-    async with background(bench.log.run):
-        yield bench
-
-
-@pytest.fixture
-async def empty() -> AsyncIterator[Bench]:
-    """A bench without a plan."""
-    bench = Bench(HastyClock())
-    async with background(bench.log.run):
-        yield bench
+from tests.fakes.step_bench import ASSIGNED, BUSY, DONE, W1, W2, Bench, tokens
 
 
 async def test_an_attempt_that_completes_makes_the_task_succeed(bench: Bench) -> None:
@@ -234,7 +133,7 @@ async def test_a_task_that_takes_down_three_workers_is_poison(empty: Bench) -> N
         "first attempt",
         "worker w1 was lost",
         "retry after rate_limited: slow down",
-        "handed back by its worker",
+        "handed back by worker w1: draining",
         "worker w1 was lost",
     ]
 
@@ -244,168 +143,23 @@ async def test_a_hand_back_burns_no_attempt(bench: Bench) -> None:
     assert await bench.run() == StepOutcome(TaskState.QUEUED, 3.0)
     task = await bench.task()
     assert (task.burnt, task.failure, task.attempt) == (0, None, 1)
+    assert task.wait_reason == "handed back by worker w1: draining"
 
 
-async def test_a_broken_line_is_dialled_again_after_what_is_stored(bench: Bench) -> None:
-    bench.router.script(ASSIGNED, tokens(1, "Hel"), Unavailable("gone"))
-    bench.router.script(Unavailable("still gone"))
-    bench.router.script(RunAssigned(W1, "default", "same", adopted=True), tokens(2, "lo"), RunReport(DONE, 2))
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-    assert [(d.run.task.attempt, d.last_seq, d.assigned) for d in bench.router.dispatched] == [
-        (1, 0, None),
-        (1, 1, W1),
-        (1, 1, W1),
-    ]
-    assert (await bench.task()).output == "Hello"
-    assert len(bench.clock.slept) == 2
+async def test_hand_backs_never_use_up_the_attempts(empty: Bench) -> None:
+    await empty.add(TaskSpec(prompt="hi", model="sim", policy=RunPolicy(max_attempts=1)))
+    for _ in range(5):
+        empty.router.script(ASSIGNED, RunReport(HandedBack("rate limited by the provider"), 0))
+    empty.router.script(ASSIGNED, RunReport(DONE, 0))
+    outcomes = [(await empty.run()).state for _ in range(6)]
+    assert outcomes == [TaskState.QUEUED] * 5 + [TaskState.SUCCEEDED]
+    assert await empty.reason(6) == "handed back by worker w1: rate limited by the provider"
 
 
-async def test_an_attempt_without_a_worker_says_that_the_router_is_away(bench: Bench) -> None:
-    seen: list[str] = []
-
-    async def look() -> None:
-        seen.append((await bench.task()).wait_reason)
-
-    bench.router.script(Unavailable("gone"))
-    bench.router.script(look, ASSIGNED, RunReport(DONE, 0))
-    await bench.run()
-    assert seen == ["the Router cannot be reached at the moment"]
-
-
-async def test_a_full_router_is_asked_again_when_it_said(bench: Bench) -> None:
-    seen: list[tuple[TaskState, str]] = []
-
-    async def look() -> None:
-        task = await bench.task()
-        seen.append((task.state, task.wait_reason))
-
-    bench.router.script(ResourceExhausted("9 runs wait", retry_after=5.0))
-    bench.router.script(look, ASSIGNED, RunReport(DONE, 0))
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-    assert bench.clock.slept == [5.0]
-    assert seen == [(TaskState.QUEUED, "the Router takes no more: 9 runs wait")]
-
-
-async def test_a_report_that_outran_its_tokens_is_asked_for_again(bench: Bench) -> None:
-    bench.router.script(ASSIGNED, tokens(1, "Hel"), RunReport(DONE, 2))
-    bench.router.script(tokens(2, "lo"), RunReport(DONE, 2))
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-    assert (await bench.task()).output == "Hello"
-
-
-async def test_a_run_that_the_router_refuses_fails(bench: Bench) -> None:
-    bench.router.script(InvalidInput(Violation("run.queue", "ID_FORMAT", "has a space")))
-    assert await bench.run() == StepOutcome(TaskState.FAILED)
-    expected = Failure(FailureReason.INVALID_REQUEST, "run.queue: has a space")
-    assert (await bench.task()).failure == expected
-
-
-async def test_a_driver_that_was_superseded_contests_only_after_a_while(bench: Bench) -> None:
-    bench.router.script(ASSIGNED, Aborted("another planner", reason="DISPATCH_SUPERSEDED"))
-    bench.router.script(RunReport(DONE, 0))
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-    assert bench.clock.slept == [10.0]
-
-
-async def test_a_driver_whose_attempt_somebody_else_ended_takes_over_the_verdict(bench: Bench) -> None:
-    async def end_elsewhere() -> None:
-        await bench.store.close_plan("p-1", bench.clock.now())
-
-    bench.router.script(ASSIGNED, end_elsewhere, RunReport(DONE, 0))
-    assert await bench.run() == StepOutcome(TaskState.SKIPPED)
-
-
-async def test_a_new_driver_goes_on_with_an_open_attempt(bench: Bench) -> None:
-    """A Planner died after it had stored two tokens; the next one asks for what follows, from the same worker."""
-    await bench.store.begin_attempt("p-1.a", after=0, reason="first attempt")
-    await bench.store.note_assigned("p-1.a", 1, W1, "default", "why", bench.clock.now())
-    await bench.token_store.append([("p-1.a", 1, tokens(1, "Hel", "lo").batch)])
-    bench.router.script(ASSIGNED, tokens(3, "!"), RunReport(DONE, 3))
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-    (dispatched,) = bench.router.dispatched
-    assert (dispatched.run.task.attempt, dispatched.last_seq, dispatched.assigned) == (1, 2, W1)
-    assert (await bench.task()).output == "Hello!"
-
-
-async def test_a_driver_that_died_before_its_acknowledgement_is_made_up_for(bench: Bench) -> None:
-    bench.router.script(ASSIGNED, RunReport(DONE, 0))
-    await bench.run()
-    bench.router.acknowledged.clear()
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-    assert bench.router.acknowledged == [("p-1.a", 1, 0, True)]
-    assert len(bench.router.dispatched) == 1
-
-
-async def test_a_step_of_a_cancelled_plan_is_not_begun(bench: Bench) -> None:
-    await bench.store.request_cancel("p-1", bench.clock.now())
-    assert await bench.run() == StepOutcome(TaskState.CANCELLED)
-    assert (await bench.task()).attempt == 0
-    assert bench.router.dispatched == []
-
-
-async def test_a_cancelled_attempt_that_no_worker_has_ends_without_the_router(bench: Bench) -> None:
-    async def cancel() -> None:
-        await bench.store.request_cancel("p-1", bench.clock.now())
-
-    bench.router.cancel_error = Unavailable("gone")
-    bench.router.script(cancel, Unavailable("gone"))
-    assert await bench.run() == StepOutcome(TaskState.CANCELLED)
-    assert len(bench.router.dispatched) == 1
-
-
-async def test_a_cancel_that_came_before_the_router_knew_the_attempt_is_repeated(bench: Bench) -> None:
-    async def cancel() -> None:
-        await bench.store.request_cancel("p-1", bench.clock.now())
-
-    bench.router.script(cancel, ASSIGNED, RunReport(Cancelled(), 0))
-    assert await bench.run() == StepOutcome(TaskState.CANCELLED)
-    assert bench.router.cancelled == [("p-1.a", 1)]
-
-
-async def test_a_new_driver_of_a_cancelled_attempt_tells_the_router_and_waits_for_the_worker(bench: Bench) -> None:
-    await bench.store.begin_attempt("p-1.a", after=0, reason="first attempt")
-    await bench.store.note_assigned("p-1.a", 1, W1, "default", "why", bench.clock.now())
-    await bench.store.request_cancel("p-1", bench.clock.now())
-    bench.router.script(RunReport(Cancelled(), 0))
-    assert await bench.run() == StepOutcome(TaskState.CANCELLED)
-    assert bench.router.cancelled == [("p-1.a", 1)]
-
-
-async def test_a_worker_that_finished_before_the_cancel_reached_it_has_succeeded(bench: Bench) -> None:
-    async def cancel() -> None:
-        await bench.store.request_cancel("p-1", bench.clock.now())
-
-    bench.router.script(ASSIGNED, cancel, RunReport(DONE, 0))
-    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
-
-
-async def test_a_cancellation_nobody_asked_for_is_a_loss(bench: Bench) -> None:
-    bench.router.script(ASSIGNED, RunReport(Cancelled(), 0))
-    assert await bench.run() == StepOutcome(TaskState.QUEUED)
-    failure = (await bench.task()).failure
+async def test_a_task_that_must_not_run_twice_fails_with_its_worker(empty: Bench) -> None:
+    await empty.add(TaskSpec(prompt="hi", model="sim", policy=RunPolicy(on_worker_loss=OnWorkerLoss.FAIL)))
+    empty.router.script(ASSIGNED, tokens(1, "Hel"), RunLost(W1, "gone"))
+    assert await empty.run() == StepOutcome(TaskState.FAILED)
+    failure = (await empty.task()).failure
     assert failure
-    assert failure.message == "worker w1 was lost: it stopped the run though nobody asked for it"
-
-
-async def test_a_task_that_does_not_exist_is_not_found(bench: Bench) -> None:
-    with pytest.raises(NotFound, match=r"no task named 'p-1\.z'"):
-        await bench.run("p-1.z")
-
-
-async def test_a_cancelled_driver_closes_its_dispatch(bench: Bench) -> None:
-    """The activity is stopped because its process ends: the call goes, the attempt stays."""
-    begun: asyncio.Event = asyncio.Event()
-
-    async def hang() -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
-    bench.router.script(ASSIGNED, hang)
-    driving = asyncio.create_task(bench.run())
-    await asyncio.wait_for(begun.wait(), 5)
-    driving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await driving
-    assert bench.router.closed == 1
-    assert (await bench.task()).attempt_open
-    assert bench.router.cancelled == []
+    assert (failure.reason, failure.message) == (FailureReason.WORKER_LOST, "worker w1 was lost: gone")

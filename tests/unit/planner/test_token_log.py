@@ -6,35 +6,48 @@ from dataclasses import dataclass, field
 
 import pytest
 from devteam_planner.bell import Bell
-from devteam_planner.domain import Batch
-from devteam_planner.store.memory import MemoryTokenStore
+from devteam_planner.domain import Batch, WorkerInstance
+from devteam_planner.ports import Entry
+from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.token_log import TokenLog
 
-from devteam.mesh.errors import Unavailable
+from devteam.mesh.errors import Aborted, Unavailable
 from devteam.mesh.tasks import background
 from tests.fakes.clock import FakeClock
 from tests.fakes.planner_samples import a_batch
 
-Entry = tuple[str, int, Batch]
+W1 = WorkerInstance("w1", "i1")
+
+
+class Doors(MemoryPlanStore):
+    """Lets everyone in but those who speak of tasks that are `shut`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shut: set[str] = set()
+
+    def holds(self, task_id: str, attempt: int, worker: WorkerInstance | None) -> bool:
+        return task_id not in self.shut
 
 
 class GatedStore(MemoryTokenStore):
     """Keeps each transaction waiting until the test lets it through; fails while `failures` are left."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.doors = Doors()
+        super().__init__(self.doors)
         self.writing: asyncio.Queue[list[Entry]] = asyncio.Queue()
         self.gate = asyncio.Semaphore(0)
         self.failures = 0
         self.reads = 0
 
-    async def append(self, batches: Sequence[Entry]) -> None:
-        self.writing.put_nowait(list(batches))
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
+        self.writing.put_nowait(list(entries))
         await self.gate.acquire()
         if self.failures:
             self.failures -= 1
             raise Unavailable("disk full")
-        await super().append(batches)
+        return await super().append(entries)
 
     async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
         self.reads += 1
@@ -62,14 +75,19 @@ class Setting:
 
     async def append(self, batch: Batch, task_id: str = "t-1", attempt: int = 1) -> None:
         async with asyncio.timeout(5):
-            await self.log.append("p-1", task_id, attempt, batch)
+            await self.log.append("p-1", task_id, attempt, W1, batch)
 
-    async def write(self) -> list[Entry]:
+    async def write(self) -> list[tuple[str, int, Batch]]:
         """Wait for the next transaction, let it through, and return what was in it."""
+        written = await self.writing()
+        self.store.gate.release()
+        return written
+
+    async def writing(self) -> list[tuple[str, int, Batch]]:
+        """Wait for the next transaction, and return what is in it."""
         async with asyncio.timeout(5):
             entries = await self.store.writing.get()
-        self.store.gate.release()
-        return entries
+        return [(entry.task_id, entry.attempt, entry.batch) for entry in entries]
 
     async def settle(self, task_id: str = "t-1") -> int:
         async with asyncio.timeout(5):
@@ -98,8 +116,7 @@ async def test_tokens_that_come_one_by_one_are_written_at_once(setting: Setting)
 async def test_while_one_transaction_is_under_way_the_next_gathers(setting: Setting) -> None:
     """From all tasks, in the order in which they came."""
     await setting.append(ONE)
-    async with asyncio.timeout(5):
-        assert await setting.store.writing.get() == [("t-1", 1, ONE)]
+    assert await setting.writing() == [("t-1", 1, ONE)]
     await setting.append(TWO)
     await setting.append(ONE, "t-2")
     await setting.append(THREE)
@@ -198,3 +215,49 @@ async def test_an_attempt_is_followed_until_it_is_forgotten(setting: Setting) ->
     await setting.settle()
     assert not setting.log.follows("t-1", 1)
     setting.log.forget("t-1", 1)
+
+
+async def test_tokens_that_the_store_refuses_are_told_to_nobody_but_whoever_appended_them(setting: Setting) -> None:
+    """Not acknowledged, not shown to watchers; those of other tasks in the same transaction are."""
+    setting.store.doors.shut.add("t-1")
+    await setting.append(ONE)
+    await setting.write()
+    await setting.settle()
+    await setting.append(ONE, "t-2")
+    with pytest.raises(Aborted) as refused:
+        await setting.append(TWO)
+    assert refused.value.reason == "FENCED"
+    await setting.write()
+    assert await setting.settle("t-2") == 1
+    assert setting.stored == [("t-2", 1, 1)]
+    assert await setting.log.read("t-1", 1, 0, 9) == []
+    assert await setting.settle() == 0
+
+
+async def test_whoever_takes_the_attempt_up_again_starts_without_a_grudge(setting: Setting) -> None:
+    setting.store.doors.shut.add("t-1")
+    await setting.append(ONE)
+    await setting.write()
+    await setting.settle()
+    setting.log.forget("t-1", 1)
+    setting.store.doors.shut.clear()
+    await setting.append(ONE)
+    await setting.write()
+    assert await setting.settle() == 1
+
+
+async def test_refused_writes_are_counted(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[tuple[str, str, int, int]] = []
+    monkeypatch.setattr(
+        "devteam_planner.fencing.refused",
+        lambda what, task, attempt, count: counted.append((what, task, attempt, count)),
+    )
+    setting.store.doors.shut.add("t-1")
+    await setting.append(ONE)
+    assert len(await setting.writing()) == 1
+    for batch in (TWO, THREE):
+        await setting.append(batch)
+    setting.store.gate.release()
+    await setting.write()
+    await setting.settle()
+    assert counted == [("tokens", "t-1", 1, 1), ("tokens", "t-1", 1, 2)]

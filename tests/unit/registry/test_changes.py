@@ -59,7 +59,7 @@ async def test_stopping_ends_every_watch_now_and_later() -> None:
         changes.stop()
         with pytest.raises(Unavailable) as caught:
             await feed.next()
-    assert caught.value.reason == "REGISTRY_STOPPING"
+    assert caught.value.reason == "DRAINING"
     with pytest.raises(Unavailable), changes.subscribed():
         pass
 

@@ -1,11 +1,12 @@
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from devteam_registry.domain import Availability, HealthPolicy, WishChange, Wishes
 
 from devteam.mesh.errors import FailedPrecondition
-from tests.unit.registry.samples import full_spec, spec, worker
+from tests.unit.registry.samples import NOON, full_spec, spec, worker
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,24 @@ def test_slots_are_the_sum_over_the_queues_unless_declared() -> None:
 def test_a_change_of_wishes_leaves_the_unnamed_ones() -> None:
     """Only what is named changes, to "no wish" as well."""
     wishes = Wishes(concurrency=4, availability=Availability.CORDONED, labels={"a": "b"})
-    assert WishChange(concurrency=0).applied_to(wishes) == Wishes(0, Availability.CORDONED, {"a": "b"})
-    assert WishChange(labels={}).applied_to(wishes) == Wishes(4, Availability.CORDONED, {})
+    assert WishChange(concurrency=0).applied_to(wishes, NOON) == Wishes(0, Availability.CORDONED, {"a": "b"})
+    assert WishChange(labels={}).applied_to(wishes, NOON) == Wishes(4, Availability.CORDONED, {})
+
+
+def test_a_drain_may_have_a_deadline_which_goes_with_it() -> None:
+    """It is a moment; a new availability without one takes it away, other wishes leave it."""
+    draining = WishChange(availability=Availability.DRAINING, drain_within=90.0).applied_to(Wishes(), NOON)
+    assert draining == Wishes(availability=Availability.DRAINING, drain_until=NOON + timedelta(seconds=90))
+    assert WishChange(concurrency=3).applied_to(draining, NOON).drain_until == draining.drain_until
+    assert WishChange(availability=Availability.DRAINING).applied_to(draining, NOON).drain_until is None
+    assert WishChange(availability=Availability.OPEN).applied_to(draining, NOON) == Wishes()
+
+
+def test_the_rest_of_a_drain_never_falls_below_nothing() -> None:
+    """Without a deadline there is no rest to speak of."""
+    wishes = Wishes(availability=Availability.DRAINING, drain_until=NOON)
+    rests = [wishes.drain_rest(NOON + timedelta(seconds=seconds)) for seconds in (-90, 0, 90)]
+    assert (rests, Wishes().drain_rest(NOON)) == ([90.0, 0.0, 0.0], None)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +87,6 @@ def test_a_worker_leaves_behind_only_what_an_operator_wants() -> None:
     """Wishes outlive a worker, except for a drain, which its leaving fulfilled."""
     assert worker().remains() is None
     assert worker(wishes=Wishes(availability=Availability.DRAINING)).remains() is None
-    remains = worker(wishes=Wishes(concurrency=3, availability=Availability.DRAINING)).remains()
+    remains = worker(wishes=Wishes(3, Availability.DRAINING, drain_until=NOON)).remains()
     assert remains is not None
     assert (remains.wishes, remains.departed) == (Wishes(concurrency=3), True)

@@ -2,6 +2,7 @@ import pytest
 from devteam_registry.domain import Health, HealthPolicy, WorkerState
 from devteam_registry.freeze import Freeze, freeze_of, held
 from devteam_registry.health import health_of
+from devteam_registry.links import Link
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,9 +43,10 @@ def test_a_freeze_does_not_depend_on_how_long_ago_it_began(silences: list[float]
 
 def test_a_silent_worker_stays_unhealthy_while_deaths_are_frozen() -> None:
     """Past every limit a worker stays UNHEALTHY, nothing is pending, and the reason says why."""
-    reason = "no beat for 400 s; deaths are frozen: 3 of 4 workers fell silent together"
-    expected = Health(WorkerState.UNHEALTHY, reason, None, None)
-    assert held(health_of(0.0, 400.0, POLICY), WorkerState.UNHEALTHY, Freeze(3, 4)) == expected
+    expected = Health(WorkerState.UNHEALTHY, "no beat for 400 s", None, None, Freeze(3, 4).reason)
+    health = held(health_of(0.0, 400.0, POLICY, active_tasks=3), WorkerState.UNHEALTHY, Freeze(3, 4))
+    assert health == expected
+    assert health.words == "no beat for 400 s; deaths are frozen: 3 of 4 workers fell silent together"
 
 
 def test_a_lost_worker_stays_lost_while_deaths_are_frozen() -> None:
@@ -56,3 +58,9 @@ def test_a_healthy_worker_does_not_notice_a_freeze() -> None:
     """Who beats is judged as ever."""
     health = health_of(0.0, 10.0, POLICY)
     assert held(health, WorkerState.HEALTHY, Freeze(3, 4)) == health
+
+
+def test_a_suspect_worker_does_not_notice_a_freeze() -> None:
+    """It beats: nothing is wrong between it and the Registry."""
+    health = health_of(0.0, 10.0, POLICY, link=Link("router-1", connected=False, running=0, since=0.0))
+    assert held(health, WorkerState.SUSPECT, Freeze(3, 4)) == health

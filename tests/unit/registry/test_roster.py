@@ -17,6 +17,7 @@ from devteam_registry.domain import (
     Wishes,
     WorkerState,
 )
+from devteam_registry.links import LinkReport, LinkWord
 from devteam_registry.roster import Roster
 from devteam_registry.sessions import digest_of
 
@@ -47,6 +48,12 @@ class Fleet:
             self.beat(*beating)
             self.deregistered += self.roster.sweep()
 
+    def report(self, *words: LinkWord, router: str = "router-1", complete: bool = False) -> None:
+        self.roster.report_links(LinkReport(router, words, complete))
+
+    def words(self, worker_id: str) -> str:
+        return self.roster.get(worker_id).health.words
+
     def state(self, worker_id: str) -> WorkerState:
         return self.roster.get(worker_id).health.state
 
@@ -60,6 +67,14 @@ class Fleet:
                 case Removed(worker_id, _, reason):
                     told.append((worker_id, reason))
         return told
+
+
+def up(worker_id: str, instance_id: str = "i1") -> LinkWord:
+    return LinkWord(worker_id, instance_id, connected=True)
+
+
+def down(worker_id: str, instance_id: str = "i1", *, running: int = 0, given_up_in: float | None = None) -> LinkWord:
+    return LinkWord(worker_id, instance_id, connected=False, running=running, given_up_in=given_up_in)
 
 
 @pytest.fixture
@@ -275,7 +290,7 @@ async def test_nobody_dies_while_most_of_the_fleet_is_silent(fleet: Fleet) -> No
     reason = "no beat for 600 s; deaths are frozen: 3 of 4 workers fell silent together"
     views = {view.worker.worker_id: view for view in fleet.roster.views()}
     assert [views[name].health.state for name in "abc"] == [WorkerState.UNHEALTHY] * 3
-    assert (views["a"].health.reason, views["a"].next_state_at) == (reason, None)
+    assert (views["a"].health.words, views["a"].next_state_at) == (reason, None)
     assert views["d"].health.state is WorkerState.HEALTHY
     assert fleet.deregistered == []
     assert [told for told in await fleet.seen() if told[1] != "healthy"] == [(name, "unhealthy") for name in "abc"]
@@ -316,3 +331,136 @@ def test_a_freeze_brings_nobody_back_and_takes_nobody_away(fleet: Fleet) -> None
     fleet.pass_time(1, beating=("b", "c", "d"))
     assert fleet.deregistered == ["a"]
     assert fleet.state("e") is WorkerState.UNHEALTHY
+
+
+async def test_a_worker_whose_stream_broke_is_suspect_at_once_until_it_is_back(fleet: Fleet) -> None:
+    """Watchers are told; the reason counts down, then up."""
+    fleet.register("w1")
+    fleet.report(up("w1"))
+    fleet.report(down("w1", running=3, given_up_in=10.0))
+    assert fleet.state("w1") is WorkerState.SUSPECT
+    fleet.pass_time(3)
+    assert fleet.words("w1") == (
+        "its stream to router-1 broke 3 s ago; 3 tasks are given up in 7 s unless it comes back"
+    )
+    fleet.pass_time(7)
+    fleet.report(down("w1"))
+    fleet.pass_time(35, beating=("w1",))
+    assert fleet.words("w1") == "no stream to a router for 45 s; it still beats"
+    fleet.report(up("w1"))
+    assert fleet.state("w1") is WorkerState.HEALTHY
+    assert await fleet.seen() == [("w1", "healthy"), ("w1", "suspect"), ("w1", "healthy")]
+
+
+def test_a_view_names_the_router_that_holds_the_stream(fleet: Fleet) -> None:
+    """Nobody, before anything was said and after the stream broke."""
+    fleet.register("w1")
+    routers = [fleet.roster.get("w1").router_id]
+    for word in (up("w1"), down("w1", given_up_in=10.0)):
+        fleet.report(word)
+        routers.append(fleet.roster.get("w1").router_id)
+    assert routers == ["", "router-1", ""]
+
+
+async def test_a_suspect_worker_that_falls_silent_goes_the_way_of_the_silent(fleet: Fleet) -> None:
+    """UNHEALTHY and LOST win; a beat makes it suspect again, for its stream is still broken."""
+    fleet.register("w1")
+    fleet.report(down("w1", given_up_in=10.0))
+    fleet.pass_time(120)
+    fleet.beat("w1")
+    assert [state for _, state in await fleet.seen()] == ["healthy", "suspect", "unhealthy", "lost", "suspect"]
+
+
+def test_a_broken_stream_of_a_silent_worker_makes_it_no_healthier(fleet: Fleet) -> None:
+    """Nor does one that is back: only a beat does."""
+    fleet.register("w1")
+    fleet.pass_time(70)
+    for word in (down("w1", given_up_in=10.0), up("w1")):
+        fleet.report(word)
+        assert fleet.state("w1") is WorkerState.UNHEALTHY
+
+
+def test_a_registration_clears_a_suspicion(fleet: Fleet) -> None:
+    """Of the same instance or of a new one; a stream that is open stays known."""
+    for instance_id in ("i1", "i2"):
+        fleet.register("w1")
+        fleet.report(down("w1", given_up_in=10.0))
+        fleet.register("w1", instance_id)
+        assert fleet.state("w1") is WorkerState.HEALTHY
+    fleet.report(up("w1", "i2"))
+    fleet.register("w1", "i2")
+    assert fleet.roster.get("w1").router_id == "router-1"
+    fleet.register("w1", "i3")
+    assert fleet.roster.get("w1").router_id == ""
+
+
+async def test_words_about_unknown_workers_and_instances_mean_nothing(fleet: Fleet) -> None:
+    """A report may be late."""
+    fleet.register("w1", "i2")
+    fleet.report(down("w1", "i1", given_up_in=10.0), down("nobody", given_up_in=10.0))
+    assert fleet.state("w1") is WorkerState.HEALTHY
+    assert await fleet.seen() == [("w1", "healthy")]
+
+
+def test_a_complete_report_breaks_the_links_that_it_does_not_name(fleet: Fleet) -> None:
+    """Those of the same Router; others, and those nobody spoke of, stay as they were."""
+    for worker_id in ("a", "b", "c", "d"):
+        fleet.register(worker_id)
+    fleet.report(up("a"), up("b"))
+    fleet.report(up("c"), router="router-2")
+    fleet.report(up("a"), complete=True)
+    states = {view.worker.worker_id: view.health.state.value for view in fleet.roster.views()}
+    assert states == {"a": "healthy", "b": "suspect", "c": "healthy", "d": "healthy"}
+    assert fleet.words("b") == "no stream to a router for 0 s; it still beats"
+
+
+def test_a_worker_that_went_to_another_router_is_not_suspect(fleet: Fleet) -> None:
+    """The older Router's "gone", however late, means nothing, nor does what it says of long ago."""
+    fleet.register("w1")
+    fleet.report(up("w1"), router="router-1")
+    fleet.report(up("w1"), router="router-2")
+    fleet.report(down("w1", running=3, given_up_in=10.0), router="router-1")
+    assert fleet.roster.get("w1").router_id == "router-2"
+    fleet.report(down("w1", running=2, given_up_in=10.0), router="router-2")
+    fleet.report(down("w1"), router="router-1", complete=True)
+    assert fleet.words("w1").startswith("its stream to router-2 broke 0 s ago; 2 tasks")
+
+
+def test_a_stall_of_the_registry_does_not_count_towards_a_broken_link(fleet: Fleet) -> None:
+    """Broken for as long as the Registry was awake to see it."""
+    fleet.register("w1")
+    fleet.report(down("w1", running=1, given_up_in=10.0))
+    fleet.clock.advance(60)
+    fleet.roster.sweep()
+    assert fleet.words("w1") == "its stream to router-1 broke 3 s ago; 1 task is given up in 7 s unless it comes back"
+
+
+def test_a_removed_worker_is_said_to_have_been_silent_and_no_more(fleet: Fleet) -> None:
+    """Nothing is pending for who is gone."""
+    fleet.register("w1")
+    fleet.roster.beat(Beat("w1", "i1", "token", active_tasks=2))
+    fleet.pass_time(130)
+    assert fleet.words("w1") == "no beat for 130 s; its tasks were moved; deregistered in 170 s"
+
+
+def test_a_frozen_fleet_is_said_on_every_page(fleet: Fleet) -> None:
+    """And only while it is frozen."""
+    for worker_id in ("a", "b", "c"):
+        fleet.register(worker_id)
+    query = PageQuery("", 1)
+    assert fleet.roster.page(query).notice == ""
+    fleet.pass_time(61)
+    assert fleet.roster.page(query).notice == "deaths are frozen: 3 of 3 workers fell silent together"
+    fleet.beat("a", "b", "c")
+    fleet.pass_time(1)
+    assert fleet.roster.page(query).notice == ""
+
+
+def test_a_beat_answers_with_the_rest_of_a_drain(fleet: Fleet) -> None:
+    """Counted on from the moment of the wish."""
+    fleet.register("w1")
+    drain = Wishes(availability=Availability.DRAINING, drain_until=NOON + timedelta(seconds=90))
+    fleet.roster.wish("w1", drain)
+    fleet.pass_time(30)
+    orders = fleet.roster.beat(Beat("w1", "i1", "token"))
+    assert (orders.availability, orders.drain_rest) == (Availability.DRAINING, 60.0)

@@ -244,7 +244,22 @@ class TestCancellation:
         assert not planner.over
         worker.report("t1")
         await bench.settled()
-        assert planner.story == ["assigned to w1", "started", "report after 0"]
+        assert planner.story == ["assigned to w1", "started", "stop told to w1", "report after 0"]
+
+    async def test_its_slot_is_free_only_when_its_worker_says_that_it_has_stopped(self, bench: RouterBench) -> None:
+        """Told as often as anybody likes."""
+        worker = bench.worker(a_worker(queues={"default": 1}))
+        await bench.dispatch(a_run("t1"))
+        worker.accept("t1")
+        await bench.dispatch(a_run("t2"))
+        worker.heard()
+        for _ in range(2):
+            bench.cancel("t1")
+            await bench.advance(60)
+        assert worker.heard() == [Cancel(T1, CancelReason.REQUESTED)] * 2
+        assert bench.held == ["t1/1 on w1"]
+        worker.report("t1")
+        assert worker.heard() == [Assign(a_run("t2"), "default")]
 
     async def test_one_that_its_worker_rejects_is_not_taken_elsewhere(self, bench: RouterBench) -> None:
         worker = bench.worker(a_worker("w1"))
@@ -253,7 +268,7 @@ class TestCancellation:
         bench.cancel("t1")
         worker.reject("t1")
         await bench.settled()
-        assert planner.story == ["assigned to w1", "cancelled"]
+        assert planner.story == ["assigned to w1", "stop told to w1", "cancelled"]
         assert other.heard() == []
         assert bench.held == []
 
@@ -292,6 +307,18 @@ class TestScheduleDeadline:
         assert planner.story == ["out of time"]
         assert worker.heard() == []
 
+    async def test_a_loop_that_is_behind_hands_out_nothing_that_is_too_late(self, bench: RouterBench) -> None:
+        """The worker's line opens before the run's timer has had its turn: the one behind it goes out."""
+        late = await bench.dispatch(a_run("t1", schedule_within=30.0))
+        behind = await bench.dispatch(a_run("t2"))
+        bench.clock.stall(31)
+        worker = bench.worker()
+        await bench.advance(0)
+        assert late.story == ["waits: no_worker_in_queue", "waits: no_worker_available", "out of time"]
+        assert behind.story == ["waits: no_worker_in_queue", "waits: no_worker_available", "assigned to w1"]
+        assert worker.heard() == [Assign(a_run("t2"), "default")]
+        assert bench.held == ["t2/1 on w1"]
+
     async def test_a_started_run_has_no_such_limit(self, bench: RouterBench) -> None:
         worker = bench.worker()
         planner = await bench.dispatch(a_run(schedule_within=30.0))
@@ -326,8 +353,47 @@ class TestLimits:
             await bench.dispatch(a_run(f"t{n}", signature=a_signature(f"q{n}")))
         refused = await bench.dispatch(a_run("t9"))
         assert isinstance(refused.error, ResourceExhausted)
-        assert (refused.error.reason, refused.error.retry_after) == ("QUEUE_FULL", 5.0)
+        assert (refused.error.reason, refused.error.retry_after) == ("ROUTER_FULL", 5.0)
         assert await bench.wind_down() == []
+
+    async def test_a_full_queue_takes_no_more_and_leaves_room_in_the_others(self, clock: FakeClock) -> None:
+        """The first of a run's queues counts."""
+        bench = RouterBench(clock, graces=Graces(max_waiting_per_queue=1))
+        await bench.dispatch(a_run("t1", signature=a_signature("a", "b")))
+        refused = await bench.dispatch(a_run("t2", signature=a_signature("a", model="opus")))
+        assert isinstance(refused.error, ResourceExhausted)
+        assert (refused.error.reason, refused.error.message) == (
+            "QUEUE_FULL",
+            "queue 'a' has 1 runs that wait for a worker, and no more may",
+        )
+        assert (await bench.dispatch(a_run("t3", signature=a_signature("b")))).error is None
+        bench.cancel("t1")
+        assert (await bench.dispatch(a_run("t2", signature=a_signature("a")))).error is None
+        assert await bench.wind_down() == []
+
+    async def test_a_tenant_that_fills_its_share_is_refused_and_no_other(self, clock: FakeClock) -> None:
+        bench = RouterBench(clock, graces=Graces(max_waiting_per_tenant=2))
+        for n in range(2):
+            await bench.dispatch(a_run(f"t{n}", signature=a_signature(f"q{n}"), tenant="acme"))
+        refused = await bench.dispatch(a_run("t8", tenant="acme"))
+        assert isinstance(refused.error, ResourceExhausted)
+        assert refused.error.reason == "TENANT_FULL"
+        assert "'acme'" in refused.error.message
+        assert (await bench.dispatch(a_run("t9", tenant="other"))).error is None
+        assert await bench.wind_down() == []
+
+    async def test_what_runs_counts_against_nobody(self, clock: FakeClock) -> None:
+        bench = RouterBench(clock, graces=Graces(max_waiting=1, max_waiting_per_queue=1, max_waiting_per_tenant=1))
+        bench.worker(a_worker(queues={"default": 2}))
+        for n in range(2):
+            assert (await bench.dispatch(a_run(f"t{n}"))).story == ["assigned to w1"]
+        assert (await bench.dispatch(a_run("t3"))).story == ["waits: all_slots_busy"]
+        assert isinstance((await bench.dispatch(a_run("t4"))).error, ResourceExhausted)
+
+    async def test_a_run_whose_time_is_over_ends_even_while_the_router_is_full(self, clock: FakeClock) -> None:
+        bench = RouterBench(clock, graces=Graces(max_waiting=1))
+        await bench.dispatch(a_run("t1"))
+        assert (await bench.dispatch(a_run("t2", schedule_within=0.0))).story == ["out of time"]
 
     async def test_a_worker_that_ignores_its_window_loses_the_run(self, clock: FakeClock) -> None:
         bench = RouterBench(clock, graces=Graces(window_bytes=100))

@@ -217,12 +217,38 @@ class TestLinkBreaks:
 
     async def test_a_cancellation_asked_for_meanwhile_is_passed_on(self, bench: RouterBench) -> None:
         worker = bench.worker()
-        await bench.dispatch(a_run())
+        planner = await bench.dispatch(a_run())
         worker.accept("t1")
         worker.hang_up()
         bench.cancel("t1")
+        await bench.settled()
+        assert planner.story == ["assigned to w1", "started"]
         back = bench.attach(W1, in_hand("t1"))
         assert back.heard() == [Resume(T1, 0), Cancel(T1, CancelReason.REQUESTED)]
+        await bench.settled()
+        assert planner.story[-1] == "stop told to w1"
+
+    async def test_whoever_was_told_to_stop_is_told_again_when_its_line_broke(self, bench: RouterBench) -> None:
+        worker = bench.worker()
+        planner = await bench.dispatch(a_run())
+        worker.accept("t1")
+        bench.cancel("t1")
+        worker.hang_up()
+        back = bench.attach(W1, in_hand("t1"))
+        assert back.heard() == [Resume(T1, 0), Cancel(T1, CancelReason.REQUESTED)]
+        await bench.settled()
+        assert planner.story == ["assigned to w1", "started", "stop told to w1", "stop told to w1"]
+
+    async def test_a_planner_that_comes_later_hears_where_it_runs_and_that_it_was_told(
+        self, bench: RouterBench
+    ) -> None:
+        worker = bench.worker()
+        first = await bench.dispatch(a_run())
+        worker.accept("t1")
+        bench.cancel("t1")
+        await first.leave()
+        second = await bench.dispatch(a_run())
+        assert second.story == ["assigned to w1", "started", "stop told to w1"]
 
     async def test_a_cancelled_run_that_never_reached_its_worker_ends(self, bench: RouterBench) -> None:
         worker = bench.worker()
@@ -379,3 +405,20 @@ class TestTheRegistrySpeaks:
         worker.report("t1")
         await bench.settled()
         assert planner.story == ["assigned to w1", "started", "report after 0"]
+
+    async def test_a_draining_worker_is_told_the_rest_of_its_time_also_when_it_comes_back(
+        self, bench: RouterBench
+    ) -> None:
+        worker = bench.worker()
+        worker.heard()
+        bench.register(a_worker(availability=Availability.DRAINING, drain_within=90.0))
+        assert worker.heard() == [Drain(DrainReason.WORKER, 90.0)]
+        worker.hang_up()
+        for rest in (60.0, 30.0, 0.0, 0.0):
+            await bench.advance(30)
+            assert bench.attach(W1).heard() == [Drain(DrainReason.WORKER, rest)]
+
+    async def test_a_drain_that_was_taken_back_is_not_repeated(self, bench: RouterBench) -> None:
+        bench.worker(a_worker(availability=Availability.DRAINING))
+        bench.register(a_worker())
+        assert bench.attach(W1).heard() == []

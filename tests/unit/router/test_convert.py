@@ -1,11 +1,16 @@
 """Between the contract's messages and the Router's nouns."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from devteam_router.convert.runs import dry_run_from_proto, run_from_proto
-from devteam_router.convert.workers import attach_from_proto, worker_from_proto
+from devteam_router.convert.workers import (
+    attach_from_proto,
+    frame_to_proto,
+    link_report_to_proto,
+    worker_from_proto,
+)
 from devteam_router.domain import (
     AttemptId,
     Availability,
@@ -20,6 +25,8 @@ from devteam_router.domain import (
     WorkerQueue,
     WorkerState,
 )
+from devteam_router.frames import Drain, DrainReason
+from devteam_router.ports import LinkReport, LinkState
 from devteam_router.preferences import Preferences
 from devteam_router.worker_side import InHand
 
@@ -27,6 +34,7 @@ from devteam.mesh.errors import FailedPrecondition, InvalidInput
 from devteam.v1 import registry_pb2, run_pb2, worker_pb2
 from tests.fakes.clock import FakeClock
 
+NOON = datetime(2026, 11, 22, 12)  # noqa: DTZ001 - as messages have it
 PREFERENCES = Preferences({"opus": ["gpu-queue"]})
 
 
@@ -39,6 +47,13 @@ def fields_of(caught: pytest.ExceptionInfo[InvalidInput]) -> list[tuple[str, str
 
 
 class TestRun:
+    def test_a_run_without_a_tenant_is_the_default_ones(self, clock: FakeClock) -> None:
+        assert run_from_proto(a_message(), PREFERENCES, clock.now()).tenant == "default"
+        assert run_from_proto(a_message(tenant="acme"), PREFERENCES, clock.now()).tenant == "acme"
+        with pytest.raises(InvalidInput) as caught:
+            run_from_proto(a_message(tenant="a b"), PREFERENCES, clock.now())
+        assert fields_of(caught) == [("run.tenant", "ID_FORMAT")]
+
     def test_everything_that_placement_looks_at_is_read(self, clock: FakeClock) -> None:
         message = a_message(
             tools=["shell", "search"],
@@ -120,6 +135,29 @@ class TestRun:
         assert fields_of(caught) == [("dry_run.model", "FIELD_REQUIRED"), ("dry_run.queue", "ID_FORMAT")]
 
 
+class TestDrain:
+    def test_a_drain_carries_its_deadline(self) -> None:
+        drain = frame_to_proto(Drain(DrainReason.WORKER, 1.5)).drain
+        assert (drain.reason, drain.deadline.ToTimedelta()) == (worker_pb2.Drain.REASON_WORKER, timedelta(seconds=1.5))
+
+    @pytest.mark.parametrize("deadline", [None, 0.0])
+    def test_no_deadline_is_not_a_deadline_of_nothing(self, deadline: float | None) -> None:
+        drain = frame_to_proto(Drain(DrainReason.WORKER, deadline)).drain
+        assert drain.HasField("deadline") is (deadline is not None)
+
+
+def test_a_report_of_links_says_how_each_of_them_is() -> None:
+    here, gone = WorkerInstance("w1", "i1"), WorkerInstance("w2", "i2")
+    states = (LinkState(here, connected=True, running=20_000), LinkState(gone, False, running=1, given_up_in=2.5))
+    request = link_report_to_proto(LinkReport(states, complete=True), "router-1")
+    first, second = request.links
+    assert (request.router_id, request.complete) == ("router-1", True)
+    assert (first.worker_id, first.instance_id, first.connected, first.running) == ("w1", "i1", True, 10_000)
+    assert not first.HasField("given_up_in")
+    assert (second.worker_id, second.connected, second.running) == ("w2", False, 1)
+    assert second.given_up_in.ToTimedelta() == timedelta(seconds=2.5)
+
+
 class TestAttach:
     def test_who_attaches_with_what(self) -> None:
         attach = worker_pb2.Attach(
@@ -199,6 +237,14 @@ class TestWorker:
         queues = [registry_pb2.WorkerQueue(name=name, concurrency=2) for name in "ab"]
         record = registry_pb2.WorkerRecord(worker=registry_pb2.Worker(spec=registry_pb2.WorkerSpec(queues=queues)))
         assert worker_from_proto(record).concurrency == 4
+
+    @pytest.mark.parametrize(("seconds", "rest"), [(90, 90.0), (-5, 0.0)])
+    def test_the_rest_of_a_drain_is_told_by_the_registrys_clock(self, seconds: int, rest: float) -> None:
+        worker = registry_pb2.Worker(worker_id="w1", availability=registry_pb2.AVAILABILITY_DRAINING)
+        worker.registered_at.FromDatetime(NOON)
+        worker.uptime.FromTimedelta(timedelta(hours=2))
+        worker.drain_deadline_at.FromDatetime(NOON + timedelta(hours=2, seconds=seconds))
+        assert worker_from_proto(registry_pb2.WorkerRecord(worker=worker)).drain_within == rest
 
     def test_a_state_of_the_future_takes_no_work(self) -> None:
         for state in (registry_pb2.WORKER_STATE_UNSPECIFIED, 99):

@@ -144,6 +144,15 @@ async def test_a_later_follower_takes_over(dispatch: Dispatch, follow: Follow) -
     assert dispatch.followed
 
 
+async def test_what_was_dismissed_is_followed_by_nobody(dispatch: Dispatch, follow: Follow) -> None:
+    """Whoever cleans up after the last follower would wait for ever otherwise."""
+    follower = follow(0)
+    await follower.caught_up()
+    dispatch.dismiss()
+    assert (await follower.caught_up(), follower.superseded) == ([], "DISPATCH_SUPERSEDED")
+    assert not dispatch.followed
+
+
 async def test_a_slow_follower_learns_that_it_was_superseded_without_further_news(dispatch: Dispatch) -> None:
     dispatch.take(tokens(1, 1))
     slow = dispatch.follow(0)

@@ -110,7 +110,8 @@ def test_a_worker_without_a_gpu_says_so() -> None:
     [
         (a_worker(), True, ""),
         (a_worker(), False, "is not connected to this router"),
-        (a_worker(state=WorkerState.SUSPECT), True, "is suspect"),
+        (a_worker(state=WorkerState.SUSPECT), True, ""),
+        (a_worker(state=WorkerState.SUSPECT), False, "is not connected to this router"),
         (a_worker(state=WorkerState.UNHEALTHY), True, "is unhealthy"),
         (a_worker(state=WorkerState.LOST, availability=Availability.CORDONED), False, "is lost"),
         (a_worker(availability=Availability.CORDONED), True, "is cordoned"),

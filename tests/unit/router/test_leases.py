@@ -30,6 +30,16 @@ def test_counts_follow_the_table() -> None:
     assert leases.queues() == {"a"}
 
 
+def test_nothing_is_kept_of_workers_and_queues_that_hold_no_lease_any_more() -> None:
+    """Both are named by workers, who come and go."""
+    leases = Leases()
+    leases.grant(lease("t1"))
+    leases.release(AttemptId("t1", 1))
+    assert leases.held_by(W2) == []
+    tables = (leases._in_hand, leases._by_worker, leases._by_slot, leases._by_queue)
+    assert [len(table) for table in tables] == [0, 0, 0, 0]
+
+
 def test_an_attempt_holds_one_lease_the_newest() -> None:
     leases = Leases()
     leases.grant(lease("t1"))

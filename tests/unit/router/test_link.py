@@ -8,7 +8,7 @@ from devteam_router.frames import BeatAck
 from devteam_router.lineup import Links
 from devteam_router.link import Link
 
-from devteam.mesh.errors import Aborted, NotFound
+from devteam.mesh.errors import Aborted, NotFound, ResourceExhausted
 
 W1, W1_AGAIN, W2 = WorkerInstance("w1", "i1"), WorkerInstance("w1", "i2"), WorkerInstance("w2", "i1")
 
@@ -30,6 +30,24 @@ async def test_a_reader_waits_for_the_next_frame() -> None:
     link.send(BeatAck(1))
     assert await asyncio.wait_for(following, 1) == BeatAck(1)
     await frames.aclose()
+
+
+async def test_a_worker_that_does_not_read_is_not_told_more_and_more() -> None:
+    """Every word about a run that is not its own is answered: it could fill the Router's memory."""
+    link = Link(W1)
+    for number in range(150_000):
+        link.send(BeatAck(number))
+        assert len(link._frames) <= 100_000
+    with pytest.raises(ResourceExhausted) as refusal:
+        await anext(link.frames())
+    assert refusal.value.reason == "SLOW_CONSUMER"
+
+
+async def test_nothing_is_kept_for_a_line_that_ended_in_an_error() -> None:
+    link = Link(W1)
+    link.close(Aborted("superseded"))
+    link.send(BeatAck(1))
+    assert len(link._frames) == 0
 
 
 async def test_the_first_word_about_the_end_counts() -> None:

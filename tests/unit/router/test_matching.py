@@ -230,6 +230,7 @@ class TestAvailability:
         worker = bench.worker(a_worker(availability=availability))
         planner = await bench.dispatch(a_run())
         assert planner.story == ["waits: no_worker_available"]
+        worker.heard()
         bench.register(a_worker())
         assert worker.heard() == [Assign(a_run(), "default")]
 

@@ -141,7 +141,7 @@ class TestUnclaimed:
         assert worker.heard() == [Resume(T1, 5), Cancel(T1, CancelReason.REQUESTED)]
         worker.report("t1", 5)
         await bench.settled()
-        assert planner.story == ["adopted on w1", "report after 5"]
+        assert planner.story == ["adopted on w1", "stop told to w1", "stop told to w1", "report after 5"]
 
     async def test_a_newer_attempt_fences_it(self, bench: RouterBench) -> None:
         worker = bench.worker(a_worker(), in_hand("t1"))
@@ -225,3 +225,16 @@ class TestReconnecting:
         worker.hang_up()
         await bench.advance(10)
         assert planner.story[-1] == "lost with w1"
+
+
+async def test_what_was_given_up_never_starts_again_not_even_for_a_planner_that_did_not_know_where_it_was(
+    bench: RouterBench,
+) -> None:
+    """Its worker may still run it, and may be the one that has a free slot."""
+    bench.register(a_worker())
+    bench.attach(a_worker().instance, in_hand("t1"))
+    await bench.advance(bench.graces.orphan)
+    worker = bench.attach(a_worker().instance, in_hand("t1"))
+    planner = await bench.dispatch(a_run())
+    assert [type(event) for event in planner.events] == [WasLost]
+    assert worker.heard() == [Cancel(AttemptId("t1", 1), CancelReason.FENCED)]

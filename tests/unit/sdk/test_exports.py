@@ -10,6 +10,7 @@ import devteam.testing
 PUBLIC = [
     "AttemptStarted",
     "Availability",
+    "CancelTrail",
     "Candidate",
     "Completion",
     "DevTeamClient",
@@ -45,6 +46,7 @@ PUBLIC = [
     "Usage",
     "WorkerInfo",
     "WorkerStatus",
+    "Workers",
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from devteam import spec_wire, wire
 from devteam.errors import InvalidInput
 from devteam.events import AttemptStarted, Gap, TextToken, ThinkingToken, Tokens, ToolCall, ToolResult
-from devteam.models import Explanation, FailureReason, TaskState, WorkerStatus
+from devteam.models import CancelTrail, Explanation, FailureReason, TaskState, WorkerStatus
 from devteam.specs import Generation, OnWorkerLoss, Placement, Requirements, RunPolicy, Step, Strategy, TaskSpec
 from devteam.v1 import planner_pb2, registry_pb2, router_pb2, run_pb2
 
@@ -97,7 +97,8 @@ def test_a_workers_status_joins_its_health_and_the_operators_wish(
         state=registry_pb2.WorkerState.Value(f"WORKER_STATE_{state}"),
         availability=registry_pb2.Availability.Value(f"AVAILABILITY_{availability}"),
     )
-    assert wire.worker_from_proto(worker).status is status
+    info = wire.worker_from_proto(worker)
+    assert (info.status, info.availability.name) == (status, availability.replace("UNSPECIFIED", "OPEN"))
 
 
 def test_a_worker_serves_every_model_if_one_of_its_queues_does() -> None:
@@ -181,4 +182,14 @@ def test_an_explanation_says_whether_the_task_waits() -> None:
     )
     assert wire.explanation_from_proto(router_pb2.ExplainResponse(assigned=assigned)) == Explanation(
         reason="the tightest fit", queue="gpu", worker_id="w2"
+    )
+
+
+def test_a_trail_tells_what_has_happened_and_no_more() -> None:
+    message = planner_pb2.Task()
+    assert wire.task_from_proto(message).cancel_trail is None
+    message.cancel_trail.requested_at.FromDatetime(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    message.cancel_trail.model_closed_after.FromMilliseconds(21)
+    assert wire.task_from_proto(message).cancel_trail == CancelTrail(
+        requested_at=datetime(2026, 11, 22, 12, tzinfo=UTC), model_closed_after=timedelta(milliseconds=21)
     )

@@ -20,7 +20,7 @@ def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_violation_of_a_worker_file_has_its_line(tmp_path: Path) -> None:
-    """On stderr, with what was probably meant; nothing else is said, and the exit code is 2."""
+    """On stderr, with what was probably meant; nothing else is said, and the exit code is that of wrong settings."""
     file = tmp_path / "worker.yaml"
     file.write_text("worker: {queus: [{name: default}], heartbeat: {intervallMs: 5}, logLevel: loud}\n")
     refused = python("-m", "devteam_worker", "start", "--config", str(file))
@@ -29,13 +29,13 @@ def test_every_violation_of_a_worker_file_has_its_line(tmp_path: Path) -> None:
         "error: worker.heartbeat.intervallMs: unknown key; did you mean intervalMs?",
         "error: worker.logLevel: must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
     ]
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (78, "")
 
 
 def test_a_variable_is_named_as_it_was_set() -> None:
     refused = CliRunner().invoke(app, ["start"], env={"DEVTEAM_CONCURRENCY": "many"})
     assert refused.stderr.startswith("error: DEVTEAM_CONCURRENCY: must be a valid integer")
-    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert (refused.exit_code, refused.stdout) == (78, "")
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from devteam_worker.domain import Queue
 from devteam_worker.runs import Runs
 
 from tests.fakes.agent_script import ScriptedAgent, an_assignment
+from tests.fakes.clock import FakeClock
 
 QUEUES = {"default": Queue("default", 2), "gpu": Queue("gpu", 1, ("opus", "ollama:*"))}
 
 
 @pytest.fixture
-async def runs() -> AsyncIterator[Runs]:
-    async with Runs(ScriptedAgent(), lambda: None, window_bytes=100) as runs:
+async def runs(clock: FakeClock) -> AsyncIterator[Runs]:
+    async with Runs(ScriptedAgent(), lambda: None, clock, window_bytes=100) as runs:
         yield runs
 
 

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from devteam_worker import observation
 from devteam_worker.domain import (
     Assignment,
     AttemptId,
@@ -15,8 +16,12 @@ from devteam_worker.domain import (
 from devteam_worker.providers.base import FailureReason, Text
 from devteam_worker.runs import InHand, Runs
 from devteam_worker.transcript import MAX_PIECE
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.fakes.agent_script import PATIENCE, Play, ScriptedAgent, an_assignment
+from tests.fakes.clock import FakeClock
 
 T1 = AttemptId("t1", 1)
 T2 = AttemptId("t2", 1)
@@ -46,8 +51,8 @@ def news() -> News:
 
 
 @pytest.fixture
-async def runs(agent: ScriptedAgent, news: News) -> AsyncIterator[Runs]:
-    async with Runs(agent, news.rang.set, window_bytes=1024 * 1024) as runs:
+async def runs(agent: ScriptedAgent, news: News, clock: FakeClock) -> AsyncIterator[Runs]:
+    async with Runs(agent, news.rang.set, clock, window_bytes=1024 * 1024) as runs:
         yield runs
 
 
@@ -112,8 +117,54 @@ async def test_a_cancelled_run_stops_and_reports_it(runs: Runs, agent: ScriptedA
     play, item = await begun(runs, agent)
     runs.cancel(T1, fenced=False)
     await play.has_stopped()
-    assert await ended(news, item) == Cancelled()
+    assert await ended(news, item) == Cancelled(took=0.0)
     assert item.has_news
+
+
+async def test_a_model_that_is_slow_to_close_holds_its_slot_until_it_has_closed(
+    runs: Runs, agent: ScriptedAgent, news: News, clock: FakeClock
+) -> None:
+    """Nor does it report before, or hurry when it is told again; how long it took is in the report."""
+    play, item = await begun(runs, agent)
+    play.may_close.clear()
+    runs.cancel(T1, fenced=False)
+    await play.has_stopped()
+    clock.advance(0.5)
+    runs.cancel(T1, fenced=False)
+    runs.cancel(T1, fenced=True)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (runs.active(), item.outcome, item.has_news) == (1, None, False)
+
+    clock.advance(0.25)
+    play.may_close.set()
+    assert await ended(news, item) == Cancelled(took=0.75)
+    assert (runs.active(), item.has_news) == (0, True)
+
+
+async def test_the_runs_span_tells_when_the_cancel_was_heard_and_the_model_closed(
+    runs: Runs, agent: ScriptedAgent, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(observation, "_tracer", provider.get_tracer("test"))
+    play, item = await begun(runs, agent)
+    runs.cancel(T1, fenced=False)
+    runs.cancel(T1, fenced=False)
+    await play.has_stopped()
+    await ended(news, item)
+    (span,) = spans.get_finished_spans()
+    assert [event.name for event in span.events] == ["cancel heard", "model closed"]
+
+
+async def test_a_worker_that_goes_does_not_wait_for_a_model_that_never_closes(
+    agent: ScriptedAgent, news: News, clock: FakeClock
+) -> None:
+    async with asyncio.timeout(PATIENCE), Runs(agent, news.rang.set, clock, window_bytes=10) as runs:
+        play, _ = await begun(runs, agent)
+        play.may_close.clear()
+        runs.cancel(T1, fenced=False)
+        await play.has_stopped()
 
 
 async def test_a_run_that_is_cancelled_before_it_could_begin_reports_it_too(runs: Runs, news: News) -> None:
@@ -130,7 +181,7 @@ async def test_a_fenced_run_stops_and_is_forgotten_once_it_has_said_so(
     play, item = await begun(runs, agent)
     runs.cancel(T1, fenced=True)
     await play.has_stopped()
-    assert await ended(news, item) == Cancelled()
+    assert await ended(news, item) == Cancelled(took=0.0)
 
     runs.cancel(T1, fenced=True)
     assert T1 in runs
@@ -187,8 +238,8 @@ async def test_a_defect_costs_one_run_and_shows_nothing_internal(
     assert in_hand(runs, T2).running
 
 
-async def test_a_run_waits_while_the_far_end_is_slow(agent: ScriptedAgent, news: News) -> None:
-    async with Runs(agent, news.rang.set, window_bytes=10) as runs:
+async def test_a_run_waits_while_the_far_end_is_slow(agent: ScriptedAgent, news: News, clock: FakeClock) -> None:
+    async with Runs(agent, news.rang.set, clock, window_bytes=10) as runs:
         play, item = await begun(runs, agent)
         saying = asyncio.create_task(play.say("a longer word", "another"))
         await news.until(lambda: item.transcript.last_seq == 1)
@@ -200,8 +251,10 @@ async def test_a_run_waits_while_the_far_end_is_slow(agent: ScriptedAgent, news:
         await asyncio.wait_for(saying, PATIENCE)
 
 
-async def test_a_huge_token_fits_into_the_window_piece_by_piece(agent: ScriptedAgent, news: News) -> None:
-    async with Runs(agent, news.rang.set, window_bytes=10) as runs:
+async def test_a_huge_token_fits_into_the_window_piece_by_piece(
+    agent: ScriptedAgent, news: News, clock: FakeClock
+) -> None:
+    async with Runs(agent, news.rang.set, clock, window_bytes=10) as runs:
         play, item = await begun(runs, agent)
         saying = asyncio.create_task(play.say("x" * 3 * MAX_PIECE))
         for seq in (1, 2, 3):
@@ -252,7 +305,7 @@ async def test_after_a_break_a_cancelled_run_speaks_again(runs: Runs, agent: Scr
     _, item = await begun(runs, agent)
     runs.silence()
     runs.cancel(T1, fenced=False)
-    assert await ended(news, item) == Cancelled()
+    assert await ended(news, item) == Cancelled(took=0.0)
     assert item.has_news
 
 
@@ -283,16 +336,17 @@ async def test_after_a_break_an_ended_run_that_is_fenced_is_forgotten(
 
 async def test_a_drain_ends_once_nothing_is_in_hand(runs: Runs, agent: ScriptedAgent, news: News) -> None:
     play, item = await begun(runs, agent)
-    draining = asyncio.create_task(runs.drain(PATIENCE))
+    emptied = asyncio.create_task(runs.emptied())
     play.end()
     await ended(news, item)
-    assert not draining.done()
+    assert not emptied.done()
     runs.forget(T1)
-    await asyncio.wait_for(draining, PATIENCE)
+    await asyncio.wait_for(emptied, PATIENCE)
 
 
 async def test_a_drain_of_nothing_ends_at_once(runs: Runs) -> None:
-    await asyncio.wait_for(runs.drain(PATIENCE), 1)
+    await asyncio.wait_for(runs.emptied(), PATIENCE)
+    await asyncio.wait_for(runs.hand_back(), PATIENCE)
 
 
 async def test_at_its_deadline_a_drain_hands_back_what_still_runs(runs: Runs, agent: ScriptedAgent, news: News) -> None:
@@ -301,7 +355,7 @@ async def test_at_its_deadline_a_drain_hands_back_what_still_runs(runs: Runs, ag
     other, finished = await begun(runs, agent, an_assignment("t2"))
     other.end()
     await ended(news, finished)
-    draining = asyncio.create_task(runs.drain(0.01))
+    draining = asyncio.create_task(runs.hand_back())
     assert await ended(news, item) == HandedBack(HandBackReason.DRAINING, "the worker drains, and its deadline passed")
     await play.has_stopped()
     assert finished.outcome == Completed("sim", "sim", "end_turn")
@@ -321,8 +375,8 @@ async def test_stop_all_stops_and_forgets_everything(runs: Runs, agent: Scripted
     await second.has_stopped()
 
 
-async def test_leaving_stops_what_still_runs(agent: ScriptedAgent, news: News) -> None:
-    async with Runs(agent, news.rang.set, window_bytes=100) as runs:
+async def test_leaving_stops_what_still_runs(agent: ScriptedAgent, news: News, clock: FakeClock) -> None:
+    async with Runs(agent, news.rang.set, clock, window_bytes=100) as runs:
         play, item = await begun(runs, agent)
     assert play.stopped.is_set()
     assert item.outcome == Cancelled()

@@ -202,6 +202,10 @@ def test_tokens_keep_their_order_and_their_kind() -> None:
         ),
         (Cancelled(), run_pb2.Report(cancellation=run_pb2.Cancellation())),
         (
+            Cancelled(took=0.021),
+            run_pb2.Report(cancellation=run_pb2.Cancellation(took=Duration(nanos=21_000_000))),
+        ),
+        (
             HandedBack(HandBackReason.DRAINING, "The worker drains."),
             run_pb2.Report(
                 hand_back=run_pb2.HandBack(reason=run_pb2.HAND_BACK_REASON_DRAINING, message="The worker drains.")

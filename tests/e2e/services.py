@@ -1,0 +1,65 @@
+"""One service as a process of its own."""
+
+import random
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.e2e.programs import Program, environment
+
+_QUICK_REDIAL = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that answers."""
+
+    program: Program
+    port: int
+    channel: grpc.aio.Channel
+
+    @property
+    def url(self) -> str:
+        """Where it is served."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def service(name: str, folder: Path, *, port: int = 0, **settings: str) -> AsyncIterator[Service]:
+    """`python -m devteam_NAME`, answering when the block begins, and killed when it ends if it still runs.
+
+    `settings` are its variables without their prefix.
+    """
+    port = port or free_port()
+    with Program(
+        *(sys.executable, "-m", f"devteam_{name}"), log=folder / f"{name}.log", env=variables(name, port, **settings)
+    ) as program:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", _QUICK_REDIAL) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=60)
+            yield Service(program, port, channel)
+
+
+def variables(name: str, port: int, **settings: str) -> dict[str, str]:
+    """The environment of a service; it stores nothing unless told where."""
+    defaults = {} if name == "router" else {"database_url": "memory"}
+    told = {"port": str(port), **defaults, **settings}
+    return environment(**{f"DEVTEAM_{name}_{key}".upper(): value for key, value in told.items()})
+
+
+def free_port() -> int:
+    """A port that nobody listens at.
+
+    Below those that systems give to outgoing connections: one of them could take it while its server is away.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port

@@ -1,0 +1,92 @@
+"""A service as a process of its own: SIGTERM in the middle of its work."""
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+
+from devteam.v1 import registry_pb2, registry_pb2_grpc
+
+# A process takes a second or two to come up, and the machine may be busy.
+PATIENCE = 60.0
+
+# Its drain opens the gate, unless it is told to drain for ever.
+PROGRAM = """
+import asyncio, sys
+from contextlib import asynccontextmanager
+from devteam.mesh.service import run_service
+from devteam.mesh.settings import ServiceSettings
+from devteam.v1 import registry_pb2_grpc
+from tests.fakes.misbehaving import Gated
+
+@asynccontextmanager
+async def mounted(server, settings, clock, ids):
+    servicer = Gated()
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
+
+    async def drain():
+        print("draining", flush=True)
+        if sys.argv[1] == "for ever":
+            await asyncio.Event().wait()
+        servicer.gate.set()
+
+    async def job():
+        print(server.port, flush=True)
+        try:
+            await servicer.entered.wait()
+            print("entered", flush=True)
+            await asyncio.Event().wait()
+        finally:
+            print("job ended", flush=True)
+
+    server.serve(["devteam.v1.RegistryService"], drain)
+    yield job
+    print("closed", flush=True)
+
+run_service("test", ServiceSettings, mounted)
+"""
+
+
+@asynccontextmanager
+async def serving(drain: str) -> AsyncIterator[tuple[Process, grpc.aio.Channel]]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, drain, stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            port = int(await process.stdout.readline())
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                yield process, channel
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def said(process: Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
+
+
+async def test_a_call_in_flight_is_answered_and_only_then_the_rest_is_closed() -> None:
+    async with serving("soon") as (process, channel):
+        stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        answer = asyncio.ensure_future(stub.GetWorker(registry_pb2.GetWorkerRequest(worker_id="gate")))
+        assert await said(process) == "entered"
+        process.send_signal(signal.SIGTERM)
+        assert (await answer).worker.worker_id == "gate"
+        assert [await said(process) for _ in range(3)] == ["draining", "job ended", "closed"]
+        assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_a_drain_at_once(second: signal.Signals) -> None:
+    async with serving("for ever") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert await said(process) == "draining"
+        process.send_signal(second)
+        assert await process.wait() == -second

@@ -1,0 +1,102 @@
+"""Creates over a line that breaks again and again: what is repeated with its request id happens once."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from devteam.mesh.channel import open_channel
+from devteam.mesh.clock import SystemClock
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.status import from_rpc
+from devteam.mesh.tasks import Backoff, background
+from devteam.v1 import planner_pb2 as pb
+from devteam.v1.planner_pb2_grpc import PlannerServiceStub
+from tests.fakes.clock import FakeClock
+from tests.fakes.relay import Relay
+from tests.rpc.planner.mesh import Mesh, running
+
+if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
+    from devteam.v1.planner_pb2_grpc import PlannerServiceAsyncStub
+
+# How often each create is sent, at the same time, and how many creates are under way.
+REPEATS = 5
+AT_ONCE = 8
+
+
+class Cutter:
+    """Cuts a line at random moments, and mends it at once."""
+
+    def __init__(self, relay: Relay, port: int) -> None:
+        self._relay = relay
+        self._port = port
+        self._random = Random(7)
+        self.cuts = 0
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            await asyncio.sleep(self._random.uniform(0.2, 0.8))
+            await self._relay.cut()
+            self.cuts += 1
+            await self._relay.open(self._port)
+
+
+async def created(stub: "PlannerServiceAsyncStub", request_id: str) -> str:
+    """Create a task, trying for as long as it takes; returns its id."""
+    request = pb.CreateTaskRequest(task=pb.TaskSpec(prompt=request_id, model="sim"), request_id=request_id)
+    backoff = Backoff(SystemClock(), first=0.05, longest=0.5)
+    while True:
+        try:
+            return (await stub.CreateTask(request, timeout=10)).task.task_id
+        except grpc.aio.AioRpcError as error:
+            if not isinstance(from_rpc(error), Unavailable):
+                raise
+            await backoff.pause()
+
+
+async def creates(mesh: Mesh, count: int) -> tuple[Sequence[set[str]], int]:
+    """What ids each of `count` creates was answered with, and how often the line was cut meanwhile."""
+    relay, room = Relay("127.0.0.1", mesh.server.port), asyncio.Semaphore(AT_ONCE)
+    port = await relay.open()
+    cutter = Cutter(relay, port)
+
+    async def repeated(stub: "PlannerServiceAsyncStub", number: int) -> set[str]:
+        async with room:
+            return set(await asyncio.gather(*(created(stub, f"r-{number}") for _ in range(REPEATS))))
+
+    try:
+        async with open_channel(f"http://127.0.0.1:{port}") as channel, background(cutter.run):
+            stub = PlannerServiceStub(channel)
+            return await asyncio.gather(*(repeated(stub, number) for number in range(count))), cutter.cuts
+    finally:
+        await relay.cut()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("backend", "count"), [("sqlite_url", 1_000), ("postgres_url", 200)])
+async def test_a_create_that_is_sent_again_and_again_makes_one_task_and_one_workflow(
+    backend: str, count: int, clock: FakeClock, request: pytest.FixtureRequest
+) -> None:
+    await check(str(request.getfixturevalue(backend)), count, clock)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_and_so_on_postgres_for_as_many(postgres_url: str, clock: FakeClock) -> None:
+    await check(postgres_url, 1_000, clock)
+
+
+async def check(url: str, count: int, clock: FakeClock) -> None:
+    async with running(clock, url) as mesh:
+        answers, cuts = await creates(mesh, count)
+        assert cuts > 0
+        assert all(len(ids) == 1 for ids in answers)
+        tasks = set().union(*answers)
+        assert len(tasks) == count
+        assert set(mesh.workflows.started) == tasks
+        assert sum((await mesh.store.open_tasks()).values()) == count
+        assert await mesh.store.unstarted(1) == []

@@ -1,0 +1,62 @@
+"""How a process ends."""
+
+import pytest
+
+from devteam.mesh.errors import (
+    Aborted,
+    DevTeamError,
+    FailedPrecondition,
+    Internal,
+    InvalidInput,
+    Unavailable,
+    Violation,
+)
+from devteam.mesh.process import run
+
+
+def ended(error: BaseException) -> int:
+    """The exit code of a process whose work raises `error`."""
+
+    async def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as exited:
+        run(main)
+    return int(str(exited.value.code))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FailedPrecondition("the port is taken"), 78),
+        (Unavailable("the database is away"), 69),
+        (Aborted("another one took over"), 1),
+        (Internal("a defect"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_the_exit_code_says_whether_to_try_again(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(error) == code
+    said = f"error: {error.message}\n" if isinstance(error, DevTeamError) else ""
+    assert capsys.readouterr().err == said
+
+
+def test_every_violation_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(InvalidInput(Violation("PORT", "X", "is taken"), Violation("", "X", "the file is empty"))) == 78
+    assert capsys.readouterr().err == "error: PORT: is taken\nerror: the file is empty\n"
+
+
+def test_a_refusal_of_something_that_ran_beside_others_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = ExceptionGroup("jobs", [ExceptionGroup("inner", [Unavailable("gone")])])
+    assert ended(refused) == 69
+    assert capsys.readouterr().err == "error: gone\n"
+
+
+def test_a_defect_is_never_hidden() -> None:
+    async def main() -> None:
+        raise ExceptionGroup("jobs", [Unavailable("gone"), ValueError("a defect")])
+
+    with pytest.raises(ExceptionGroup):
+        run(main)
