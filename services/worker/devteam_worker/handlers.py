@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -85,10 +85,13 @@ class HandlerAgent:
             await asyncio.wrap_future(sent)
 
         task = _task(assignment, emit_from_there)
+        handling = _Elsewhere(self._loop, self._handled(task))
         try:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._handled(task), self._loop))
-        finally:
+            return await handling.outcome()
+        except asyncio.CancelledError:
             task._stopped.set()  # noqa: SLF001 - this module's own class, read by the handler
+            await handling.stopped()
+            raise
 
     def _turn(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -141,6 +144,34 @@ async def _called(handler: Handler, task: Task) -> None:
         await _finish(await _in_a_thread(handler, task), task)
 
 
+class _Elsewhere:
+    """A coroutine at work in the event loop of another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Outcome]) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[Outcome] | None = None
+        self._over: Future[asyncio.Task[Outcome]] = Future()
+        self._over.set_running_or_notify_cancel()
+        loop.call_soon_threadsafe(self._begin, work)
+
+    async def outcome(self) -> Outcome:
+        """Wait for its end. Cancellation leaves it at work."""
+        return (await asyncio.wrap_future(self._over)).result()
+
+    async def stopped(self) -> None:
+        """Cancel it, and wait until it has really ended."""
+        self._loop.call_soon_threadsafe(self._cancel)
+        await asyncio.wrap_future(self._over)
+
+    def _begin(self, work: Coroutine[Any, Any, Outcome]) -> None:
+        self._task = self._loop.create_task(work)
+        self._task.add_done_callback(self._over.set_result)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
 async def _in_a_thread(handler: Handler, task: Task) -> object:
     """As asyncio.to_thread, with a thread for each call: none waits for another, and none keeps the process."""
     called: Future[tuple[object, BaseException | None]] = Future()
@@ -156,7 +187,13 @@ async def _in_a_thread(handler: Handler, task: Task) -> object:
         called.set_result(answered)
 
     threading.Thread(target=call, name=f"handler of {task.id}", daemon=True).start()
-    answer, error = await asyncio.wrap_future(called)
+    ended = asyncio.wrap_future(called)
+    try:
+        answer, error = await asyncio.shield(ended)
+    except asyncio.CancelledError:
+        # Nothing stops code in a thread; it may look at `task.cancelled`.
+        await ended
+        raise
     if error is not None:
         raise error
     return answer

@@ -326,6 +326,63 @@ async def test_a_plain_function_can_see_that_its_run_was_stopped(emit: Listener)
         assert await asyncio.to_thread(seen.wait, PATIENCE)
 
 
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_a_run_that_was_stopped_ends_once_its_handler_has(emit: Listener, kind: str) -> None:
+    """Until then it uses what a slot stands for."""
+    begun, told, gate, left = (threading.Event() for _ in range(4))
+
+    def plain(task: Task) -> None:
+        begun.set()
+        while not task.cancelled:
+            time.sleep(0.001)
+        told.set()
+        gate.wait(PATIENCE)
+        left.set()
+
+    async def coroutine(task: Task) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            told.set()
+            await asyncio.to_thread(gate.wait, PATIENCE)
+            left.set()
+
+    async with taking({"plain": plain, "coroutine": coroutine}[kind]) as agent:
+        running = asyncio.create_task(agent.run(an_assignment(), emit))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        running.cancel()
+        assert await asyncio.to_thread(told.wait, PATIENCE)
+        await asyncio.sleep(0)
+        assert not running.done()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert left.is_set()
+
+
+async def test_a_second_cancellation_does_not_wait_for_the_handler(emit: Listener) -> None:
+    """The worker's process ends."""
+    begun, told, gate = (threading.Event() for _ in range(3))
+
+    def handle(task: Task) -> None:
+        begun.set()
+        while not task.cancelled:
+            time.sleep(0.001)
+        told.set()
+        gate.wait(PATIENCE)
+
+    async with taking(handle) as agent:
+        running = asyncio.create_task(agent.run(an_assignment(), emit))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        running.cancel()
+        assert await asyncio.to_thread(told.wait, PATIENCE)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        gate.set()
+
+
 async def test_the_next_run_does_not_suffer_from_one_that_was_stopped(emit: Listener) -> None:
     begun = threading.Event()
 
