@@ -171,9 +171,11 @@ class StepDriver:
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
             if error.reason != _STORE_AWAY:
                 await self._waits(run.task, "the Router cannot be reached at the moment")
+            await self._end_overdue(run)
             await backoff.pause()
         except ResourceExhausted as error:
             await self._waits(run.task, f"the Router takes no more: {error.message}")
+            await self._end_overdue(run)
             # Not all at once: whatever is refused now was refused together.
             await self._clock.sleep(error.retry_after * (1 + self._jitter()))
         except Aborted as error:
@@ -188,6 +190,16 @@ class StepDriver:
         finally:
             self._log.forget(run.task.task_id, run.task.attempt)
         return None
+
+    async def _end_overdue(self, run: Run) -> None:
+        """End an attempt that nobody took in time: the Router would, but it does not have it."""
+        if run.schedule_deadline is None or self._clock.now() < run.schedule_deadline:
+            return
+        with suppress(Unavailable):
+            task = await self._store.task(run.task.task_id)
+            if task.attempt == run.task.attempt and task.attempt_open and task.worker is None:
+                text = f"no worker took it within its schedule_timeout: {task.wait_reason}"
+                await self._decide(task, TaskState.FAILED, Failure(FailureReason.SCHEDULE_TIMEOUT, text))
 
     async def _is_open(self, task: Task) -> bool:
         now = await self._store.task(task.task_id)

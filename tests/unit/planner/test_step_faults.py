@@ -37,6 +37,27 @@ async def test_an_attempt_without_a_worker_says_that_the_router_is_away(bench: B
     assert seen == ["the Router cannot be reached at the moment"]
 
 
+@pytest.mark.parametrize("away", [Unavailable("gone"), ResourceExhausted("9 runs wait", retry_after=60.0)])
+async def test_an_attempt_that_no_router_takes_ends_at_its_schedule_timeout(bench: Bench, away: Exception) -> None:
+    await bench.add(TaskSpec("Hi", "sim", policy=RunPolicy(schedule_timeout=60)))
+    for _ in range(100):
+        bench.router.script(away)
+    assert await bench.run() == StepOutcome(TaskState.FAILED)
+    failure = (await bench.task()).failure
+    assert failure
+    assert failure.reason is FailureReason.SCHEDULE_TIMEOUT
+    assert failure.message.startswith("no worker took it within its schedule_timeout: the Router ")
+
+
+async def test_a_worker_that_has_it_may_take_longer_than_its_schedule_timeout(bench: Bench) -> None:
+    await bench.add(TaskSpec("Hi", "sim", policy=RunPolicy(schedule_timeout=1)))
+    bench.router.script(ASSIGNED, Unavailable("gone"))
+    for _ in range(5):
+        bench.router.script(Unavailable("still gone"))
+    bench.router.script(RunReport(DONE, 0))
+    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
+
+
 async def test_a_full_router_is_asked_again_when_it_said(bench: Bench) -> None:
     seen: list[tuple[TaskState, str]] = []
 
