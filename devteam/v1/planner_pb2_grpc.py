@@ -127,6 +127,7 @@ class PlannerServiceServicer:
 
         Called by clients. Tokens come in order and without gaps; a new attempt is announced before its first token, and
         what the older attempts said no longer counts. NOT_FOUND. OUT_OF_RANGE, SEQ_OUT_OF_RANGE: `after` lies past the end.
+        FAILED_PRECONDITION, STEP_OF_PLAN: cancel_on_disconnect with a step of a plan, which cannot be cancelled alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

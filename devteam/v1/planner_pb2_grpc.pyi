@@ -55,6 +55,7 @@ class PlannerServiceStub:
 
     Called by clients. Tokens come in order and without gaps; a new attempt is announced before its first token, and
     what the older attempts said no longer counts. NOT_FOUND. OUT_OF_RANGE, SEQ_OUT_OF_RANGE: `after` lies past the end.
+    FAILED_PRECONDITION, STEP_OF_PLAN: cancel_on_disconnect with a step of a plan, which cannot be cancelled alone.
     """
     CancelTask: _grpc.UnaryUnaryMultiCallable[_planner_pb2.CancelTaskRequest, _planner_pb2.CancelTaskResponse]
     """Asks for a task to be stopped: the model's connection is closed, the task ends as CANCELLED. A task that has ended
@@ -106,6 +107,7 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
 
     Called by clients. Tokens come in order and without gaps; a new attempt is announced before its first token, and
     what the older attempts said no longer counts. NOT_FOUND. OUT_OF_RANGE, SEQ_OUT_OF_RANGE: `after` lies past the end.
+    FAILED_PRECONDITION, STEP_OF_PLAN: cancel_on_disconnect with a step of a plan, which cannot be cancelled alone.
     """
     CancelTask: _aio.UnaryUnaryMultiCallable[_planner_pb2.CancelTaskRequest, _planner_pb2.CancelTaskResponse]  # type: ignore[assignment]
     """Asks for a task to be stopped: the model's connection is closed, the task ends as CANCELLED. A task that has ended
@@ -178,6 +180,7 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Called by clients. Tokens come in order and without gaps; a new attempt is announced before its first token, and
         what the older attempts said no longer counts. NOT_FOUND. OUT_OF_RANGE, SEQ_OUT_OF_RANGE: `after` lies past the end.
+        FAILED_PRECONDITION, STEP_OF_PLAN: cancel_on_disconnect with a step of a plan, which cannot be cancelled alone.
         """
 
     @_abc_1.abstractmethod

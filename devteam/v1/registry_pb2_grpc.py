@@ -138,6 +138,7 @@ class RegistryServiceServicer:
     def WatchWorkers(self, request, context):
         """All workers, then every change. Called by Routers; not public (it carries session digests).
         The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+        INVALID_ARGUMENT: a malformed router_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

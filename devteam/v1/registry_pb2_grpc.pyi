@@ -71,6 +71,7 @@ class RegistryServiceStub:
     WatchWorkers: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchWorkersRequest, _registry_pb2.WatchWorkersResponse]
     """All workers, then every change. Called by Routers; not public (it carries session digests).
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+    INVALID_ARGUMENT: a malformed router_id.
     """
     ReportLinks: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ReportLinksRequest, _registry_pb2.ReportLinksResponse]
     """Says which workers have a stream to a Router. A worker that beats but has none is SUSPECT.
@@ -125,6 +126,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     WatchWorkers: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchWorkersRequest, _registry_pb2.WatchWorkersResponse]  # type: ignore[assignment]
     """All workers, then every change. Called by Routers; not public (it carries session digests).
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+    INVALID_ARGUMENT: a malformed router_id.
     """
     ReportLinks: _aio.UnaryUnaryMultiCallable[_registry_pb2.ReportLinksRequest, _registry_pb2.ReportLinksResponse]  # type: ignore[assignment]
     """Says which workers have a stream to a Router. A worker that beats but has none is SUSPECT.
@@ -212,6 +214,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.WatchWorkersResponse], _abc.AsyncIterator[_registry_pb2.WatchWorkersResponse]]:
         """All workers, then every change. Called by Routers; not public (it carries session digests).
         The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+        INVALID_ARGUMENT: a malformed router_id.
         """
 
     @_abc_1.abstractmethod

@@ -49,6 +49,7 @@ class WorkerServiceStub:
     PERMISSION_DENIED, SESSION_INVALID: the session token is not the one that was issued to this instance.
     ABORTED, SESSION_SUPERSEDED: the same worker attached anew; the newer stream wins.
     INVALID_ARGUMENT, MALFORMED_MESSAGE: bytes that are no ConnectRequest.
+    RESOURCE_EXHAUSTED, SLOW_CONSUMER: the worker does not read what it is told; connect again.
     UNAVAILABLE, DRAINING: the Router goes down; connect elsewhere or again.
     A frame about a run that is not (or no longer) this worker's ends nothing: it is answered with `cancel`.
     """
@@ -74,6 +75,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     PERMISSION_DENIED, SESSION_INVALID: the session token is not the one that was issued to this instance.
     ABORTED, SESSION_SUPERSEDED: the same worker attached anew; the newer stream wins.
     INVALID_ARGUMENT, MALFORMED_MESSAGE: bytes that are no ConnectRequest.
+    RESOURCE_EXHAUSTED, SLOW_CONSUMER: the worker does not read what it is told; connect again.
     UNAVAILABLE, DRAINING: the Router goes down; connect elsewhere or again.
     A frame about a run that is not (or no longer) this worker's ends nothing: it is answered with `cancel`.
     """
@@ -102,6 +104,7 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         PERMISSION_DENIED, SESSION_INVALID: the session token is not the one that was issued to this instance.
         ABORTED, SESSION_SUPERSEDED: the same worker attached anew; the newer stream wins.
         INVALID_ARGUMENT, MALFORMED_MESSAGE: bytes that are no ConnectRequest.
+        RESOURCE_EXHAUSTED, SLOW_CONSUMER: the worker does not read what it is told; connect again.
         UNAVAILABLE, DRAINING: the Router goes down; connect elsewhere or again.
         A frame about a run that is not (or no longer) this worker's ends nothing: it is answered with `cancel`.
         """

@@ -26,6 +26,7 @@ from devteam_registry.journal import Journal
 from devteam_registry.links import LinkReport
 from devteam_registry.ports import WorkerStore
 from devteam_registry.roster import Roster
+from devteam_registry.routers import Routers
 from devteam_registry.sessions import digest_of, new_token
 
 _log = structlog.get_logger()
@@ -42,7 +43,9 @@ class Registry:
         # Judged once a second, or four times a beat when beats are that short.
         self._tick = min(1.0, policy.heartbeat_interval / 4)
         self._changes = Changes(watcher_backlog)
-        self._roster = Roster(policy, clock, AwakeTime(clock, self._tick), self._changes)
+        awake = AwakeTime(clock, self._tick)
+        self._roster = Roster(policy, clock, awake, self._changes)
+        self._routers = Routers(awake)
         self._journal = Journal(store, clock, self._roster.remembered)
 
     async def open(self) -> None:
@@ -106,9 +109,12 @@ class Registry:
         """A page of the list, in the order of ids."""
         return self._roster.page(query)
 
-    async def watch(self) -> AsyncGenerator[Snapshot | Change, None]:
-        """Everyone, then every change. Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable."""
-        with self._changes.subscribed() as feed:
+    async def watch(self, router_id: str = "") -> AsyncGenerator[Snapshot | Change, None]:
+        """Everyone, then every change. Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable.
+
+        What a Router said of streams holds until `routers.ROUTER_GRACE` after its last watch.
+        """
+        with self._changes.subscribed() as feed, self._routers.watching(router_id):
             # Taken in the same step as the subscription: nothing falls between the two.
             for part in snapshot_of(self._roster.views()):
                 yield part
@@ -123,3 +129,6 @@ class Registry:
         while True:
             await self._clock.sleep(self._tick)
             self._journal.mark(self._roster.sweep())
+            for router_id in self._routers.gone():
+                _log.warning("router gone", router_id=router_id)
+                self._roster.report_links(LinkReport(router_id, (), complete=True))

@@ -47,7 +47,7 @@ class RegistryServicer(RegistryServiceServicer):
         self, request: pb.WatchWorkersRequest, context: object
     ) -> AsyncGenerator[pb.WatchWorkersResponse, None]:
         """Everyone, then every change."""
-        async with aclosing(self._registry.watch()) as events:
+        async with aclosing(self._registry.watch(requests.router_id_from_proto(request))) as events:
             async for event in events:
                 yield answers.event_to_proto(event)
 

@@ -28,7 +28,7 @@ class RegistryClient:
 
     async def watch(self) -> AsyncGenerator[FleetEvent, None]:
         """A snapshot, then every change. Raises a DevTeamError when the line breaks."""
-        call = self._stub.WatchWorkers(registry_pb2.WatchWorkersRequest())
+        call = self._stub.WatchWorkers(registry_pb2.WatchWorkersRequest(router_id=self._router_id))
         first = True
         try:
             async for response in call:

@@ -12,10 +12,14 @@ from devteam_registry.domain import (
     Snapshot,
     WishChange,
     Wishes,
+    WorkerState,
 )
+from devteam_registry.links import LinkReport, LinkWord
+from devteam_registry.routers import ROUTER_GRACE
 from devteam_registry.service import Registry
 
 from devteam.mesh.errors import NotFound, Unavailable
+from devteam.mesh.tasks import background
 from tests.fakes.clock import FakeClock
 from tests.fakes.worker_store import FakeWorkerStore
 from tests.unit.registry.samples import spec
@@ -127,3 +131,42 @@ async def test_a_stopping_registry_ends_its_watches(registry: Registry) -> None:
         await registry.stop_watches()
         with pytest.raises(Unavailable):
             await anext(events)
+
+
+async def seconds_pass(clock: FakeClock, seconds: float) -> None:
+    """One by one, with a sweep after each."""
+    for _ in range(int(seconds)):
+        clock.advance(1.0)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+CONNECTED = LinkReport("router-1", (LinkWord("w1", "i1", connected=True),))
+
+
+async def test_a_router_that_does_not_come_back_leaves_its_workers_without_a_stream(
+    registry: Registry, clock: FakeClock
+) -> None:
+    token = (await registry.register(spec("w1"), "i1")).session_token
+    async with background(registry.run):
+        async with aclosing(registry.watch("router-1")) as events:
+            await anext(events)
+            registry.report_links(CONNECTED)
+            await seconds_pass(clock, ROUTER_GRACE + 2)
+            assert registry.get("w1").health.state is WorkerState.HEALTHY
+        await seconds_pass(clock, ROUTER_GRACE - 2)
+        assert registry.get("w1").health.state is WorkerState.HEALTHY
+        await seconds_pass(clock, 3)
+        registry.beat(Beat("w1", "i1", token))
+        assert registry.get("w1").health.state is WorkerState.SUSPECT
+
+
+async def test_a_router_that_comes_back_in_time_keeps_its_word(registry: Registry, clock: FakeClock) -> None:
+    await registry.register(spec("w1"), "i1")
+    async with background(registry.run):
+        for _ in range(2):
+            async with aclosing(registry.watch("router-1")) as events:
+                await anext(events)
+                registry.report_links(CONNECTED)
+            await seconds_pass(clock, ROUTER_GRACE - 2)
+        assert registry.get("w1").health.state is WorkerState.HEALTHY

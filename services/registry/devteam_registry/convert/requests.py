@@ -117,6 +117,15 @@ def wishes_from_proto(request: pb.UpdateWorkerRequest) -> tuple[str, WishChange]
     )
 
 
+def router_id_from_proto(request: pb.WatchWorkersRequest) -> str:
+    """Which Router asks; empty for anybody else. Raises InvalidInput."""
+    found = Violations()
+    if request.router_id:
+        found.name("router_id", request.router_id)
+    found.raise_if_any()
+    return request.router_id
+
+
 def link_report_from_proto(request: pb.ReportLinksRequest) -> LinkReport:
     """What a Router says of workers' streams. Raises InvalidInput."""
     found = Violations()
