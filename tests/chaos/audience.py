@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
@@ -90,10 +90,14 @@ class Audience:
             await cancelled(watch)
         await self.client.close()
 
-    async def cancel(self, task_id: str) -> None:
-        """Have a task cancelled; the journal knows whether it had ended before."""
-        task = await self.client.cancel_task(task_id)
-        self._journal.note("cancelled", tasks=[] if task.state.ended else [task_id])
+    async def cancel(self, accepted: str) -> None:
+        """Have a task or plan cancelled; the journal knows what of it had not ended before."""
+        tasks: Sequence[Task]
+        if accepted.startswith("t"):
+            tasks = [await self.client.cancel_task(accepted)]
+        else:
+            tasks = (await self.client.cancel_plan(accepted)).tasks
+        self._journal.note("cancelled", tasks=[task.id for task in tasks if not task.state.ended])
 
     async def _surely(self, create: Callable[[str], Awaitable[Accepted]]) -> Accepted:
         """Create under one request id until it is accepted."""

@@ -54,7 +54,10 @@ async def perform(fault: Fault, runs: int, seed: int, folder: Path) -> Result:
                     result.complaints.append(f"run {run}: {type(error).__name__} {error}")
 
         await asyncio.gather(*(play(lane) for lane in range(fault.lanes)))
-        await stage.close()
+        try:
+            await stage.close()
+        except TimeoutError:
+            result.complaints.append("what was submitted never came to rest")
     result.complaints += complaints(read(folder / "history.jsonl"))
     return result
 

@@ -46,8 +46,10 @@ async def black_hole(scene: Scene) -> Measured:
     scene.spare(*tasks)
     at = float(scene.journal.note("fault", kind="black hole", targets=scene.agents)["at"])
     scene.cluster.relay.swallow()
-    found = await asyncio.gather(*(_in_state(scene, WorkerStatus.SUSPECT, agent) for agent in scene.agents))
-    scene.cluster.relay.heal()
+    try:
+        found = await asyncio.gather(*(_in_state(scene, WorkerStatus.SUSPECT, agent) for agent in scene.agents))
+    finally:
+        scene.cluster.relay.heal()
     await scene.audience.ended(*tasks, patience=PATIENCE)
     return {"SUSPECT": [moment - at for moment in found]}
 
