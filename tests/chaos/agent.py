@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -38,11 +37,7 @@ def main(worker_id: str, queue: str, concurrency: str, mailbox: str) -> None:
         finally:
             note("left", task, said=said)
 
-    async def work() -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
-        await worker.start()
-
-    asyncio.run(work())
+    asyncio.run(worker.start())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""A wish to stop, from whichever thread it comes."""
+"""A wish to stop, from whichever thread it comes, or from whoever runs the process."""
 
 import asyncio
+import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
@@ -20,6 +24,34 @@ class Stopping:
             # A loop that was closed meanwhile has nobody left who waits.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._heard.set)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM wish it while the block runs; a second one does what it did before.
+
+        Only in the process's main thread, the one that signals reach; elsewhere nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def restore() -> None:
+            for number in _SIGNALS:
+                if loop.remove_signal_handler(number):
+                    signal.signal(number, before[number])
+
+        def heard() -> None:
+            restore()
+            self.stop()
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, heard)
+        try:
+            yield
+        finally:
+            restore()
 
     async def wait(self) -> None:
         """Return once it is wished."""

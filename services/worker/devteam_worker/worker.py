@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 from devteam.mesh.errors import InvalidInput, Violation
 from devteam_worker.app import Ready, serve
@@ -72,18 +73,20 @@ class DevTeamWorker:
         self._on_ready = handler
         return handler
 
-    async def start(self) -> None:
+    async def start(self, *, handle_signals: bool = True) -> None:
         """Work until stopped; then finish or hand back what runs, and take leave.
 
-        Raises Aborted when another instance took over this worker's id.
+        SIGTERM and SIGINT stop it like `stop`, and a second one ends the process; with `handle_signals=False` they are
+        left to your program. Raises Aborted when another instance took over this worker's id.
         """
-        await serve(
-            self._settings,
-            until=self._stopping.wait,
-            on_ready=self._on_ready,
-            handler=self._handler,
-            on_error=self._on_error,
-        )
+        with self._stopping.on_signals() if handle_signals else nullcontext():
+            await serve(
+                self._settings,
+                until=self._stopping.wait,
+                on_ready=self._on_ready,
+                handler=self._handler,
+                on_error=self._on_error,
+            )
 
     def stop(self) -> None:
         """Make `start` come to its end. May be called from any thread."""
