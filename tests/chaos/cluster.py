@@ -86,9 +86,9 @@ class Cluster:
 
     def kill(self, *names: str) -> float:
         """End them at once, all at the same moment; returns which."""
+        at = float(self._journal.note("fault", kind="kill", targets=names)["at"])
         for name in names:
             self._signal(name, signal.SIGKILL)
-        at = float(self._journal.note("fault", kind="kill", targets=names)["at"])
         for name in names:
             self._programs[name].kill()
         return at
@@ -103,13 +103,16 @@ class Cluster:
 
     def pause(self, name: str) -> float:
         """Let it stand still."""
+        at = float(self._journal.note("fault", kind="pause", targets=[name])["at"])
         self._signal(name, signal.SIGSTOP)
-        return float(self._journal.note("fault", kind="pause", targets=[name])["at"])
+        return at
 
     def resume(self, name: str) -> float:
         """Let it go on as if nothing had been."""
+        # Noted first: what it does then is later than that, however soon it does it.
+        at = float(self._journal.note("fault", kind="resume", targets=[name])["at"])
         self._signal(name, signal.SIGCONT)
-        return float(self._journal.note("fault", kind="resume", targets=[name])["at"])
+        return at
 
     @property
     def names(self) -> list[str]:
