@@ -13,7 +13,7 @@ from devteam.events import AttemptStarted, Event, PlanChanged, TaskChanged, Toke
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.tasks import Backoff, cancelled
 from devteam.models import Plan, Task
-from devteam.specs import Step
+from devteam.specs import RunPolicy, Step
 from tests.chaos.journal import Journal
 
 _MODEL = "chaos"
@@ -28,10 +28,12 @@ class Audience:
         self._journal = journal
         self._watches: dict[str, asyncio.Task[None]] = {}
 
-    async def task(self, tokens: int, seconds: float, *, queue: str) -> str:
-        """Have one task accepted: so many tokens in about so many seconds. Returns its id."""
-        ask = _prompt(tokens, seconds)
-        task = await self._surely(lambda name: self.client.create_task(ask, model=_MODEL, queue=queue, request_id=name))
+    async def task(self, tokens: int, seconds: float, *, queue: str, attempts: int = 0) -> str:
+        """Have one task accepted: so many tokens in about so many seconds, in so many attempts. Returns its id."""
+        ask, policy = _prompt(tokens, seconds), RunPolicy(max_attempts=attempts)
+        task = await self._surely(
+            lambda name: self.client.create_task(ask, model=_MODEL, queue=queue, policy=policy, request_id=name)
+        )
         self._journal.note("submitted", plan=task.id, tasks={task.id: []})
         self.watch(task.id)
         return task.id

@@ -97,6 +97,10 @@ class Cluster:
         """Ask it to stop; returns its exit code."""
         return await asyncio.to_thread(self._programs[name].stop)
 
+    async def ended(self, name: str) -> int:
+        """Wait until it has ended by itself; returns its exit code."""
+        return await asyncio.to_thread(self._programs[name].wait)
+
     async def relay_again(self) -> None:
         """Let workers reach the Router again, after the relay was cut."""
         await self.relay.open(self._ports["relay"])

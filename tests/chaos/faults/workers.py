@@ -1,8 +1,9 @@
 """Faults of workers, and of the line to them."""
 
 import asyncio
+from datetime import timedelta
 
-from devteam.models import WorkerStatus
+from devteam.models import TaskState, WorkerStatus
 from tests.chaos.scene import PATIENCE, Fault, Measured, Scene
 
 _TASKS = 3
@@ -108,6 +109,24 @@ async def drained(scene: Scene) -> Measured:
     return {"worker gone": [gone - at]}
 
 
+async def drained_by_operator(scene: Scene) -> Measured:
+    """`devteam drain --deadline`: what still runs then is handed back, at no cost, to tasks that have one attempt."""
+    tasks = [await scene.audience.task(60, 2.0, queue=scene.queue, attempts=1) for _ in range(8)]
+    await scene.speaking(*tasks)
+    leaver = (await scene.begun(tasks[0]))["worker"]
+    at = float(scene.journal.note("fault", kind="drain", targets=[leaver])["at"])
+    await scene.operator.drain_worker(leaver, deadline=timedelta(seconds=0.5))
+    code = await scene.cluster.ended(leaver)
+    assert code == 0, f"{leaver} ended with code {code}"
+    gone = float(scene.journal.note("gone", target=leaver)["at"])
+    await scene.audience.ended(*tasks, patience=PATIENCE)
+    ends = [await scene.audience.client.get_task(task) for task in tasks]
+    assert all(end.state is TaskState.SUCCEEDED for end in ends), "a hand-back burnt an attempt"
+    assert any(end.attempt == 2 for end in ends), "nothing was handed back"
+    await scene.cluster.again(leaver)
+    return {"worker gone": [gone - at]}
+
+
 async def _in_state(scene: Scene, state: WorkerStatus, worker_id: str) -> float:
     """The moment at which the Registry says so of a worker."""
     async with asyncio.timeout(PATIENCE):
@@ -191,6 +210,13 @@ FAULTS = [
         runs=50,
         play=cancelled,
         bounds={"call to model stopped": 1.0},
+    ),
+    Fault(
+        name="drain of a worker, deadline 0.5 s",
+        required="what runs is handed back, no attempt burnt, exit 0",
+        runs=20,
+        play=drained_by_operator,
+        bounds={"worker gone": 3.0},
     ),
     Fault(
         name="SIGTERM worker with 8 runs",
