@@ -37,6 +37,7 @@ UNTRACED = frozenset(
         "/devteam.v1.WorkerService/Connect",
         "/devteam.v1.RegistryService/WatchWorkers",
         "/devteam.v1.RegistryService/Heartbeat",
+        "/devteam.v1.RegistryService/ReportLinks",
         "/devteam.v1.RouterService/AckDispatches",
     }
 )
