@@ -76,18 +76,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if not inspect.isasyncgenfunction(inner):
             raise TypeError(f"{method}: a streaming handler must be an async generator")
 
-        async def stream(
-            request: object, context: "grpc.aio.ServicerContext[Any, Any]"
-        ) -> AsyncGenerator[object, None]:
+        # No generator itself: gRPC leaves one that it is cancelled in to the garbage collector, and everything that the
+        # layers and the handler have to put in order with it, to be done late and in another context.
+        async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
             call = _call(method, context, streaming=True)
             async with (
                 _within(self._layers, call),
                 aclosing(inner(_readable(request), context)) as responses,
             ):
                 async for response in responses:
-                    call.writing = True
-                    yield response
-                    call.writing = False
+                    if not await _written(response, call):
+                        return
                     if call.ending is not None:
                         raise call.ending
 
@@ -97,6 +96,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 def _call(method: str, context: "grpc.aio.ServicerContext[Any, Any]", *, streaming: bool) -> Call:
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     return Call(method, context, metadata, streaming)
+
+
+async def _written(response: object, call: Call) -> bool:
+    """Send a message of a stream; False when nobody is left to read it."""
+    call.writing = True
+    try:
+        await call.context.write(response)
+    except grpc.aio.InternalError:
+        return False
+    finally:
+        call.writing = False
+    return True
 
 
 @asynccontextmanager
