@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from devteam.models import TaskState, WorkerStatus
+from tests.chaos.journal import Record
 from tests.chaos.scene import PATIENCE, Fault, Measured, Scene
 
 _TASKS = 3
@@ -11,15 +12,16 @@ _TASKS = 3
 
 async def killed(scene: Scene) -> Measured:
     """SIGKILL in mid-stream; whatever it ran begins anew on another worker."""
-    tasks = [await scene.audience.task(60, 2.0, queue=scene.queue) for _ in range(_TASKS)]
+    tasks = [await scene.audience.task(60, 3.0, queue=scene.queue) for _ in range(_TASKS)]
     await scene.speaking(*tasks)
     victim = (await scene.begun(tasks[0]))["worker"]
-    theirs = [task for task in tasks if (await scene.begun(task))["worker"] == victim]
     at = scene.cluster.kill(victim)
-    again = [float((await scene.begun(task, attempt=2))["at"]) - at for task in theirs]
-    await scene.audience.ended(*tasks, patience=PATIENCE)
-    await scene.cluster.again(victim)
-    return {"attempt 2 running": again}
+    try:
+        again = [await _begun_again(scene, task) for task in tasks if (await scene.begun(task))["worker"] == victim]
+        await scene.audience.ended(*tasks, patience=PATIENCE)
+    finally:
+        await scene.cluster.again(victim)
+    return {"attempt 2 running": [moment - at for moment in again if moment is not None]}
 
 
 async def stopped(scene: Scene) -> Measured:
@@ -125,6 +127,17 @@ async def drained_by_operator(scene: Scene) -> Measured:
     assert any(end.attempt == 2 for end in ends), "nothing was handed back"
     await scene.cluster.again(leaver)
     return {"worker gone": [gone - at]}
+
+
+async def _begun_again(scene: Scene, task: str) -> float | None:
+    """When attempt 2 began; None when the task had said everything before its worker was killed."""
+
+    def found() -> Record | None:
+        ends = scene.journal.all("state", task=task, state="succeeded", attempt=1)
+        return next(iter([*scene.journal.all("begun", task=task, attempt=2), *ends]), None)
+
+    record = await scene.journal.until(found, PATIENCE)
+    return float(record["at"]) if record["what"] == "begun" else None
 
 
 async def _in_state(scene: Scene, state: WorkerStatus, worker_id: str) -> float:
