@@ -29,6 +29,7 @@ _DISK_FULL = (
     "the disk of the database is full, so nothing new is accepted: make room there, and try again; what runs goes on"
 )
 _PROBE_BYTES = 64 * 1024
+_BEGIN = sa.text("BEGIN IMMEDIATE")
 _PROBE = sa.text("CREATE TABLE devteam_probe (filler TEXT)")
 _PROBE_ROW = sa.text("INSERT INTO devteam_probe (filler) VALUES (:filler)")
 _END_PROBE = sa.text("DROP TABLE devteam_probe")
@@ -139,6 +140,8 @@ class _Sqlite:
 
     async def probe(self) -> None:
         async with self.write() as connection:
+            # Said by hand: Python's driver begins no transaction for a CREATE TABLE, which would outlive a failure.
+            await connection.execute(_BEGIN)
             await _write_and_take_back(connection)
         self.full = False
 
