@@ -1,5 +1,6 @@
 """A database whose disk is full, as far as anyone who writes to it can tell."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -15,10 +16,10 @@ _UNLIMITED = 2**32 - 2
 class Disk(Protocol):
     """Can be filled, and freed again."""
 
-    def fill(self) -> None:
+    async def fill(self) -> None:
         """From now on, writes find no room."""
 
-    def free(self) -> None:
+    async def free(self) -> None:
         """There is room again."""
 
 
@@ -35,10 +36,10 @@ class _SqliteDisk:
         engine: Any = database._engine  # type: ignore[attr-defined]
         event.listen(engine, "checkout", self._limit)
 
-    def fill(self) -> None:
+    async def fill(self) -> None:
         self._pages = 1  # less than there are: SQLite then keeps to those
 
-    def free(self) -> None:
+    async def free(self) -> None:
         self._pages = _UNLIMITED
 
     def _limit(self, connection: Any, *_: object) -> None:
@@ -51,13 +52,13 @@ class _PostgresDisk:
     def __init__(self, url: str, tables: Sequence[str]) -> None:
         self._tables = tables
         self._url = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._run(
+        self._carry_out(
             _RAISING.format(name="no_room_for_rows", kind="trigger"),
             _RAISING.format(name="no_room_for_tables", kind="event_trigger"),
         )
 
-    def fill(self) -> None:
-        self._run(
+    async def fill(self) -> None:
+        await self._run(
             *(
                 f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION no_room_for_rows()"
                 for table in self._tables
@@ -66,10 +67,16 @@ class _PostgresDisk:
             "EXECUTE FUNCTION no_room_for_tables()",
         )
 
-    def free(self) -> None:
-        self._run("DROP EVENT TRIGGER full_disk", *(f"DROP TRIGGER full_disk ON {table}" for table in self._tables))
+    async def free(self) -> None:
+        await self._run(
+            "DROP EVENT TRIGGER full_disk", *(f"DROP TRIGGER full_disk ON {table}" for table in self._tables)
+        )
 
-    def _run(self, *statements: str) -> None:
+    async def _run(self, *statements: str) -> None:
+        # Not on the event loop: it has to go on with the transactions that hold the tables.
+        await asyncio.to_thread(self._carry_out, *statements)
+
+    def _carry_out(self, *statements: str) -> None:
         with psycopg.connect(self._url) as connection:
             for statement in statements:
                 connection.execute(statement.encode())

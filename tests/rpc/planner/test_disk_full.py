@@ -37,7 +37,7 @@ from tests.stores.planner_databases import opened
 WINDOW = 64 * 1024
 # More than what a window, the Planner's buffers and the pages at hand could swallow.
 TOKENS = [f"{number:06}".ljust(8 * 1024, ".") for number in range(100)]
-PATIENCE = 30.0
+PATIENCE = 60.0
 TABLES = ("plans", "tasks", "attempts", "token_batches")
 
 
@@ -124,14 +124,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_a_generation_is_slowed_and_goes_on_with_no_token_lost_or_doubled(place: Place, clock: FakeClock) -> None:
     await place.plans.add(a_sole_task())
-    async with driving(place, clock) as (driver, model), asyncio.timeout(4 * PATIENCE), asyncio.TaskGroup() as group:
+    async with driving(place, clock) as (driver, model), asyncio.timeout(2 * PATIENCE), asyncio.TaskGroup() as group:
         speaking = group.create_task(model.run())
         driven = group.create_task(driver.run("t-1", "t-1"))
         await until(lambda: model.acknowledged >= 10)
-        place.disk.fill()
+        await place.disk.fill()
         await until(lambda: place.database.full and model.stopped)
         assert not driven.done()
         assert not speaking.done()
@@ -139,7 +139,7 @@ async def test_a_generation_is_slowed_and_goes_on_with_no_token_lost_or_doubled(
         assert (await place.plans.task("t-1")).state is TaskState.RUNNING
         with pytest.raises(Unavailable, match="the disk of the database is full"):
             await place.plans.add(a_plan("p-2"))
-        place.disk.free()
+        await place.disk.free()
         assert await driven == StepOutcome(TaskState.SUCCEEDED)
         await speaking
     task = await place.plans.task("t-1")
@@ -152,14 +152,14 @@ async def test_a_generation_is_slowed_and_goes_on_with_no_token_lost_or_doubled(
 
 async def test_new_work_is_refused_in_words_and_taken_again_when_there_is_room(place: Place) -> None:
     big = replace(a_plan(), tasks=(a_task("p-1", "a", spec=replace(PLAIN, prompt="x" * 200_000)),))
-    place.disk.fill()
+    await place.disk.fill()
     with pytest.raises(Unavailable) as refused:
         await place.plans.add(big)
     assert refused.value.reason == "STORAGE_UNAVAILABLE"
     assert refused.value.retry_after > 0
     assert "disk of the database is full" in refused.value.message
     assert await place.plans.plans(state=None, before="", limit=9) == []
-    place.disk.free()
+    await place.disk.free()
     assert await place.plans.add(big) == big
 
 
@@ -187,12 +187,12 @@ async def test_health_says_so_for_as_long_as_it_lasts(place: Place, clock: FakeC
 
         async with background(StoreHealth(place.database, announce, clock).run):
             await becomes(health_pb2.HealthCheckResponse.SERVING)
-            place.disk.fill()
+            await place.disk.fill()
             with pytest.raises(Unavailable):
                 await place.plans.add(
                     replace(a_plan(), tasks=(a_task("p-1", "a", spec=replace(PLAIN, prompt="x" * 200_000)),))
                 )
             await becomes(health_pb2.HealthCheckResponse.NOT_SERVING)
-            place.disk.free()
+            await place.disk.free()
             await becomes(health_pb2.HealthCheckResponse.SERVING)
     await server.stop()

@@ -2,7 +2,8 @@
 
 import grpc
 import pytest
-from devteam_registry.domain import Beat, HealthPolicy
+from devteam_registry.domain import Beat
+from devteam_registry.health import HealthPolicy
 from devteam_registry.service import Registry
 from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore
 
@@ -26,12 +27,12 @@ async def test_newcomers_are_refused_and_beats_go_on(
             disk_of(database, url, "registry_workers"),
         )
         token = (await registry.register(spec("w1"), "i1")).session_token
-        disk.fill()
+        await disk.fill()
         refused = await first_refusal(registry)
         assert "the disk of the database is full" in refused.message
         assert status.to_status(refused).code is grpc.StatusCode.UNAVAILABLE
         registry.beat(Beat("w1", "i1", token))
-        disk.free()
+        await disk.free()
         await registry.register(full_spec("newcomer"), "i1")
         registry.beat(Beat("w1", "i1", token))
     finally:
