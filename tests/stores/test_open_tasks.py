@@ -1,29 +1,18 @@
 """What every plan store knows of tenants and of what is under way: memory, SQLite and PostgreSQL."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from devteam_planner.domain import Plan, TaskState
 from devteam_planner.ports import Ending, PlanStore
-from devteam_planner.store.memory import MemoryPlanStore
 from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.tables import MIGRATIONS
 from sqlalchemy import create_engine
 
 from devteam.mesh.database import migrate
 from tests.fakes.planner_samples import NOON, PLAIN, a_plan, a_task
-from tests.stores.planner_databases import BACKENDS, opened
-
-
-@pytest.fixture(params=BACKENDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[PlanStore]:
-    if request.param == "memory":
-        yield MemoryPlanStore()
-        return
-    async with opened(request.getfixturevalue(request.param)) as database:
-        yield SqlPlanStore(database)
+from tests.stores.planner_databases import opened
 
 
 def plan_of(tenant: str, *queues: str, plan_id: str = "p-1", request_id: str = "") -> Plan:

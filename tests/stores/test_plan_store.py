@@ -1,61 +1,17 @@
 """What every plan store does: one suite for memory, SQLite and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from devteam_planner.domain import (
-    Attempt,
-    Cancelled,
-    CancelTrail,
-    Completion,
-    Failure,
-    FailureReason,
-    Plan,
-    PlanState,
-    Task,
-    TaskState,
-    Usage,
-    WorkerInstance,
-)
-from devteam_planner.ports import Ending, PlanStore
-from devteam_planner.store.memory import MemoryPlanStore
-from devteam_planner.store.sql_plans import SqlPlanStore
+from devteam_planner.domain import Plan, PlanState, TaskState
+from devteam_planner.ports import PlanStore
 
 from devteam.mesh.errors import NotFound
 from tests.fakes.planner_samples import FULL, NOON, a_plan, a_sole_task, a_task
-from tests.stores.planner_databases import BACKENDS, opened
-
-LATER = NOON + timedelta(seconds=5)
-W1 = WorkerInstance("w1", "i1")
-LOST = Failure(FailureReason.WORKER_LOST, "w1 vanished", retryable=True, retry_after=1.5)
-DONE = Completion("sim", "sim-1", "end_turn", Usage(10, 20, 3, 4), 0.25)
-SUCCESS = Ending(TaskState.SUCCEEDED, burns=False, output="grüner Tee", completion=DONE)
-AGAIN = Ending(TaskState.QUEUED, burns=True, failure=LOST)
-
-
-@pytest.fixture(params=BACKENDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[PlanStore]:
-    if request.param == "memory":
-        yield MemoryPlanStore()
-        return
-    async with opened(request.getfixturevalue(request.param)) as database:
-        yield SqlPlanStore(database)
-
-
-async def begun(store: PlanStore, task_id: str = "p-1.a") -> Task:
-    """A task of a stored plan with its first attempt open."""
-    await store.add(a_plan())
-    task = await store.begin_attempt(task_id, after=0, reason="first attempt", now=NOON)
-    assert task is not None
-    return task
-
-
-async def end(store: PlanStore, task_id: str, state: TaskState) -> None:
-    await store.begin_attempt(task_id, after=0, reason="first attempt", now=NOON)
-    assert await store.end_attempt(task_id, 1, None, Ending(state, burns=False, output="out"), LATER)
+from tests.stores.attempts import LATER, SUCCESS, W1, begun, end
 
 
 async def test_a_plan_comes_back_as_it_was_added(store: PlanStore) -> None:
@@ -136,176 +92,6 @@ async def test_tasks_are_listed_by_plan_or_on_their_own(store: PlanStore) -> Non
     assert [task.output for task in await store.tasks(plan_id="p-1", state=None, before="", limit=9)] == ["", "", ""]
 
 
-async def test_an_attempt_begins_once(store: PlanStore) -> None:
-    task = await begun(store)
-    assert (task.attempt, task.attempt_open, task.state, task.version) == (1, True, TaskState.QUEUED, 1)
-    assert task == await store.task("p-1.a")
-    assert await store.begin_attempt("p-1.a", after=0, reason="again", now=NOON) is None
-    assert await store.begin_attempt("p-1.a", after=1, reason="still open", now=NOON) is None
-    assert await store.attempt("p-1.a", 1) == Attempt("p-1.a", 1, "first attempt", NOON)
-    assert await store.attempt("p-1.a", 2) is None
-
-
-async def test_of_many_drivers_one_begins_the_attempt(store: PlanStore) -> None:
-    await store.add(a_plan())
-    tries = (store.begin_attempt("p-1.a", after=0, reason=f"driver {n}", now=NOON) for n in range(5))
-    assert len([task for task in await asyncio.gather(*tries) if task]) == 1
-    assert (await store.task("p-1.a")).attempt == 1
-
-
-async def test_a_run_leaves_its_traces(store: PlanStore) -> None:
-    """Waiting, assigned, succeeded: every field of each write."""
-    task = await begun(store)
-    assert await store.note_waiting("p-1.a", 1, "no worker has a GPU")
-    waiting = replace(task, wait_reason="no worker has a GPU", version=2)
-    assert await store.task("p-1.a") == waiting
-
-    assert await store.note_assigned("p-1.a", 1, W1, "gpu-queue", "least loaded", LATER)
-    running = replace(
-        task,
-        state=TaskState.RUNNING,
-        worker=W1,
-        queue="gpu-queue",
-        placement_reason="least loaded",
-        started_at=LATER,
-        version=3,
-    )
-    assert await store.task("p-1.a") == running
-
-    assert await store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER)
-    ended = replace(
-        running,
-        state=TaskState.SUCCEEDED,
-        attempt_open=False,
-        output="grüner Tee",
-        output_bytes=11,
-        completion=DONE,
-        ended_at=LATER,
-        version=4,
-    )
-    assert await store.task("p-1.a") == ended
-    assert (await store.plan("p-1")).tasks[1] == replace(ended, output="")
-
-
-async def test_the_start_of_a_task_is_the_start_of_its_first_attempt(store: PlanStore) -> None:
-    await begun(store)
-    await store.note_assigned("p-1.a", 1, W1, "q", "", NOON)
-    await store.note_assigned("p-1.a", 1, W1, "q", "", LATER)
-    assert (await store.task("p-1.a")).started_at == NOON
-
-
-async def test_a_run_that_is_refused_waits_without_a_worker(store: PlanStore) -> None:
-    await begun(store)
-    await store.note_assigned("p-1.a", 1, W1, "q", "turn", LATER)
-    await store.note_waiting("p-1.a", 1, "w1 refused it")
-    task = await store.task("p-1.a")
-    assert (task.state, task.worker, task.queue, task.placement_reason) == (TaskState.QUEUED, None, "", "")
-
-
-async def test_a_failed_attempt_makes_room_for_the_next(store: PlanStore) -> None:
-    """It burns, its failure stays until the next attempt begins, and then nothing of it is left."""
-    await begun(store)
-    await store.note_assigned("p-1.a", 1, W1, "q", "turn", LATER)
-    assert await store.end_attempt("p-1.a", 1, W1, AGAIN, LATER)
-    between = await store.task("p-1.a")
-    assert (between.state, between.attempt_open, between.burnt) == (TaskState.QUEUED, False, 1)
-    assert (between.failure, between.ended_at) == (LOST, None)
-
-    second = await store.begin_attempt("p-1.a", after=1, reason="w1 was lost", now=NOON)
-    assert second is not None
-    assert (second.attempt, second.burnt, second.failure, second.worker) == (2, 1, None, None)
-    assert await store.attempt("p-1.a", 2) == Attempt("p-1.a", 2, "w1 was lost", NOON)
-
-
-async def test_late_words_of_an_older_attempt_change_nothing(store: PlanStore) -> None:
-    await begun(store)
-    await store.end_attempt("p-1.a", 1, None, AGAIN, LATER)
-    await store.begin_attempt("p-1.a", after=1, reason="again", now=NOON)
-    before = await store.task("p-1.a")
-    assert not await store.note_waiting("p-1.a", 1, "late")
-    assert not await store.note_assigned("p-1.a", 1, W1, "q", "late", LATER)
-    assert not await store.end_attempt("p-1.a", 1, None, SUCCESS, LATER)
-    assert await store.task("p-1.a") == before
-
-
-async def test_an_attempt_ends_once(store: PlanStore) -> None:
-    await begun(store)
-    endings = (store.end_attempt("p-1.a", 1, None, SUCCESS, LATER) for _ in range(5))
-    assert sorted(await asyncio.gather(*endings)) == [False, False, False, False, True]
-    assert not await store.note_assigned("p-1.a", 1, W1, "q", "late", LATER)
-    assert await store.begin_attempt("p-1.a", after=1, reason="more", now=NOON) is None
-
-
-@pytest.mark.parametrize("worker", [None, WorkerInstance("w2", "i2"), WorkerInstance("w1", "i9")])
-async def test_only_the_worker_that_has_the_attempt_ends_it(store: PlanStore, worker: WorkerInstance | None) -> None:
-    await begun(store)
-    await store.note_assigned("p-1.a", 1, W1, "q", "turn", LATER)
-    before = await store.task("p-1.a")
-    assert not await store.end_attempt("p-1.a", 1, worker, SUCCESS, LATER)
-    assert await store.task("p-1.a") == before
-    assert await store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER)
-
-
-async def test_an_attempt_that_nobody_has_is_ended_by_nobodys_word(store: PlanStore) -> None:
-    await begun(store)
-    assert not await store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER)
-    assert await store.end_attempt("p-1.a", 1, None, AGAIN, LATER)
-
-
-async def test_a_hand_back_leaves_its_reason_until_the_next_attempt_begins(store: PlanStore) -> None:
-    await begun(store)
-    await store.end_attempt("p-1.a", 1, None, Ending(TaskState.QUEUED, burns=False, wait_reason="w1 drains"), LATER)
-    assert (await store.task("p-1.a")).wait_reason == "w1 drains"
-    again = await store.begin_attempt("p-1.a", after=1, reason="w1 drains", now=LATER)
-    assert again is not None
-    assert again.wait_reason == ""
-
-
-async def test_a_cancel_leaves_its_trail_with_every_task_that_has_not_ended(store: PlanStore) -> None:
-    await begun(store)
-    await end(store, "p-1.b", TaskState.SUCCEEDED)
-    await store.note_assigned("p-1.a", 1, W1, "q", "turn", NOON)
-    asked = await store.request_cancel("p-1", NOON)
-    assert [task.cancel_trail for task in asked.tasks] == [None, CancelTrail(NOON)]
-    await store.request_cancel("p-1", LATER)
-    told, heard, over = (NOON + timedelta(milliseconds=milliseconds) for milliseconds in (4, 6, 21))
-    assert await store.note_router_told("p-1.a", 1, told)
-    assert not await store.note_router_told("p-1.a", 1, LATER)
-    assert await store.note_worker_told("p-1.a", 1, heard)
-    stopped = Ending(TaskState.CANCELLED, burns=False, stopped=Cancelled(took=0.0125))
-    assert await store.end_attempt("p-1.a", 1, W1, stopped, over)
-    trail = (await store.task("p-1.a")).cancel_trail
-    assert trail == CancelTrail(NOON, told, heard, over, 0.0125)
-    assert (await store.plan("p-1")).tasks[1].cancel_trail == trail
-
-
-async def test_what_was_cancelled_does_not_succeed_any_more(store: PlanStore) -> None:
-    await begun(store)
-    await store.request_cancel("p-1", NOON)
-    assert not await store.end_attempt("p-1.a", 1, None, SUCCESS, LATER)
-    assert await store.end_attempt("p-1.a", 1, None, Ending(TaskState.CANCELLED, burns=False), LATER)
-
-
-async def test_news_of_a_cancel_counts_after_the_end_but_not_for_another_attempt(store: PlanStore) -> None:
-    await begun(store)
-    assert not await store.note_router_told("p-1.a", 1, NOON)  # nobody asked
-    await store.request_cancel("p-1", NOON)
-    await store.end_attempt("p-1.a", 1, None, Ending(TaskState.CANCELLED, burns=False), NOON)
-    assert not await store.note_worker_told("p-1.a", 2, LATER)
-    assert not await store.note_worker_told("p-9.a", 1, LATER)
-    assert await store.note_worker_told("p-1.a", 1, LATER)
-    assert (await store.task("p-1.a")).cancel_trail == CancelTrail(NOON, LATER, LATER)
-
-
-async def test_only_a_task_without_open_attempt_is_ended_from_outside(store: PlanStore) -> None:
-    await begun(store)
-    assert not await store.end_task("p-1.a", TaskState.CANCELLED, None, LATER)
-    assert await store.end_task("p-1.b", TaskState.FAILED, LOST, LATER)
-    assert not await store.end_task("p-1.b", TaskState.CANCELLED, None, LATER)
-    task = await store.task("p-1.b")
-    assert (task.state, task.failure, task.ended_at) == (TaskState.FAILED, LOST, LATER)
-
-
 async def test_outputs_are_those_of_steps_that_succeeded(store: PlanStore) -> None:
     await store.add(a_plan("p-1", ["a", "b", "c"]))
     await end(store, "p-1.a", TaskState.SUCCEEDED)
@@ -325,14 +111,6 @@ async def test_a_plan_that_was_started_is_no_longer_unstarted(store: PlanStore) 
     assert [plan.plan_id for plan in await store.unstarted(9)] == ["t-1", "p-1"]
     plan = await store.plan("p-2")
     assert (plan.state, plan.version) == (PlanState.RUNNING, 1)
-
-
-async def test_a_cancel_is_noted_once(store: PlanStore) -> None:
-    await store.add(a_plan())
-    asked = await store.request_cancel("p-1", NOON)
-    assert asked == await store.request_cancel("p-1", LATER) == await store.plan("p-1")
-    assert asked.cancel_requested_at == NOON
-    assert len(asked.tasks) == 2
 
 
 @pytest.mark.parametrize(
@@ -360,12 +138,6 @@ async def test_the_end_of_a_plan_follows_from_its_tasks(
     assert await store.close_plan("p-1", LATER + timedelta(1)) is state
     assert await store.plan("p-1") == plan
     assert await store.head("p-1") == replace(plan, tasks=())
-
-
-async def test_a_plan_that_has_ended_is_not_cancelled(store: PlanStore) -> None:
-    await store.add(a_plan())
-    await store.close_plan("p-1", LATER)
-    assert (await store.request_cancel("p-1", LATER)).cancel_requested_at is None
 
 
 async def test_closing_a_plan_shuts_its_open_attempts(store: PlanStore) -> None:

@@ -53,7 +53,7 @@ def test_a_planner_that_starts_meanwhile_waits_for_the_tables(postgres_url: str)
         second = other.submit(bring_up, engine)
         wait_until_blocked(engine)
         first.commit()
-        assert second.result(timeout=10) == OWN
+        assert second.result(timeout=60) == OWN
     engine.dispose()
 
 
@@ -68,7 +68,7 @@ def wait_until_blocked(engine: Engine) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with engine.connect() as connection:
             if connection.scalar(waiting):

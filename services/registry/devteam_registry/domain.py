@@ -1,21 +1,11 @@
-"""What the Registry talks about: workers, what they declare, what operators want, and how alive they are."""
+"""What the Registry talks about: workers, what they declare and what operators want."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import Enum, IntEnum
+from enum import IntEnum
 
-from devteam.mesh.errors import FailedPrecondition
-
-
-class WorkerState(Enum):
-    """What the Registry thinks of a worker's life."""
-
-    HEALTHY = "healthy"
-    SUSPECT = "suspect"
-    UNHEALTHY = "unhealthy"
-    LOST = "lost"
+from devteam_registry.health import Health, WorkerState
 
 
 class Availability(IntEnum):
@@ -24,46 +14,6 @@ class Availability(IntEnum):
     OPEN = 1
     CORDONED = 2
     DRAINING = 3
-
-
-@dataclass(frozen=True, slots=True)
-class HealthPolicy:
-    """The timings of a silent worker, in seconds. Raises FailedPrecondition for timings that contradict each other."""
-
-    heartbeat_interval: float = 30.0
-    unhealthy_after: float = 60.0
-    lost_after: float = 120.0
-    deregister_after: float = 300.0
-
-    def __post_init__(self) -> None:
-        ordered = self.heartbeat_interval * 2 <= self.unhealthy_after < self.lost_after < self.deregister_after
-        if not (self.heartbeat_interval > 0 and ordered and math.isfinite(self.deregister_after)):
-            raise FailedPrecondition(
-                "the health timings contradict each other: heartbeat interval x 2 <= unhealthy < lost < deregister "
-                f"must hold, but they are {self.heartbeat_interval:g}, {self.unhealthy_after:g}, {self.lost_after:g} "
-                f"and {self.deregister_after:g} s",
-                reason="HEALTH_POLICY_INVALID",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """A worker's state, why, and what follows.
-
-    `next_in` is in seconds; None when nothing is pending. A `next_state` of None means deregistration.
-    `outlook` says what comes of it; empty when there is nothing to say.
-    """
-
-    state: WorkerState
-    reason: str
-    next_state: WorkerState | None
-    next_in: float | None
-    outlook: str = ""
-
-    @property
-    def words(self) -> str:
-        """Reason and outlook, as people read them."""
-        return f"{self.reason}; {self.outlook}" if self.outlook else self.reason
 
 
 @dataclass(frozen=True, slots=True)

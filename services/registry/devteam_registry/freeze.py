@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from devteam_registry.domain import Health, HealthPolicy, WorkerState
+from devteam_registry.health import Health, HealthPolicy, WorkerState
 
 _SHARE_PERCENT = 55
 # With one or two workers a share says nothing.

@@ -1,9 +1,60 @@
 """How alive a worker is: a pure function of its last beat, its link, the present moment and the policy."""
 
-from math import ceil
+import math
+from dataclasses import dataclass
+from enum import Enum
 
-from devteam_registry.domain import Health, HealthPolicy, WorkerState
+from devteam.mesh.errors import FailedPrecondition
 from devteam_registry.links import Link
+
+
+class WorkerState(Enum):
+    """What the Registry thinks of a worker's life."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    UNHEALTHY = "unhealthy"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """The timings of a silent worker, in seconds. Raises FailedPrecondition for timings that contradict each other."""
+
+    heartbeat_interval: float = 30.0
+    unhealthy_after: float = 60.0
+    lost_after: float = 120.0
+    deregister_after: float = 300.0
+
+    def __post_init__(self) -> None:
+        ordered = self.heartbeat_interval * 2 <= self.unhealthy_after < self.lost_after < self.deregister_after
+        if not (self.heartbeat_interval > 0 and ordered and math.isfinite(self.deregister_after)):
+            raise FailedPrecondition(
+                "the health timings contradict each other: heartbeat interval x 2 <= unhealthy < lost < deregister "
+                f"must hold, but they are {self.heartbeat_interval:g}, {self.unhealthy_after:g}, {self.lost_after:g} "
+                f"and {self.deregister_after:g} s",
+                reason="HEALTH_POLICY_INVALID",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A worker's state, why, and what follows.
+
+    `next_in` is in seconds; None when nothing is pending. A `next_state` of None means deregistration.
+    `outlook` says what comes of it; empty when there is nothing to say.
+    """
+
+    state: WorkerState
+    reason: str
+    next_state: WorkerState | None
+    next_in: float | None
+    outlook: str = ""
+
+    @property
+    def words(self) -> str:
+        """Reason and outlook, as people read them."""
+        return f"{self.reason}; {self.outlook}" if self.outlook else self.reason
 
 
 def health_of(
@@ -58,4 +109,4 @@ def _spoken(seconds: float) -> str:
 
 def _rest(seconds: float) -> str:
     # Upwards, as what has passed is said downwards: the two make up the whole. Rounded first, for 49.0000001 is 49.
-    return f"{ceil(round(seconds, 3))} s"
+    return f"{math.ceil(round(seconds, 3))} s"

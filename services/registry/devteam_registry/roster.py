@@ -16,8 +16,6 @@ from devteam_registry.domain import (
     Beat,
     Changed,
     Farewell,
-    Health,
-    HealthPolicy,
     Orders,
     Page,
     PageQuery,
@@ -25,11 +23,10 @@ from devteam_registry.domain import (
     Wishes,
     Worker,
     WorkerSpec,
-    WorkerState,
     WorkerView,
 )
 from devteam_registry.freeze import Freeze, freeze_of, held
-from devteam_registry.health import health_of
+from devteam_registry.health import Health, HealthPolicy, WorkerState, health_of
 from devteam_registry.links import Link, LinkReport, joined, unnamed
 from devteam_registry.sessions import proves
 

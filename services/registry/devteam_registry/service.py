@@ -12,7 +12,6 @@ from devteam_registry.domain import (
     Beat,
     Change,
     Farewell,
-    HealthPolicy,
     Orders,
     Page,
     PageQuery,
@@ -22,6 +21,7 @@ from devteam_registry.domain import (
     WorkerSpec,
     WorkerView,
 )
+from devteam_registry.health import HealthPolicy
 from devteam_registry.journal import Journal
 from devteam_registry.links import LinkReport
 from devteam_registry.ports import WorkerStore

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1.registry_pb2_grpc import RegistryServiceServicer
 from devteam_registry.convert import answers, requests
-from devteam_registry.domain import HealthPolicy
+from devteam_registry.health import HealthPolicy
 from devteam_registry.service import Registry
 
 

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from devteam.mesh.settings import Addresses, DatabaseUrl, ServiceSettings, variable
-from devteam_registry.domain import HealthPolicy
+from devteam_registry.health import HealthPolicy
 
 _PREFIX = "DEVTEAM_REGISTRY_"
 

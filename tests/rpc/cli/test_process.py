@@ -36,7 +36,7 @@ async def devteam(mesh: FakeMesh, *arguments: str) -> AsyncIterator[asyncio.subp
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     """Read lines until one holds `text`."""
     assert stream is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while line := (await stream.readline()).decode():
             if text in line:
                 return line
@@ -45,7 +45,7 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
 
 async def rest_of(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
     """Exit code, and what was not read of stdout and stderr."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -117,7 +117,7 @@ async def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
         assert process.stdout is not None
         await line_with(process.stdout, "event")
         process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # how a shell's pipe breaks
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             code = await process.wait()
         assert process.stderr is not None
         assert (code, await process.stderr.read()) == (1, b"")

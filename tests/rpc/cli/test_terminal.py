@@ -51,7 +51,7 @@ async def typed(
 
     asyncio.get_running_loop().add_reader(ours, read)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await ended.wait()
             code = await process.wait()
     finally:

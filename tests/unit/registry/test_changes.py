@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 from devteam_registry.changes import Changes, snapshot_of
-from devteam_registry.domain import Health, Removed, WorkerState, WorkerView
+from devteam_registry.domain import Removed, WorkerView
+from devteam_registry.health import Health, WorkerState
 
 from devteam.mesh.errors import ResourceExhausted, Unavailable
 from tests.unit.registry.samples import worker
@@ -35,7 +36,7 @@ async def test_a_waiting_watcher_is_woken_by_a_change() -> None:
         waiting = asyncio.create_task(feed.next())
         await asyncio.sleep(0)
         changes.publish(removal(1))
-        assert await asyncio.wait_for(waiting, 1) == removal(1)
+        assert await asyncio.wait_for(waiting, 60) == removal(1)
 
 
 async def test_a_watcher_that_falls_behind_is_ended_and_others_are_not() -> None:

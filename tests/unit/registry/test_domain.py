@@ -3,7 +3,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from devteam_registry.domain import Availability, HealthPolicy, WishChange, Wishes
+from devteam_registry.domain import Availability, WishChange, Wishes
+from devteam_registry.health import HealthPolicy
 
 from devteam.mesh.errors import FailedPrecondition
 from tests.unit.registry.samples import NOON, full_spec, spec, worker

@@ -1,7 +1,6 @@
 import pytest
-from devteam_registry.domain import Health, HealthPolicy, WorkerState
 from devteam_registry.freeze import Freeze, freeze_of, held
-from devteam_registry.health import health_of
+from devteam_registry.health import Health, HealthPolicy, WorkerState, health_of
 from devteam_registry.links import Link
 from hypothesis import given
 from hypothesis import strategies as st

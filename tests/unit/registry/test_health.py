@@ -1,6 +1,5 @@
 import pytest
-from devteam_registry.domain import Health, HealthPolicy, WorkerState
-from devteam_registry.health import health_of
+from devteam_registry.health import Health, HealthPolicy, WorkerState, health_of
 from devteam_registry.links import Link
 from hypothesis import given
 from hypothesis import strategies as st

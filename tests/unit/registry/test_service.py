@@ -2,18 +2,8 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from devteam_registry.domain import (
-    Availability,
-    Beat,
-    Changed,
-    Farewell,
-    HealthPolicy,
-    Removed,
-    Snapshot,
-    WishChange,
-    Wishes,
-    WorkerState,
-)
+from devteam_registry.domain import Availability, Beat, Changed, Farewell, Removed, Snapshot, WishChange, Wishes
+from devteam_registry.health import HealthPolicy, WorkerState
 from devteam_registry.links import LinkReport, LinkWord
 from devteam_registry.routers import ROUTER_GRACE
 from devteam_registry.service import Registry
@@ -63,10 +53,10 @@ async def test_a_beat_never_waits_for_the_store(registry: Registry, store: FakeW
     store.gate.clear()
     store.arrived.clear()
     hanging = asyncio.create_task(registry.register(spec("w2"), "i1"))
-    await asyncio.wait_for(store.arrived.wait(), 1)
+    await asyncio.wait_for(store.arrived.wait(), 60)
     registry.beat(Beat("w1", "i1", token, active_tasks=5))
     store.gate.set()
-    await asyncio.wait_for(hanging, 1)
+    await asyncio.wait_for(hanging, 60)
     await registry.close()
     assert [worker.active_tasks for worker in await store.load_all()] == [5, 0]
 
@@ -77,10 +67,10 @@ async def test_beats_during_an_update_are_not_lost(registry: Registry, store: Fa
     store.gate.clear()
     store.arrived.clear()
     updating = asyncio.create_task(registry.update("w1", WishChange(concurrency=3)))
-    await asyncio.wait_for(store.arrived.wait(), 1)
+    await asyncio.wait_for(store.arrived.wait(), 60)
     registry.beat(Beat("w1", "i1", token, active_tasks=5))
     store.gate.set()
-    view = await asyncio.wait_for(updating, 1)
+    view = await asyncio.wait_for(updating, 60)
     assert (view.worker.active_tasks, view.worker.wishes) == (5, Wishes(concurrency=3))
 
 

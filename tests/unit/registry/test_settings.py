@@ -1,5 +1,5 @@
 import pytest
-from devteam_registry.domain import HealthPolicy
+from devteam_registry.health import HealthPolicy
 from devteam_registry.settings import Settings
 
 from devteam.mesh.errors import InvalidInput

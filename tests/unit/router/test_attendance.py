@@ -18,7 +18,7 @@ W1, W2 = WorkerInstance("w1", "i1"), WorkerInstance("w2", "i1")
 
 async def told(attendance: Attendance) -> LinkReport:
     """The next report, which is there already."""
-    return await asyncio.wait_for(attendance.news(), 10)
+    return await asyncio.wait_for(attendance.news(), 60)
 
 
 async def silent(attendance: Attendance) -> bool:

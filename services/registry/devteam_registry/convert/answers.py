@@ -10,17 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from devteam.mesh.paging import page_token
 from devteam.v1 import registry_pb2 as pb
 from devteam_registry.convert.enums import AVAILABILITIES, STATES
-from devteam_registry.domain import (
-    Changed,
-    HealthPolicy,
-    Orders,
-    Page,
-    Registration,
-    Removed,
-    Snapshot,
-    WorkerSpec,
-    WorkerView,
-)
+from devteam_registry.domain import Changed, Orders, Page, Registration, Removed, Snapshot, WorkerSpec, WorkerView
+from devteam_registry.health import HealthPolicy
 
 
 def registration_to_proto(

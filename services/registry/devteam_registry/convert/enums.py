@@ -1,7 +1,8 @@
 """Enums of the wire and of the domain, one table each."""
 
 from devteam.v1 import registry_pb2 as pb
-from devteam_registry.domain import Availability, WorkerState
+from devteam_registry.domain import Availability
+from devteam_registry.health import WorkerState
 
 STATES: dict[WorkerState, pb.WorkerState.ValueType] = {
     WorkerState.HEALTHY: pb.WORKER_STATE_HEALTHY,

@@ -1,0 +1,65 @@
+"""What the `devteam` command says when it cannot do what it was told."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from devteam.testing import FakeMesh
+from tests.rpc.cli.command import ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("task", "run", "p"), "Missing option '--model'"),
+        (("task", "run", "-m", "x", "p", "--label", "rack"), "'rack' is not of the form KEY=VALUE"),
+        (("task", "run", "-m", "x", "p", "--timeout", "soon"), "write 90s, 15m, 2h or 1d"),
+        (("task", "run", "-m", "x", "p", "--strategy", "best"), "Invalid value for '--strategy'"),
+        (("task", "run", "-m", "x", " "), "the prompt is empty"),
+        (("frobnicate",), "No such command 'frobnicate'"),
+        (("--api-url", "http://", "workers"), "'http://' is not of the form http://host:port"),
+    ],
+)
+async def test_a_wrong_command_line_is_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
+    done = await ran(None, *arguments)
+    assert done.code == 2
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("task", "get", "nobody"), "`devteam task list`"),
+        (("plan", "watch", "nobody"), "`devteam plan list`"),
+        (("worker", "cordon", "nobody"), "`devteam workers`"),
+    ],
+)
+async def test_an_unknown_id_is_exit_code_3(arguments: tuple[str, ...], hint: str) -> None:
+    """With where to look."""
+    async with FakeMesh() as mesh:
+        done = await ran(mesh, *arguments)
+    assert done.code == 3
+    assert done.err == f"error: no {arguments[0]} named 'nobody'; {hint} shows what there is\n"
+
+
+@pytest.mark.parametrize("arguments", [("workers",), ("task", "run", "-m", "x", "p"), ("task", "watch", "t")])
+async def test_an_unreachable_mesh_is_exit_code_4(arguments: tuple[str, ...]) -> None:
+    """Soon, and with what to do."""
+    async with asyncio.timeout(60):
+        done = await ran(None, *arguments)
+    assert (done.code, done.out) == (4, "")
+    assert done.err == (
+        "error: cannot reach http://127.0.0.1:1: Connection refused; is the mesh running? "
+        "Start one with `devteam up`, or name another with --api-url\n"
+    )
+
+
+def test_help_needs_no_grpc() -> None:
+    """What makes the command quick to answer."""
+    script = (
+        "import sys, devteam_cli.main; print(sorted({'grpc', 'google.protobuf', 'ruamel.yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
