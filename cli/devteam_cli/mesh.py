@@ -16,6 +16,7 @@ from devteam.mesh.errors import FailedPrecondition, Unavailable
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.tasks import background
+from devteam_cli import predecessors
 from devteam_cli.children import child, lines, stop
 from devteam_cli.data_folder import DataFolder
 from devteam_cli.ports import free_port
@@ -25,7 +26,9 @@ _TEMPORAL_PORT, _UI_PORT = 7233, 8233
 # A local worker hands back what it cannot finish so soon; the next start goes on with it.
 _WORKER_DRAIN_SECONDS = 2.0
 _WORKER_STOP_TIMEOUT = 15.0
-_WORKER_START_TIMEOUT = 30.0
+_WORKER_START_TIMEOUT = 60.0
+# One whose mesh was killed has to find out that nobody hears its last words.
+_WORKER_END_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
     """
     port = plan.listen.port or free_port()
     mesh = Mesh(f"http://{_reachable(plan.listen.host)}:{port}", plan.temporal, "")
+    ids = [worker.id for worker in plan.workers]
+    await predecessors.gone(ids, data.path, progress, SystemClock(), timeout=_WORKER_END_TIMEOUT)
     async with AsyncExitStack() as stack:
         # First what takes longest to come up by itself: workers dial until somebody answers.
         workers = [await stack.enter_async_context(_spawned(worker, mesh, data)) for worker in plan.workers]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # An async function that takes a Session first; what it returns is the exit code, None meaning OK.
 _Command: TypeAlias = Callable[..., Awaitable[Exit | None]]
-# Seconds until a mesh counts as not there.
-_TIMEOUT = 5.0
+# Seconds until a mesh counts as not there; a Planner whose Temporal is away takes three to say so.
+_TIMEOUT = 10.0
 _PANEL = "Connection and output"
 
 ApiUrl = Annotated[

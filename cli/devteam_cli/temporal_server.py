@@ -35,7 +35,7 @@ _DYNAMIC_CONFIG = (
 _PRAGMAS = ("journal_mode=wal", "synchronous=full")
 
 _HOST = "127.0.0.1"
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _TAIL_BYTES = 2_000
 _QUICK_REDIAL = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500))

@@ -59,7 +59,7 @@ _SERVICE_CONFIG = {
 CLIENT: tuple[tuple[str, int | str], ...] = (
     *_BOTH_ENDS,
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 3_000),  # how long a server may take to greet, in truth
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.http2.bdp_probe", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),

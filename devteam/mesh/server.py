@@ -24,8 +24,8 @@ from devteam.mesh.reflection import reflect
 
 _log = structlog.get_logger()
 
-# Seconds for the last messages and statuses to reach those who read.
-_LAST_WORDS = 0.5
+# Seconds for the last messages and statuses to reach those who read, on a busy machine too.
+_LAST_WORDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
