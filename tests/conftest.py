@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import os
 import signal
 import uuid
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 from tests.fakes.clock import FakeClock
@@ -14,8 +16,14 @@ from tests.fakes.ids import CountingIds
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start, also where the suite runs in the background: there SIGINT comes ignored."""
+    """Let Ctrl-C reach what tests start, also in the background, where SIGINT comes ignored; and time no example."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A machine that others load is no defect of what runs on it; and what lands is judged by the same games each time.
+    derandomize = "CI" in os.environ
+    settings.register_profile(
+        "patient", deadline=None, derandomize=derandomize, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
 
 
 @pytest.fixture

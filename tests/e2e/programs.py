@@ -15,7 +15,7 @@ from typing import Self
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 
-PATIENCE = 60.0
+PATIENCE = 100.0
 # For a mesh's environment: a dead worker's task is given up after a second instead of ten.
 GRACE = {"DEVTEAM_ROUTER_LINK_GRACE_S": "1"}
 
@@ -92,6 +92,11 @@ class Program:
         self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C, and return its exit code."""
+        self._process.send_signal(signal.SIGINT)
+        return self.wait()
+
     def wait(self) -> int:
         """Wait until it ends, and return its exit code."""
         try:
@@ -155,6 +160,15 @@ class Mesh:
         """One `devteam` command against this mesh, to its end."""
         return devteam(*arguments, env=environment(DEVTEAM_API_URL=self.url))
 
+    def own(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """One `devteam-worker` command on the machine of this mesh's workers, to its end."""
+        return ended("devteam-worker", *arguments, env=environment(DEVTEAM_DATA=str(self.logs / "machine")))
+
+    def watching(self, *command: str) -> Program:
+        """A `devteam` command that tells events, each on a line of JSON."""
+        env = environment(DEVTEAM_API_URL=self.url)
+        return Program(str(BIN / "devteam"), "-o", "jsonl", *command, log=self.logs / "commands.log", env=env)
+
     def stop(self) -> None:
         """Stop it in good order: exit code 0, and nothing of it is left behind."""
         children = self.program.children()
@@ -175,8 +189,13 @@ def up(folder: Path, *options: str, **env: str) -> Iterator[Mesh]:
 
 def devteam(*arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     """One `devteam` command, to its end, with nobody at a terminal."""
+    return ended("devteam", *arguments, env=env)
+
+
+def ended(command: str, *arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """One of the product's commands, to its end, with nobody at a terminal."""
     return subprocess.run(
-        (str(BIN / "devteam"), *arguments),
+        (str(BIN / command), *arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

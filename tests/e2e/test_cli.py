@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import BIN, REPOSITORY, Mesh, Program, devteam, environment
+from tests.e2e.programs import REPOSITORY, Mesh, devteam, environment
 
 pytestmark = pytest.mark.e2e
 
@@ -100,11 +99,11 @@ def test_without_a_mesh_a_command_exits_4_and_says_how_to_start_one() -> None:
     assert "is the mesh running? Start one with `devteam up`" in ran.stderr
 
 
-def test_a_running_task_can_be_cancelled_and_its_watcher_exits_5(mesh: Mesh, tmp_path: Path) -> None:
+def test_a_running_task_can_be_cancelled_and_its_watcher_exits_5(mesh: Mesh) -> None:
     """The watch is told at once, and so are the words that came before."""
     slow = ("--model", "sim", "--option", "tokens=10000", "--option", "tokens_per_second=20")
     task_id = mesh.run("task", "create", *slow, "Never end").stdout.strip()
-    with watching(mesh, ("task", "watch", task_id), tmp_path) as watcher:
+    with mesh.watching("task", "watch", task_id) as watcher:
         watcher.line('"event": "tokens"')
         cancelled = mesh.run("task", "cancel", task_id)
         assert (cancelled.stderr, cancelled.returncode) == (f"{task_id} is asked to stop\n", 0)
@@ -116,7 +115,7 @@ def test_a_slow_plan_can_be_cancelled_and_what_waits_never_starts(mesh: Mesh, tm
     path = tmp_path / "slow.yaml"
     path.write_text(PLAN.replace("tokens: 8, tokens_per_second: 1000", "tokens: 10000, tokens_per_second: 20"))
     plan_id = mesh.run("plan", "create", str(path)).stdout.strip()
-    with watching(mesh, ("plan", "watch", plan_id), tmp_path) as watcher:
+    with mesh.watching("plan", "watch", plan_id) as watcher:
         watcher.line('"event": "tokens"')
         assert mesh.run("plan", "cancel", plan_id).returncode == 0
         assert watcher.wait() == 5
@@ -145,9 +144,3 @@ def test_workers_and_queues_are_shown(mesh: Mesh) -> None:
     assert [line for line in workers if re.match(r"local +healthy +\d/4 ", line)] != []
     queues = json.loads(mesh.run("-o", "json", "queues").stdout)
     assert {"default", "gpu-queue", "research-queue"} <= {queue["name"] for queue in queues}
-
-
-def watching(mesh: Mesh, command: Sequence[str], folder: Path) -> Program:
-    """A command that tells events, each on a line."""
-    env = environment(DEVTEAM_API_URL=mesh.url)
-    return Program(str(BIN / "devteam"), "-o", "jsonl", *command, log=folder / "watch.log", env=env)

@@ -17,8 +17,8 @@ from tests.e2e.services import Service, free_port, service
 
 pytestmark = pytest.mark.e2e
 
-# A stop takes half a second where nobody reads, and a machine may be busy.
-SOON = 20.0
+# A stop takes two seconds where nobody reads, and a machine may be busy.
+SOON = 40.0
 
 
 async def read_out(stream: Any) -> list[Any]:

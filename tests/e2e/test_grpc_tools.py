@@ -54,7 +54,7 @@ def carried_out(command: Command, env: dict[str, str]) -> dict[str, str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env=env,
         check=False,
     )

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.e2e
 
 QUICK = Generation(options={"tokens": 20, "tokens_per_second": 1000})
 SLOW = Generation(options={"tokens": 60, "tokens_per_second": 20})
+# Long enough for a busy machine to kill somebody meanwhile.
+SLOWER = Generation(options={"tokens": 160, "tokens_per_second": 20})
 
 
 async def test_state_and_plans_survive_a_stop_and_then_a_sudden_death(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ async def test_a_killed_workers_task_succeeds_on_another_worker(mesh: Mesh, clie
         mesh.worker("--id", "frail-2", "--queue", "frail", "--concurrency", "1") as second,
     ):
         programs = {"frail-1": first, "frail-2": second}
-        task = await client.create_task("Survive", model="sim", queue="frail", generation=SLOW)
+        task = await client.create_task("Survive", model="sim", queue="frail", generation=SLOWER)
         async with aclosing(client.watch_task(task.id)) as events:
             killed = (await first_words(client, events)).worker_id
             programs.pop(killed).kill()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
 pytestmark = pytest.mark.e2e
 
 # The SDK dials again with growing pauses.
-PATIENCE = 60.0
+PATIENCE = 100.0
 
 
 async def test_what_is_accepted_while_temporal_is_away_starts_when_it_comes_or_comes_back(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from devteam_worker.domain import Assignment, AttemptId, Completed, Emit, Outcome
 from devteam_worker.providers.base import Prompt, Text
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Play:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,9 @@ from devteam.mesh.tasks import cancelled
 from devteam.v1 import registry_pb2, registry_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
 from tests.fakes.ids import CountingIds
 
-PATIENCE = 10.0
+PATIENCE = 60.0
+# Options of the simulated model, which then speaks for an hour unless it is stopped.
+ENDLESS = {"tokens": 180_000}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -149,9 +151,18 @@ class Line:
         attached.beat_timeout.FromTimedelta(timedelta(seconds=beat_timeout))
         self._say(attached=attached)
 
-    def assign(self, task_id: str = "t1", attempt: int = 1, *, queue: str = "default", model: str = "sim") -> None:
-        """Give it a run."""
+    def assign(
+        self,
+        task_id: str = "t1",
+        attempt: int = 1,
+        *,
+        queue: str = "default",
+        model: str = "sim",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Give it a run; `options` are the model's."""
         run = run_pb2.Run(task_id=task_id, attempt=attempt, prompt="What is new?", model=model)
+        run.generation.options.update(options or {})
         self._say(assign=worker_pb2.Assign(run=run, queue=queue))
 
     def cancel(self, task_id: str = "t1", attempt: int = 1, *, fenced: bool = False) -> None:

@@ -84,7 +84,7 @@ class Bench:
         )
 
     async def run(self, task_id: str = "p-1.a") -> StepOutcome:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.driver.run("p-1", task_id)
 
     async def assigned(self, task_id: str = "p-1.a") -> None:

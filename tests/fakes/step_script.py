@@ -38,7 +38,7 @@ class ScriptedDriver:
 
     async def has_begun(self, count: int) -> None:
         """Wait for that many attempts."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: len(self.begun) >= count)
 
     async def _note(self, task_id: str) -> None:

@@ -11,7 +11,7 @@ from devteam.v1 import run_pb2, worker_pb2
 from devteam.v1.worker_pb2_grpc import WorkerServiceStub
 from tests.fakes.router_samples import token_of
 
-_PATIENCE = 5.0
+_PATIENCE = 60.0
 
 
 class WorkerLine:

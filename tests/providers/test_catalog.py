@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
+from devteam_worker.providers import catalog as catalog_module
 from devteam_worker.providers.base import FailureReason, LocalModel, ProviderError
 from devteam_worker.providers.catalog import Catalog, found_providers
 from devteam_worker.providers.sim import SimProvider
@@ -40,7 +41,9 @@ def settings(ollama: str = NOTHING_LISTENS, **flags: object) -> WorkerSettings:
 
 
 @pytest.fixture
-async def ollama() -> AsyncIterator[OllamaServer]:
+async def ollama(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OllamaServer]:
+    # While another thread imports an SDK, an answer may take its time.
+    monkeypatch.setattr(catalog_module, "_OLLAMA_PATIENCE", 60.0)
     async with OllamaServer() as server:
         server.install({"llama3.3:latest": 42})
         yield server

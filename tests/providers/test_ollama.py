@@ -213,7 +213,7 @@ async def test_cancelling_closes_the_socket(
     server.answer(wire.stream(*before, Act.HOLD))
     asking = asyncio.create_task(ask(provider))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await server.holding.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -225,7 +225,7 @@ async def test_closing_the_generator_closes_the_socket(server: OllamaServer, pro
     server.answer(wire.stream(wire.part("Hel"), Act.HOLD))
     stream = provider.stream(PROMPT)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await anext(stream) == Text("Hel")
         await stream.aclose()
         await server.client_left.wait()

@@ -25,7 +25,6 @@ def play(machine: Callable[[], AttemptMachine], examples: int) -> None:
         max_examples=examples,
         stateful_step_count=30,
         deadline=None,
-        derandomize=False,
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow],  # a game of that many steps on a machine that others load
     )

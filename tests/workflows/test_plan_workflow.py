@@ -43,7 +43,7 @@ class Stage:
     handle: WorkflowHandle[PlanWorkflow, str]
 
     async def end(self) -> str:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await self.handle.result()
 
     async def states(self) -> dict[str, str]:

@@ -39,7 +39,7 @@ def test_there_are_histories_of_every_kind() -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_plan_replays(path: Path) -> None:
     replayer = Replayer(workflows=[PlanWorkflow])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         result = await replayer.replay_workflow(history(path), raise_on_replay_failure=False)
     assert result.replay_failure is None
 
@@ -48,7 +48,7 @@ async def test_a_workflow_that_decides_otherwise_does_not_replay() -> None:
     """Else the test above would prove nothing."""
     (linear,) = (path for path in HISTORIES if path.stem == "linear")
     replayer = Replayer(workflows=[Backwards], workflow_runner=UnsandboxedWorkflowRunner())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         result = await replayer.replay_workflow(history(linear), raise_on_replay_failure=False)
     assert isinstance(result.replay_failure, NondeterminismError)
 

@@ -53,7 +53,7 @@ async def staged(
     activities = PlanActivities(driver, store, lambda _: None, SystemClock())
     async with plan_worker(client, activities, task_queue=plan.plan_id):
         handle = client.get_workflow_handle_for(PlanWorkflow.run, workflow_id(plan.plan_id))
-        yield Stage(plan, store, driver, TemporalWorkflows(client, task_queue=plan.plan_id), handle)
+        yield Stage(plan, store, driver, TemporalWorkflows(client, task_queue=plan.plan_id, patience=60.0), handle)
 
 
 async def test_a_plan_starts_in_the_process_that_took_it_and_runs_to_its_end(dev_server: TemporalServer) -> None:
@@ -93,7 +93,7 @@ async def test_a_plan_is_cancelled_by_name(dev_server: TemporalServer) -> None:
 
 async def test_cancelling_an_unknown_plan_is_ignored(dev_server: TemporalServer) -> None:
     client = await Client.connect(dev_server.address)
-    await TemporalWorkflows(client, task_queue="nobody").cancel("p-unknown")
+    await TemporalWorkflows(client, task_queue="nobody", patience=60.0).cancel("p-unknown")
 
 
 async def test_a_step_is_taken_over_by_the_worker_that_comes_next(dev_server: TemporalServer) -> None:
@@ -129,7 +129,7 @@ async def test_connecting_waits_until_temporal_answers(dev_server: TemporalServe
     port = await relay.open()
     await relay.cut()
     clock = _ClockThatOpens(relay, port)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         client = await connect(f"127.0.0.1:{port}", "default", clock)
     assert await client.service_client.check_health()
     assert len(clock.slept) == 2
@@ -145,7 +145,7 @@ async def test_a_worker_that_finds_no_namespace_is_followed_by_another(dev_serve
     await store.add(plan)
     clients = iter((nowhere, nowhere, here))
     working = asyncio.create_task(work(lambda: plan_worker(next(clients), activities, task_queue=plan.plan_id), clock))
-    await TemporalWorkflows(here, task_queue=plan.plan_id).start(plan)
+    await TemporalWorkflows(here, task_queue=plan.plan_id, patience=60.0).start(plan)
     async with asyncio.timeout(60):
         handle = here.get_workflow_handle_for(PlanWorkflow.run, workflow_id(plan.plan_id))
         assert await handle.result() == "succeeded"

@@ -153,7 +153,7 @@ async def _say(call: Any, frames: list[bytes], said_all: list[float]) -> None:
 async def test_the_router_answers_any_frames_of_a_worker(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     heard, answers, frames = Heard(), Answers(), share("worker stream")
     monkeypatch.setattr(interceptor, "_forgiving", heard.around(interceptor._forgiving))
-    async with running(clock, Graces(attach=PATIENCE - 1, admission=0.2)) as mesh:
+    async with running(clock, Graces(attach=PATIENCE / 2, admission=0.2)) as mesh:
         before = len(asyncio.all_tasks())
         lanes = [Lane(mesh, number, answers) for number in range(LANES)]
         async with asyncio.TaskGroup() as group:

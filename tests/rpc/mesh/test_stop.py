@@ -17,8 +17,8 @@ from tests.fakes.ids import CountingIds
 from tests.fakes.misbehaving import Gated, Misbehaving
 
 # Nothing below may come near it.
-LONG = 60.0
-PATIENCE = 20.0
+LONG = 600.0
+PATIENCE = 60.0
 
 
 @asynccontextmanager

@@ -116,7 +116,7 @@ def step(step_id: str, prompt: str = "Say hello", *, depends_on: tuple[str, ...]
 
 async def refusal(call: Awaitable[Any]) -> tuple[grpc.StatusCode, DevTeamError]:
     """The status and the domain error that a call is refused with."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
     return caught.value.code(), from_rpc(caught.value)
@@ -124,5 +124,5 @@ async def refusal(call: Awaitable[Any]) -> tuple[grpc.StatusCode, DevTeamError]:
 
 async def events(call: Any) -> list[Any]:
     """Everything that a watch tells until it ends."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [response async for response in call]

@@ -13,7 +13,7 @@ from tests.rpc.planner.mesh import Mesh, step
 
 async def trail_with(call: Any, hop: str) -> pb.CancelTrail:
     """The trail in the first event that has this hop."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for event in call:
             if event.HasField("task") and event.task.cancel_trail.HasField(hop):
                 trail: pb.CancelTrail = event.task.cancel_trail

@@ -12,7 +12,7 @@ from tests.rpc.planner.mesh import Mesh, events, refusal, step
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until it is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await holds():  # noqa: ASYNC110 - it is the server that gets there
             await asyncio.sleep(0.01)
 

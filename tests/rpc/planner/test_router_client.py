@@ -80,12 +80,12 @@ class Line:
     clock: HastyClock
 
     async def events(self, last_seq: int = 0, run: Run = RUN) -> list[RunEvent]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return [event async for event in self.client.dispatch(run, last_seq=last_seq, assigned=None)]
 
     async def acks(self) -> list[tuple[str, int, int, bool]]:
         """The acknowledgements of the next call."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return [(ack.task_id, ack.attempt, ack.seq, ack.report) for ack in await self.router.acks.get()]
 
 
@@ -288,7 +288,7 @@ async def test_closing_the_events_ends_the_call(line: Line) -> None:
     line.router.script(tokens(1, "a"), asyncio.Event().wait)
     async with aclosing(line.client.dispatch(RUN, last_seq=0, assigned=None)) as events:
         await anext(events)
-    assert await asyncio.wait_for(line.router.ended.get(), 5) == "p-1.a"
+    assert await asyncio.wait_for(line.router.ended.get(), 60) == "p-1.a"
 
 
 async def test_a_router_that_comes_back_goes_on_where_it_was_left() -> None:
@@ -303,7 +303,7 @@ async def test_a_router_that_comes_back_goes_on_where_it_was_left() -> None:
     with pytest.raises(Unavailable):
         await anext(events)
     async with channel, serving(router, server.port):
-        await asyncio.wait_for(_connected(channel), 10)
+        await asyncio.wait_for(_connected(channel), 60)
         rest = [event async for event in client.dispatch(RUN, last_seq=2, assigned=W1)]
     assert texts(first) == ["a", "b"]
     assert texts(rest[0]) == ["c"]

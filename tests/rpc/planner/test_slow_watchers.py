@@ -73,7 +73,7 @@ def held_batches() -> int:
     return sum(isinstance(thing, TokensRead) for thing in gc.get_objects())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_a_task_ends_and_is_read_to_its_end_while_others_read_nothing(mesh: Mesh) -> None:
     """Whatever was said, before they came or after, each of those holds no more than its few kilobytes."""
     task_id, watchers, batches = await started(mesh), 20, 200

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 import grpc
 import pytest
 from devteam_registry.app import SERVICE
-from devteam_registry.domain import HealthPolicy
+from devteam_registry.health import HealthPolicy
 from devteam_registry.service import Registry
 from devteam_registry.servicer import RegistryServicer
 from devteam_registry.settings import Settings

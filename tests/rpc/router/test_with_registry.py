@@ -27,7 +27,7 @@ from tests.rpc.router.mesh import DispatchCall, a_run, heard_of
 if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
     from devteam.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Watch:

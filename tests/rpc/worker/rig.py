@@ -1,7 +1,7 @@
 """A worker's link, registration and runs, as its composition root puts them together, with an agent of the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +13,12 @@ from devteam_worker.registration import Registration, Wishes
 from devteam_worker.runs import Runs
 
 from devteam.mesh.channel import open_channel
-from devteam.mesh.clock import SystemClock
+from devteam.mesh.clock import SystemClock, Timer
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.tasks import background
 from devteam.v1 import worker_pb2
 from tests.fakes.agent_script import PATIENCE, Play, ScriptedAgent
+from tests.fakes.clock import FakeClock
 from tests.fakes.mesh_server import Line, ScriptedMesh
 
 CUT = Unavailable("the line broke", reason="TEST")
@@ -25,7 +26,19 @@ DECLARATION = Declaration("w1", "i-1", (Queue("default", 2), Queue("gpu", 1, ("o
 
 
 class HurriedClock(SystemClock):
-    """Nobody sleeps for longer than a moment; timers take the time they take."""
+    """Nobody sleeps for longer than a moment. Timers of a minute and more go off when a test lets that time pass."""
+
+    def __init__(self) -> None:
+        self._long = FakeClock()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        if seconds >= 60:
+            return self._long.call_later(seconds, callback)
+        return super().call_later(seconds, callback)
+
+    def advance(self, seconds: float) -> None:
+        """Call back those who set a long timer and whose time has come."""
+        self._long.advance(seconds)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
@@ -40,6 +53,7 @@ class Rig:
     desk: Desk
     runs: Runs
     registration: Registration
+    clock: HurriedClock
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     # What it was told of drains, in seconds.
     deadlines: list[float | None] = field(default_factory=list)
@@ -83,7 +97,7 @@ async def working(mesh: ScriptedMesh, *, api_key: str = "", **patience: float) -
         link = Link(channel, DECLARATION, registration, desk, runs, on_drain, clock, api_key=api_key, **patience)
         await registration.register()
         async with background(registration.beat, link.run):
-            yield Rig(mesh, agent, desk, runs, registration, drained, deadlines)
+            yield Rig(mesh, agent, desk, runs, registration, clock, drained, deadlines)
 
 
 def texts(request: worker_pb2.ConnectRequest) -> tuple[str, int, int, list[str]]:

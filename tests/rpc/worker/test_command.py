@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from devteam.mesh.errors import Aborted
-from tests.fakes.mesh_server import PATIENCE, ScriptedMesh
+from tests.fakes.mesh_server import ENDLESS, PATIENCE, ScriptedMesh
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("DEVTEAM_", "OTEL_", "OLLAMA_"))}
 
@@ -36,7 +36,7 @@ async def command(mesh: ScriptedMesh, folder: Path, *arguments: str) -> AsyncIte
 async def test_it_works_until_it_is_told_to_stop(mesh: ScriptedMesh, tmp_path: Path) -> None:
     async with command(mesh, tmp_path, "--provider", "sim", "--queue", "default", "--alias", "fast=sim") as process:
         line = await mesh.router.attached()
-        line.assign(model="fast")
+        line.assign(model="fast", options=ENDLESS)
         assert (await line.hears()).WhichOneof("item") == "accepted"
         heard = ""
         while (request := await line.hears()).WhichOneof("item") == "tokens":

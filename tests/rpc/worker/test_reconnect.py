@@ -1,12 +1,13 @@
 """What a worker does when its line to a Router breaks."""
 
 import asyncio
-import time
 
 from devteam_worker.domain import Failed
+from devteam_worker.link import SELF_STOP
 from devteam_worker.providers.base import FailureReason
 
 from devteam.mesh.errors import Aborted, InvalidInput, Unavailable, Violation
+from devteam.mesh.tasks import background
 from devteam.v1 import worker_pb2
 from tests.fakes.agent_script import Play
 from tests.fakes.mesh_server import ScriptedMesh
@@ -132,7 +133,7 @@ async def test_the_end_of_a_stream_is_no_goodbye_however_it_ends(mesh: ScriptedM
 
 
 async def test_it_comes_back_to_a_router_that_was_gone_for_a_while(mesh: ScriptedMesh) -> None:
-    """On the same port, within seconds, with everything that was made meanwhile."""
+    """On the same port, with everything that was made meanwhile."""
     async with working(mesh) as rig:
         line = await mesh.router.attached()
         play = await rig.begin(line)
@@ -142,9 +143,7 @@ async def test_it_comes_back_to_a_router_that_was_gone_for_a_while(mesh: Scripte
         await play.say("two ")
         await asyncio.sleep(0.5)
         await mesh.start()
-        back = time.monotonic()
         line = await mesh.router.attached()
-        assert time.monotonic() - back < 4
         line.resume(after_seq=1)
         await play.say("three")
         assert await words(line, 2) == (2, ["two ", "three"])
@@ -152,20 +151,23 @@ async def test_it_comes_back_to_a_router_that_was_gone_for_a_while(mesh: Scripte
 
 async def test_without_answers_to_its_beats_it_dials_again(mesh: ScriptedMesh) -> None:
     async with working(mesh) as rig:
+        line = await mesh.router.attached()
+        play = await rig.begin(line)
+        line.cut()
         line = await mesh.router.line()
         line.mute = True
         line.attached(beat=0.01, beat_timeout=0.1)
-        play = await rig.begin(line)
-        line = await mesh.router.attached(beat=0.01, beat_timeout=5)
+        line = await mesh.router.attached(beat=0.01, beat_timeout=600)
         assert [item.task_id for item in line.attach.running] == ["t1"]
         assert await line.beaten() == 1
         assert not play.stopped.is_set()
 
 
 async def test_without_an_answer_to_its_attach_it_dials_again(mesh: ScriptedMesh) -> None:
-    async with working(mesh, attach_timeout=0.05) as rig:
+    async with working(mesh, attach_timeout=0.2) as rig:
         await mesh.router.line()
-        await rig.begin(await mesh.router.attached())
+        async with background(lambda: _let_in_and_assign(mesh)):
+            await rig.agent.started()
 
 
 async def test_a_router_that_begins_with_anything_but_attached_is_left(mesh: ScriptedMesh) -> None:
@@ -177,13 +179,15 @@ async def test_a_router_that_begins_with_anything_but_attached_is_left(mesh: Scr
 
 async def test_cut_off_for_too_long_it_stops_what_it_runs(mesh: ScriptedMesh) -> None:
     """However often it dials in vain meanwhile; and goes on working once somebody lets it in."""
-    async with working(mesh, self_stop=0.3) as rig:
+    async with working(mesh) as rig:
         line = await mesh.router.attached()
         play = await rig.begin(line)
         mesh.router.refusing = Unavailable("try again", reason="TEST")
         line.cut()
-        attach = await mesh.router.refused.get()
-        assert [item.task_id for item in attach.running] == ["t1"]
+        for _ in range(3):
+            attach = await mesh.router.refused.get()
+            assert [item.task_id for item in attach.running] == ["t1"]
+        rig.clock.advance(SELF_STOP)
         await play.has_stopped()
         assert rig.runs.active() == 0
 
@@ -195,12 +199,13 @@ async def test_cut_off_for_too_long_it_stops_what_it_runs(mesh: ScriptedMesh) ->
 
 async def test_a_router_is_not_left_believing_in_runs_that_were_given_up_meanwhile(mesh: ScriptedMesh) -> None:
     """It was told of them, and took its time to answer."""
-    async with working(mesh, self_stop=0.1) as rig:
+    async with working(mesh) as rig:
         line = await mesh.router.attached()
         play = await rig.begin(line)
         line.cut()
         line = await mesh.router.line()
         assert [item.task_id for item in line.attach.running] == ["t1"]
+        rig.clock.advance(SELF_STOP)
         await play.has_stopped()
         line.attached()
         line = await mesh.router.attached()
@@ -208,17 +213,17 @@ async def test_a_router_is_not_left_believing_in_runs_that_were_given_up_meanwhi
 
 
 async def test_a_line_that_is_found_again_in_time_stops_nothing(mesh: ScriptedMesh) -> None:
-    async with working(mesh, self_stop=0.3) as rig:
+    async with working(mesh) as rig:
         line = await mesh.router.attached()
         play = await rig.begin(line)
         line = await cut(rig, line)
-        stopped = asyncio.create_task(play.stopped.wait())
-        done, _ = await asyncio.wait([stopped], timeout=0.5)
-        stopped.cancel()
-        assert done == set()
         line.resume(after_seq=0)
-        await play.say("still here")
-        assert texts(await line.hears()) == ("t1", 1, 1, ["still here"])
+        await play.say("still ")
+        assert texts(await line.hears()) == ("t1", 1, 1, ["still "])
+        rig.clock.advance(SELF_STOP)
+        await play.say("here")
+        assert texts(await line.hears()) == ("t1", 1, 2, ["here"])
+        assert not play.stopped.is_set()
 
 
 async def test_a_line_that_breaks_again_and_again_loses_no_token_and_doubles_none(mesh: ScriptedMesh) -> None:
@@ -239,6 +244,12 @@ async def test_a_line_that_breaks_again_and_again_loses_no_token_and_doubles_non
         assert held == [f"{number} " for number in range(500)]
         play.end(Failed(FailureReason.INTERNAL, "at last"))
         assert (await line.hears()).report.last_seq == 500
+
+
+async def _let_in_and_assign(mesh: ScriptedMesh) -> None:
+    """Whichever stream it is that the worker still waits for: on a busy machine the first answer may be late too."""
+    while True:
+        (await mesh.router.attached()).assign()
 
 
 async def _talk(play: Play, count: int) -> None:

@@ -25,7 +25,7 @@ async def test_a_ring_wakes_everyone_who_listens(clock: FakeClock) -> None:
         waiting = [asyncio.create_task(listener.heard(1.0)) for listener in (one, two)]
         await asyncio.sleep(0)
         bell.ring("p-1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await asyncio.gather(*waiting) == [{CHANGED}, {CHANGED}]
 
 
@@ -38,7 +38,7 @@ async def test_silence_ends(clock: FakeClock) -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         clock.advance(0.1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await waiting == set()
         assert await listener.heard(0) == set()
 

@@ -23,7 +23,7 @@ class Canceller:
         self.cancelled.put_nowait(plan_id)
 
     async def next(self) -> str:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.cancelled.get()
 
 

@@ -136,7 +136,7 @@ async def test_a_cancelled_driver_closes_its_dispatch(bench: Bench) -> None:
 
     bench.router.script(ASSIGNED, hang)
     driving = asyncio.create_task(bench.run())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 60)
     driving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await driving

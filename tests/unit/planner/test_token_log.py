@@ -74,7 +74,7 @@ class Setting:
         )
 
     async def append(self, batch: Batch, task_id: str = "t-1", attempt: int = 1) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.log.append("p-1", task_id, attempt, W1, batch)
 
     async def write(self) -> list[tuple[str, int, Batch]]:
@@ -85,12 +85,12 @@ class Setting:
 
     async def writing(self) -> list[tuple[str, int, Batch]]:
         """Wait for the next transaction, and return what is in it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             entries = await self.store.writing.get()
         return [(entry.task_id, entry.attempt, entry.batch) for entry in entries]
 
     async def settle(self, task_id: str = "t-1") -> int:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.log.settle(task_id, 1)
 
 

@@ -111,13 +111,13 @@ def told(event: PlanEvent) -> object:
 
 async def some(watch: AsyncGenerator[PlanEvent, None], count: int) -> list[object]:
     """The next events of an open watch."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return [told(await anext(watch)) for _ in range(count)]
 
 
 async def rest(watch: AsyncGenerator[PlanEvent, None]) -> list[object]:
     """All events until the watch ends by itself."""
-    async with asyncio.timeout(5), aclosing(watch):
+    async with asyncio.timeout(60), aclosing(watch):
         return [told(event) async for event in watch]
 
 

@@ -31,7 +31,6 @@ def play(examples: int) -> None:
         max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
-        derandomize=False,
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow],  # a game of that many steps on a machine that others load
     )

@@ -15,7 +15,7 @@ ENVIRON = {name: value for name, value in os.environ.items() if not name.startsw
 
 def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, *arguments], env=ENVIRON, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, *arguments], env=ENVIRON, capture_output=True, text=True, timeout=60, check=False
     )
 
 

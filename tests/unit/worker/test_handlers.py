@@ -397,7 +397,7 @@ async def test_the_next_run_does_not_suffer_from_one_that_was_stopped(emit: List
         assert await agent.run(an_assignment(), emit) == WELL
 
 
-@pytest.mark.parametrize("blocks", ["time.sleep(60)", "await asyncio.sleep(60)"])
+@pytest.mark.parametrize("blocks", ["time.sleep(600)", "await asyncio.sleep(600)"])
 async def test_a_handler_that_never_returns_does_not_keep_the_process(blocks: str) -> None:
     """Neither a function in its thread, nor a coroutine in the handlers' loop."""
     keyword = "async def" if blocks.startswith("await") else "def"

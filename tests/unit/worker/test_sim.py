@@ -191,7 +191,7 @@ async def test_a_worker_does_not_crash_on_demand_unless_its_owner_allows_it(cloc
 
 async def test_crash_ends_the_process_after_its_tokens() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", CRASH, stdout=asyncio.subprocess.PIPE)
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
 
     assert (output, process.returncode) == (b"token\ntoken\n", 70)
 
