@@ -1,50 +1,16 @@
 import asyncio
-import sys
 import threading
-import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 
 import pytest
-from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.domain import Assignment, Emit, Failed, HandBackReason, HandedBack, Outcome
 from devteam_worker.failures import Fatal, RateLimited, Retryable
 from devteam_worker.handlers import Handler, HandlerAgent, Task
-from devteam_worker.providers.base import FailureReason, Text, Token
+from devteam_worker.providers.base import FailureReason, Text
 
 from tests.fakes.agent_script import PATIENCE, an_assignment
-
-WELL = Completed("handler", "sim", "end")
-
-
-class Listener:
-    """Hears what a handler says, once `gate` is open."""
-
-    def __init__(self) -> None:
-        self.heard: list[Token] = []
-        self.arrived = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def __call__(self, token: Token) -> None:
-        self.heard.append(token)
-        self.arrived.set()
-        await self.gate.wait()
-
-
-@pytest.fixture
-def emit() -> Listener:
-    return Listener()
-
-
-@asynccontextmanager
-async def taking(handler: Handler, errors: list[Exception] | None = None) -> AsyncIterator[HandlerAgent]:
-    agent = HandlerAgent(handler, (errors if errors is not None else []).append)
-    agent.start()
-    try:
-        yield agent
-    finally:
-        agent.stop()
+from tests.unit.worker.listener import WELL, Listener, taking
 
 
 async def outcome_of(handler: Handler, emit: Emit, assignment: Assignment | None = None) -> Outcome:
@@ -284,146 +250,3 @@ async def test_the_context_of_a_run_reaches_its_handler(emit: Listener, kind: st
     trace.set("of the run")
     await outcome_of({"plain": plain, "coroutine": coroutine}[kind], emit)
     assert emit.heard == [Text("of the run")]
-
-
-async def stopped(agent: HandlerAgent, begun: threading.Event, emit: Listener) -> None:
-    """Start a run and stop it once its handler has begun."""
-    running = asyncio.create_task(agent.run(an_assignment(), emit))
-    assert await asyncio.to_thread(begun.wait, PATIENCE)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-
-
-async def test_a_coroutine_is_cancelled_with_its_run(emit: Listener) -> None:
-    begun, closed = threading.Event(), threading.Event()
-
-    async def handle(task: Task) -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            closed.set()
-
-    async with taking(handle) as agent:
-        await stopped(agent, begun, emit)
-    assert await asyncio.to_thread(closed.wait, PATIENCE)
-
-
-async def test_a_plain_function_can_see_that_its_run_was_stopped(emit: Listener) -> None:
-    begun, seen = threading.Event(), threading.Event()
-
-    def handle(task: Task) -> None:
-        assert not task.cancelled
-        begun.set()
-        while not task.cancelled:
-            time.sleep(0.001)
-        seen.set()
-
-    async with taking(handle) as agent:
-        await stopped(agent, begun, emit)
-        assert await asyncio.to_thread(seen.wait, PATIENCE)
-
-
-@pytest.mark.parametrize("kind", ["coroutine", "plain"])
-async def test_a_run_that_was_stopped_ends_once_its_handler_has(emit: Listener, kind: str) -> None:
-    """Until then it uses what a slot stands for."""
-    begun, told, gate, left = (threading.Event() for _ in range(4))
-
-    def plain(task: Task) -> None:
-        begun.set()
-        while not task.cancelled:
-            time.sleep(0.001)
-        told.set()
-        gate.wait(PATIENCE)
-        left.set()
-
-    async def coroutine(task: Task) -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            told.set()
-            await asyncio.to_thread(gate.wait, PATIENCE)
-            left.set()
-
-    async with taking({"plain": plain, "coroutine": coroutine}[kind]) as agent:
-        running = asyncio.create_task(agent.run(an_assignment(), emit))
-        assert await asyncio.to_thread(begun.wait, PATIENCE)
-        running.cancel()
-        assert await asyncio.to_thread(told.wait, PATIENCE)
-        await asyncio.sleep(0)
-        assert not running.done()
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert left.is_set()
-
-
-async def test_a_second_cancellation_does_not_wait_for_the_handler(emit: Listener) -> None:
-    """The worker's process ends."""
-    begun, told, gate = (threading.Event() for _ in range(3))
-
-    def handle(task: Task) -> None:
-        begun.set()
-        while not task.cancelled:
-            time.sleep(0.001)
-        told.set()
-        gate.wait(PATIENCE)
-
-    async with taking(handle) as agent:
-        running = asyncio.create_task(agent.run(an_assignment(), emit))
-        assert await asyncio.to_thread(begun.wait, PATIENCE)
-        running.cancel()
-        assert await asyncio.to_thread(told.wait, PATIENCE)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        gate.set()
-
-
-async def test_the_next_run_does_not_suffer_from_one_that_was_stopped(emit: Listener) -> None:
-    begun = threading.Event()
-
-    async def handle(task: Task) -> str:
-        if not begun.is_set():
-            begun.set()
-            await asyncio.Event().wait()
-        return "well"
-
-    async with taking(handle) as agent, asyncio.timeout(PATIENCE):
-        await stopped(agent, begun, emit)
-        assert await agent.run(an_assignment(), emit) == WELL
-
-
-@pytest.mark.parametrize("blocks", ["time.sleep(600)", "await asyncio.sleep(600)"])
-async def test_a_handler_that_never_returns_does_not_keep_the_process(blocks: str) -> None:
-    """Neither a function in its thread, nor a coroutine in the handlers' loop."""
-    keyword = "async def" if blocks.startswith("await") else "def"
-    program = f"""
-import asyncio, time
-from devteam_worker.handlers import HandlerAgent
-from tests.fakes.agent_script import an_assignment
-
-{keyword} handle(task):
-    {blocks}
-
-async def main():
-    agent = HandlerAgent(handle)
-    agent.start()
-    running = asyncio.create_task(agent.run(an_assignment(), None))
-    await asyncio.sleep(0.05)
-    running.cancel()
-    agent.stop()
-
-asyncio.run(main())
-"""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

@@ -1,0 +1,8 @@
+import pytest
+
+from tests.unit.worker.listener import Listener
+
+
+@pytest.fixture
+def emit() -> Listener:
+    return Listener()
