@@ -110,7 +110,9 @@ class Dispatch:
     place_until: float | None = None
     end: End | None = None
     _batches: deque[TokenBatch] = field(default_factory=deque)
+    # What is told no more was dropped from their front, so many of them.
     _statuses: list[Status] = field(default_factory=list)
+    _dropped: int = 0
     _follower: int = 0
     followed: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -175,15 +177,17 @@ class Dispatch:
         Raises Aborted when that happens.
         """
         self._follower += 1
-        me, cursor, told = self._follower, last_seq, self._standing()
+        me, cursor, told = self._follower, last_seq, self._dropped + self._standing()
         self.followed = True
         self._news.set()
         try:
             while self._follower == me:
                 self._news.clear()
-                for status in self._statuses[told:]:
+                for status in self._statuses[told - self._dropped :]:
                     told += 1
                     yield status
+                if self._follower == me:
+                    self._drop(told)
                 for batch in self._after(cursor):
                     cursor = batch.last_seq
                     yield batch
@@ -205,6 +209,12 @@ class Dispatch:
         while latest > 0 and isinstance(self._statuses[latest], HasStarted | ToldToStop):
             latest -= 1
         return max(latest, 0)
+
+    def _drop(self, told: int) -> None:
+        """Forget what was told and holds no longer."""
+        useless = min(self._standing(), told - self._dropped)
+        del self._statuses[:useless]
+        self._dropped += useless
 
     def _after(self, cursor: int) -> list[TokenBatch]:
         newest_first = takewhile(lambda batch: batch.last_seq > cursor, reversed(self._batches))

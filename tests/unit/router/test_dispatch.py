@@ -89,6 +89,21 @@ async def test_a_late_follower_hears_what_still_holds(dispatch: Dispatch, follow
     assert await follow(0).caught_up() == ["assigned to w1", "started"]
 
 
+async def test_reasons_to_wait_that_were_told_are_not_kept(dispatch: Dispatch, follow: Follow) -> None:
+    """A run may wait for days, and its reason change all the time."""
+    follower = follow(0)
+    await follower.caught_up()
+    for _ in range(50):
+        for _ in range(20):
+            dispatch.tell(WAITS)
+        await follower.caught_up()
+    assert len(dispatch._statuses) < 50
+    dispatch.tell(ASSIGNED)
+    dispatch.tell(HasStarted())
+    assert (await follower.caught_up())[999:] == ["waits: all_slots_busy", "assigned to w1", "started"]
+    assert await follow(0).caught_up() == ["assigned to w1", "started"]
+
+
 @pytest.mark.parametrize(
     ("last_seq", "heard"),
     [
