@@ -89,7 +89,7 @@ def storage(kind: Kind, folder: Path) -> Iterator[Storage]:
         case Kind.SMALL_DISK:
             disk = folder / "disk"
             disk.mkdir()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)], check=True)
             try:
                 yield SmallDisk(disk)
             finally:
