@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from devteam.client import DevTeamClient
+from devteam.errors import DevTeamError
 from tests.chaos.audience import Audience, audience
 from tests.chaos.checker import complaints
 from tests.chaos.cluster import Cluster
@@ -50,7 +51,7 @@ async def perform(fault: Fault, runs: int, seed: int, folder: Path) -> Result:
                 try:
                     for name, seconds in (await fault.play(scene)).items():
                         result.measured[name] += seconds
-                except (AssertionError, TimeoutError) as error:
+                except (AssertionError, TimeoutError, DevTeamError) as error:
                     result.complaints.append(f"run {run}: {type(error).__name__} {error}")
 
         await asyncio.gather(*(play(lane) for lane in range(fault.lanes)))

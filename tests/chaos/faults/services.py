@@ -2,6 +2,9 @@
 
 import asyncio
 
+from devteam.errors import Unavailable
+from devteam.mesh.clock import SystemClock
+from devteam.mesh.tasks import Backoff
 from tests.chaos.scene import PATIENCE, Fault, Measured, Scene
 
 
@@ -118,7 +121,15 @@ def _pauses(scene: Scene, task: str, begin: float, end: float) -> list[float]:
 
 
 async def _all_known(scene: Scene) -> None:
-    known = {worker.id for worker in await scene.operator.get_workers()}
+    backoff = Backoff(SystemClock())
+    while True:
+        try:
+            known = {worker.id for worker in await scene.operator.get_workers()}
+        except Unavailable:
+            # Its connection was refused a moment ago, and is not tried again at once.
+            await backoff.pause()
+        else:
+            break
     assert known >= set(scene.agents), f"the Registry has forgotten {set(scene.agents) - known}"
 
 
