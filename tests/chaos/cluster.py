@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,7 @@ SERVICES = {
     "planner": "devteam.v1.PlannerService",
 }
 _PATIENCE = 60.0
+_TRIES = 5
 
 
 class Cluster:
@@ -64,8 +66,13 @@ class Cluster:
 
     async def start(self, name: str) -> float:
         """Start a service; returns the moment at which it answered that it serves."""
-        self._programs[name] = Program(*self._service(name), log=self._folder / f"{name}.log", env=self._env)
-        await self._serving(name)
+        # Temporal looks for further free ports and takes them later: whoever comes between makes it panic.
+        for _ in range(_TRIES):
+            self._programs[name] = Program(*self._service(name), log=self._folder / f"{name}.log", env=self._env)
+            if await self._serving(name):
+                break
+        else:
+            raise AssertionError(f"{name} does not start: see {self._folder / name}.log")
         return float(self._journal.note("up", target=name)["at"])
 
     async def agent(self, worker_id: str, queue: str, slots: int = 4) -> None:
@@ -131,17 +138,19 @@ class Cluster:
             return _command(_binary(), self._folder, self._ports[name], None)
         return [sys.executable, "-m", f"devteam_{name}"]
 
-    async def _serving(self, name: str) -> None:
+    async def _serving(self, name: str) -> bool:
+        """Wait until it says that it serves; False when it ends instead."""
         request = health_pb2.HealthCheckRequest(service=SERVICES[name])
         async with asyncio.timeout(_PATIENCE):
-            while True:
-                assert self._programs[name].running, f"{name} ended: see {self._folder / name}.log"
+            while self._programs[name].running:
                 with suppress(grpc.aio.AioRpcError):
                     async with grpc.aio.insecure_channel(self.address(name)) as channel:
                         answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
                         if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                            return
+                            return True
                 await asyncio.sleep(0.02)
+        self._programs[name].kill()
+        return False
 
     def _settings(self, database: str) -> dict[str, str]:
         url = {name: f"http://{self.address(name)}" for name in SERVICES}
@@ -160,9 +169,12 @@ class Cluster:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at, all different: held until all are known."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
+    """Ports that nobody listens at, all different, and none that the system gives to outgoing connections."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in ports:
+                ports.append(port)
     return ports

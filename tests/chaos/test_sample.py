@@ -33,7 +33,10 @@ async def played(folder: Path) -> dict[str, Result]:
         home = folder / str(number)
         home.mkdir()
         async with places:
-            return await perform(fault, fault.sample, 1, home)
+            try:
+                return await perform(fault, fault.sample, 1, home)
+            except Exception as error:  # noqa: BLE001 - the others go on, and each is judged by itself
+                return Result(fault, fault.sample, complaints=[f"not played to its end: {error!r}"])
 
     found = await asyncio.gather(*(play(number, fault) for number, fault in enumerate(SAMPLED.values())))
     return {result.fault.name: result for result in found}
