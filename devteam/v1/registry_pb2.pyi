@@ -7,6 +7,7 @@ The Registry judges workers by its own monotonic clock alone: never by a worker'
 """
 
 from collections import abc as _abc
+from devteam.v1 import run_pb2 as _run_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -236,12 +237,17 @@ class WorkerSpec(_message.Message):
     DATA_SOURCES_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """Stable over restarts; from the worker's settings. 1 to 128 characters of [A-Za-z0-9._-]."""
     concurrency: _builtins.int
     """Attempts at a time over all queues. 0 means the sum over the queues; at most 10,000."""
     version: _builtins.str
     """Version of the worker's software, for people."""
+    weight: _builtins.float
+    """What one of its slots counts for beside other workers', to STRATEGY_LEAST_LOADED: 4 for a machine that is four times
+    as fast. 0 means 1; 0.01 to 100.
+    """
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerQueue]:
         """At least one, at most 64, no name twice."""
@@ -277,10 +283,11 @@ class WorkerSpec(_message.Message):
         data_sources: _abc.Iterable[_builtins.str] | None = ...,
         tools: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.str = ...,
+        weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "data_sources", b"data_sources", "labels", b"labels", "local_models", b"local_models", "location", b"location", "queues", b"queues", "resources", b"resources", "tools", b"tools", "version", b"version", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "data_sources", b"data_sources", "labels", b"labels", "local_models", b"local_models", "location", b"location", "queues", b"queues", "resources", b"resources", "tools", b"tools", "version", b"version", "weight", b"weight", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -447,7 +454,9 @@ class RegisterWorkerResponse(_message.Message):
     def policy(self) -> Global___HealthPolicy: ...
     @_builtins.property
     def router_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Routers to connect to, each as "host:port" or a URL. Empty: the address that the worker registered at."""
+        """Routers to connect to, each as "host:port" or a URL: those that are set, and those that are alive. Empty: the address
+        that the worker registered at.
+        """
 
     def __init__(
         self,
@@ -516,6 +525,7 @@ class HeartbeatResponse(_message.Message):
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     CONCURRENCY_FIELD_NUMBER: _builtins.int
     DRAIN_DEADLINE_FIELD_NUMBER: _builtins.int
+    ROUTER_ADDRESSES_FIELD_NUMBER: _builtins.int
     state: Global___WorkerState.ValueType
     """What the Registry counts for this worker."""
     availability: Global___Availability.ValueType
@@ -529,6 +539,10 @@ class HeartbeatResponse(_message.Message):
     def drain_deadline(self) -> _duration_pb2.Duration:
         """While DRAINING: how long what still runs may go on. Unset: the deadline of the worker's own settings holds."""
 
+    @_builtins.property
+    def router_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in RegisterWorkerResponse: a worker is linked to all of them."""
+
     def __init__(
         self,
         *,
@@ -537,10 +551,11 @@ class HeartbeatResponse(_message.Message):
         availability: Global___Availability.ValueType = ...,
         concurrency: _builtins.int = ...,
         drain_deadline: _duration_pb2.Duration | None = ...,
+        router_addresses: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline", b"drain_deadline", "heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "drain_deadline", b"drain_deadline", "heartbeat_interval", b"heartbeat_interval", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "drain_deadline", b"drain_deadline", "heartbeat_interval", b"heartbeat_interval", "router_addresses", b"router_addresses", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -695,22 +710,371 @@ class WatchWorkersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUTER_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     router_id: _builtins.str
     """The Router that asks, as in Attached.router_id; empty for anybody else. What it reported of links holds until 15 s
     after its last watch has ended.
+    """
+    address: _builtins.str
+    """Where workers and Planners reach that Router, as "host:port" or a URL. Empty: it is reached through an address that is
+    set elsewhere.
     """
     def __init__(
         self,
         *,
         router_id: _builtins.str = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["router_id", b"router_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "router_id", b"router_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchWorkersRequest: _TypeAlias = WatchWorkersRequest  # noqa: Y015
+
+@_typing.final
+class RouterRecord(_message.Message):
+    """A Router that is alive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTER_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    router_id: _builtins.str
+    address: _builtins.str
+    def __init__(
+        self,
+        *,
+        router_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "router_id", b"router_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouterRecord: _TypeAlias = RouterRecord  # noqa: Y015
+
+@_typing.final
+class RouterList(_message.Message):
+    """All Routers that are alive and have an address of their own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def routers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouterRecord]: ...
+    def __init__(
+        self,
+        *,
+        routers: _abc.Iterable[Global___RouterRecord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["routers", b"routers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouterList: _TypeAlias = RouterList  # noqa: Y015
+
+@_typing.final
+class ModelPreference(_message.Message):
+    """Queues in order of preference for models that match, for tasks that name no queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """A pattern: "opus", "ollama:*". 1 to 255 bytes."""
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 16."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "queues", b"queues"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelPreference: _TypeAlias = ModelPreference  # noqa: Y015
+
+@_typing.final
+class ModelLimit(_message.Message):
+    """How often runs of a model may start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    STARTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """A pattern, as in ModelPreference; all models that match share the limit."""
+    queue: _builtins.str
+    """Empty: over the whole fleet."""
+    starts_per_minute: _builtins.float
+    """More than 0, at most 1,000,000. Up to a second's worth, and at least one, may start at once."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        starts_per_minute: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "queue", b"queue", "starts_per_minute", b"starts_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelLimit: _TypeAlias = ModelLimit  # noqa: Y015
+
+@_typing.final
+class QueuePolicy(_message.Message):
+    """How one queue is served."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TenantWeightsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    LOCALITY_WAIT_FIELD_NUMBER: _builtins.int
+    TENANT_WEIGHTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """1 to 128 characters of [A-Za-z0-9._-]."""
+    paused: _builtins.bool
+    """Nothing of it starts; what runs, runs on, and tasks are still accepted."""
+    strategy: _run_pb2.Strategy.ValueType
+    """UNSPECIFIED: as Routing says."""
+    @_builtins.property
+    def locality_wait(self) -> _duration_pb2.Duration:
+        """Unset: as Routing says."""
+
+    @_builtins.property
+    def tenant_weights(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Shares of the queue that tenants get while they compete for it: one with 3 gets three times what one with 1 gets.
+        Not named: 1. 0.01 to 1,000; at most 1,000 entries.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        paused: _builtins.bool = ...,
+        strategy: _run_pb2.Strategy.ValueType = ...,
+        locality_wait: _duration_pb2.Duration | None = ...,
+        tenant_weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["locality_wait", b"locality_wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["locality_wait", b"locality_wait", "name", b"name", "paused", b"paused", "strategy", b"strategy", "tenant_weights", b"tenant_weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueuePolicy: _TypeAlias = QueuePolicy  # noqa: Y015
+
+@_typing.final
+class Routing(_message.Message):
+    """How runs are placed, as operators want it. What it leaves open, the Routers' own settings decide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    LOCALITY_WAIT_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    strategy: _run_pb2.Strategy.ValueType
+    """UNSPECIFIED: as the Router's settings say."""
+    @_builtins.property
+    def locality_wait(self) -> _duration_pb2.Duration:
+        """How long a task waits for a slot near its data source before it goes far; 0 s to 1 h. Unset: as the Router's
+        settings say (3 s).
+        """
+
+    @_builtins.property
+    def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelPreference]:
+        """Put over those of the Router's settings. At most 1,000."""
+
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueuePolicy]:
+        """By name; queues that are not named have no policy of their own. At most 1,000."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelLimit]:
+        """At most 1,000. A run waits for all that match."""
+
+    def __init__(
+        self,
+        *,
+        strategy: _run_pb2.Strategy.ValueType = ...,
+        locality_wait: _duration_pb2.Duration | None = ...,
+        preferences: _abc.Iterable[Global___ModelPreference] | None = ...,
+        queues: _abc.Iterable[Global___QueuePolicy] | None = ...,
+        limits: _abc.Iterable[Global___ModelLimit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["locality_wait", b"locality_wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "locality_wait", b"locality_wait", "preferences", b"preferences", "queues", b"queues", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Routing: _TypeAlias = Routing  # noqa: Y015
+
+@_typing.final
+class GetRoutingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRoutingRequest: _TypeAlias = GetRoutingRequest  # noqa: Y015
+
+@_typing.final
+class GetRoutingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def routing(self) -> Global___Routing: ...
+    def __init__(
+        self,
+        *,
+        routing: Global___Routing | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRoutingResponse: _TypeAlias = GetRoutingResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRoutingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTING_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def routing(self) -> Global___Routing: ...
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """"strategy", "locality_wait", "preferences", "limits": each replaces what was there. At least one."""
+
+    def __init__(
+        self,
+        *,
+        routing: Global___Routing | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRoutingRequest: _TypeAlias = UpdateRoutingRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRoutingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def routing(self) -> Global___Routing: ...
+    def __init__(
+        self,
+        *,
+        routing: Global___Routing | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRoutingResponse: _TypeAlias = UpdateRoutingResponse  # noqa: Y015
+
+@_typing.final
+class UpdateQueueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___QueuePolicy: ...
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """"paused", "strategy", "locality_wait", "tenant_weights": each replaces what was there. At least one."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___QueuePolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateQueueRequest: _TypeAlias = UpdateQueueRequest  # noqa: Y015
+
+@_typing.final
+class UpdateQueueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___QueuePolicy: ...
+    def __init__(
+        self,
+        *,
+        policy: Global___QueuePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateQueueResponse: _TypeAlias = UpdateQueueResponse  # noqa: Y015
 
 @_typing.final
 class WorkerLink(_message.Message):
@@ -882,6 +1246,8 @@ class WatchWorkersResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
+    ROUTING_FIELD_NUMBER: _builtins.int
+    ROUTERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def snapshot(self) -> Global___WorkerSnapshot: ...
     @_builtins.property
@@ -890,18 +1256,28 @@ class WatchWorkersResponse(_message.Message):
 
     @_builtins.property
     def removed(self) -> Global___WorkerRemoval: ...
+    @_builtins.property
+    def routing(self) -> Global___Routing:
+        """Before the snapshot, and whenever it has changed."""
+
+    @_builtins.property
+    def routers(self) -> Global___RouterList:
+        """Before the snapshot, and whenever one came or went."""
+
     def __init__(
         self,
         *,
         snapshot: Global___WorkerSnapshot | None = ...,
         changed: Global___WorkerRecord | None = ...,
         removed: Global___WorkerRemoval | None = ...,
+        routing: Global___Routing | None = ...,
+        routers: Global___RouterList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "event", b"event", "removed", b"removed", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "event", b"event", "removed", b"removed", "routers", b"routers", "routing", b"routing", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "event", b"event", "removed", b"removed", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "event", b"event", "removed", b"removed", "routers", b"routers", "routing", b"routing", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["snapshot", "changed", "removed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["snapshot", "changed", "removed", "routing", "routers"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -937,13 +1313,16 @@ class UpdateWorkerRequest(_message.Message):
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     DRAIN_DEADLINE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     concurrency: _builtins.int
     """0 takes the operator's wish back; else 1 to 10,000."""
     availability: Global___Availability.ValueType
+    weight: _builtins.float
+    """0 takes the operator's wish back; else 0.01 to 100."""
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """"concurrency", "availability", "drain_deadline", "labels". At least one."""
+        """"concurrency", "availability", "drain_deadline", "labels", "weight". At least one."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -964,10 +1343,11 @@ class UpdateWorkerRequest(_message.Message):
         availability: Global___Availability.ValueType = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         drain_deadline: _duration_pb2.Duration | None = ...,
+        weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline", b"drain_deadline", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "drain_deadline", b"drain_deadline", "labels", b"labels", "update_mask", b"update_mask", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "concurrency", b"concurrency", "drain_deadline", b"drain_deadline", "labels", b"labels", "update_mask", b"update_mask", "weight", b"weight", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,21 @@ class RegistryServiceStub:
                 request_serializer=devteam_dot_v1_dot_registry__pb2.UpdateWorkerRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateWorkerResponse.FromString,
                 _registered_method=True)
+        self.GetRouting = channel.unary_unary(
+                '/devteam.v1.RegistryService/GetRouting',
+                request_serializer=devteam_dot_v1_dot_registry__pb2.GetRoutingRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_registry__pb2.GetRoutingResponse.FromString,
+                _registered_method=True)
+        self.UpdateRouting = channel.unary_unary(
+                '/devteam.v1.RegistryService/UpdateRouting',
+                request_serializer=devteam_dot_v1_dot_registry__pb2.UpdateRoutingRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateRoutingResponse.FromString,
+                _registered_method=True)
+        self.UpdateQueue = channel.unary_unary(
+                '/devteam.v1.RegistryService/UpdateQueue',
+                request_serializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -155,10 +170,36 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWorker(self, request, context):
-        """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
+        """Sets what an operator wants of a worker: concurrency, availability, labels, weight. Kept across its restarts.
 
         Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
         in the mask but UNSPECIFIED, a drain_deadline without draining.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRouting(self, request, context):
+        """How operators want runs to be placed, over the whole fleet. Called by anyone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRouting(self, request, context):
+        """Changes it. Routers follow at once, without losing what waits; kept across restarts.
+
+        Called by operators. INVALID_ARGUMENT with every violation. UNAVAILABLE with RetryInfo: the Registry cannot write.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateQueue(self, request, context):
+        """Changes the policy of one queue, e.g. pauses or resumes it. A queue needs no worker to have a policy.
+
+        Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
+        all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +247,21 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.UpdateWorker,
                     request_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateWorkerRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_registry__pb2.UpdateWorkerResponse.SerializeToString,
+            ),
+            'GetRouting': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRouting,
+                    request_deserializer=devteam_dot_v1_dot_registry__pb2.GetRoutingRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_registry__pb2.GetRoutingResponse.SerializeToString,
+            ),
+            'UpdateRouting': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRouting,
+                    request_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateRoutingRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_registry__pb2.UpdateRoutingResponse.SerializeToString,
+            ),
+            'UpdateQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateQueue,
+                    request_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -425,6 +481,87 @@ class RegistryService:
             '/devteam.v1.RegistryService/UpdateWorker',
             devteam_dot_v1_dot_registry__pb2.UpdateWorkerRequest.SerializeToString,
             devteam_dot_v1_dot_registry__pb2.UpdateWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RegistryService/GetRouting',
+            devteam_dot_v1_dot_registry__pb2.GetRoutingRequest.SerializeToString,
+            devteam_dot_v1_dot_registry__pb2.GetRoutingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RegistryService/UpdateRouting',
+            devteam_dot_v1_dot_registry__pb2.UpdateRoutingRequest.SerializeToString,
+            devteam_dot_v1_dot_registry__pb2.UpdateRoutingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RegistryService/UpdateQueue',
+            devteam_dot_v1_dot_registry__pb2.UpdateQueueRequest.SerializeToString,
+            devteam_dot_v1_dot_registry__pb2.UpdateQueueResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,10 +80,23 @@ class RegistryServiceStub:
     Links of workers or instances that are not known are ignored. INVALID_ARGUMENT: a malformed id.
     """
     UpdateWorker: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkerRequest, _registry_pb2.UpdateWorkerResponse]
-    """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
+    """Sets what an operator wants of a worker: concurrency, availability, labels, weight. Kept across its restarts.
 
     Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
     in the mask but UNSPECIFIED, a drain_deadline without draining.
+    """
+    GetRouting: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetRoutingRequest, _registry_pb2.GetRoutingResponse]
+    """How operators want runs to be placed, over the whole fleet. Called by anyone."""
+    UpdateRouting: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateRoutingRequest, _registry_pb2.UpdateRoutingResponse]
+    """Changes it. Routers follow at once, without losing what waits; kept across restarts.
+
+    Called by operators. INVALID_ARGUMENT with every violation. UNAVAILABLE with RetryInfo: the Registry cannot write.
+    """
+    UpdateQueue: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateQueueRequest, _registry_pb2.UpdateQueueResponse]
+    """Changes the policy of one queue, e.g. pauses or resumes it. A queue needs no worker to have a policy.
+
+    Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
+    all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
     """
 
 @_typing.type_check_only
@@ -135,10 +148,23 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Links of workers or instances that are not known are ignored. INVALID_ARGUMENT: a malformed id.
     """
     UpdateWorker: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkerRequest, _registry_pb2.UpdateWorkerResponse]  # type: ignore[assignment]
-    """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
+    """Sets what an operator wants of a worker: concurrency, availability, labels, weight. Kept across its restarts.
 
     Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
     in the mask but UNSPECIFIED, a drain_deadline without draining.
+    """
+    GetRouting: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetRoutingRequest, _registry_pb2.GetRoutingResponse]  # type: ignore[assignment]
+    """How operators want runs to be placed, over the whole fleet. Called by anyone."""
+    UpdateRouting: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateRoutingRequest, _registry_pb2.UpdateRoutingResponse]  # type: ignore[assignment]
+    """Changes it. Routers follow at once, without losing what waits; kept across restarts.
+
+    Called by operators. INVALID_ARGUMENT with every violation. UNAVAILABLE with RetryInfo: the Registry cannot write.
+    """
+    UpdateQueue: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateQueueRequest, _registry_pb2.UpdateQueueResponse]  # type: ignore[assignment]
+    """Changes the policy of one queue, e.g. pauses or resumes it. A queue needs no worker to have a policy.
+
+    Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
+    all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -235,10 +261,41 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UpdateWorkerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpdateWorkerResponse, _abc.Awaitable[_registry_pb2.UpdateWorkerResponse]]:
-        """Sets what an operator wants of a worker: concurrency, availability, labels. Kept across the worker's restarts.
+        """Sets what an operator wants of a worker: concurrency, availability, labels, weight. Kept across its restarts.
 
         Called by operators. NOT_FOUND; INVALID_ARGUMENT: unknown mask path, value out of bounds, availability
         in the mask but UNSPECIFIED, a drain_deadline without draining.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRouting(
+        self,
+        request: _registry_pb2.GetRoutingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetRoutingResponse, _abc.Awaitable[_registry_pb2.GetRoutingResponse]]:
+        """How operators want runs to be placed, over the whole fleet. Called by anyone."""
+
+    @_abc_1.abstractmethod
+    def UpdateRouting(
+        self,
+        request: _registry_pb2.UpdateRoutingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.UpdateRoutingResponse, _abc.Awaitable[_registry_pb2.UpdateRoutingResponse]]:
+        """Changes it. Routers follow at once, without losing what waits; kept across restarts.
+
+        Called by operators. INVALID_ARGUMENT with every violation. UNAVAILABLE with RetryInfo: the Registry cannot write.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateQueue(
+        self,
+        request: _registry_pb2.UpdateQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.UpdateQueueResponse, _abc.Awaitable[_registry_pb2.UpdateQueueResponse]]:
+        """Changes the policy of one queue, e.g. pauses or resumes it. A queue needs no worker to have a policy.
+
+        Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
+        all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -41,6 +41,14 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     """All of those are full."""
     WAIT_REASON_WORKER_RECONNECTING: _WaitReason.ValueType  # 6
     """The attempt runs on a worker that is not connected at the moment."""
+    WAIT_REASON_PROVIDER_THROTTLED: _WaitReason.ValueType  # 7
+    """The model's provider asked for patience (HTTP 429): nothing of this model starts anywhere before `until`."""
+    WAIT_REASON_WAITING_FOR_LOCALITY: _WaitReason.ValueType  # 8
+    """A worker near the data source is expected to be free soon; from `until` on, any will do."""
+    WAIT_REASON_QUEUE_PAUSED: _WaitReason.ValueType  # 9
+    """An operator paused the queue."""
+    WAIT_REASON_RATE_LIMITED: _WaitReason.ValueType  # 10
+    """As many have started within a minute as an operator's limit allows; the next may at `until`."""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
     """Why a run is not with a worker yet."""
@@ -58,6 +66,14 @@ WAIT_REASON_ALL_SLOTS_BUSY: WaitReason.ValueType  # 5
 """All of those are full."""
 WAIT_REASON_WORKER_RECONNECTING: WaitReason.ValueType  # 6
 """The attempt runs on a worker that is not connected at the moment."""
+WAIT_REASON_PROVIDER_THROTTLED: WaitReason.ValueType  # 7
+"""The model's provider asked for patience (HTTP 429): nothing of this model starts anywhere before `until`."""
+WAIT_REASON_WAITING_FOR_LOCALITY: WaitReason.ValueType  # 8
+"""A worker near the data source is expected to be free soon; from `until` on, any will do."""
+WAIT_REASON_QUEUE_PAUSED: WaitReason.ValueType  # 9
+"""An operator paused the queue."""
+WAIT_REASON_RATE_LIMITED: WaitReason.ValueType  # 10
+"""As many have started within a minute as an operator's limit allows; the next may at `until`."""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 @_typing.final
@@ -125,20 +141,26 @@ class Waiting(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
     reason: Global___WaitReason.ValueType
     detail: _builtins.str
     """In words, with what would unblock it."""
     queue: _builtins.str
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """When the reason ends by itself. Unset: it does not."""
+
     def __init__(
         self,
         *,
         reason: Global___WaitReason.ValueType = ...,
         detail: _builtins.str = ...,
         queue: _builtins.str = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "queue", b"queue", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "queue", b"queue", "reason", b"reason", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,6 +177,9 @@ class Candidate(_message.Message):
     ACTIVE_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    MERITS_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    ALIKE_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     rejected_because: _builtins.str
     """Empty: it could have been chosen. Else the filter that removed it, in words."""
@@ -163,6 +188,12 @@ class Candidate(_message.Message):
     capacity: _builtins.int
     score: _builtins.float
     """Lower is better; what it measures depends on the strategy."""
+    merits: _builtins.str
+    """What the strategy made of it, in words: "has the model in memory, 2 of 4 slots taken"."""
+    queue: _builtins.str
+    """The queue that it was weighed for."""
+    alike: _builtins.int
+    """How many workers are like it in all that matters here, itself included: a large fleet is explained by kinds."""
     def __init__(
         self,
         *,
@@ -171,10 +202,13 @@ class Candidate(_message.Message):
         active: _builtins.int = ...,
         capacity: _builtins.int = ...,
         score: _builtins.float = ...,
+        merits: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        alike: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "capacity", b"capacity", "rejected_because", b"rejected_because", "score", b"score", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "alike", b"alike", "capacity", b"capacity", "merits", b"merits", "queue", b"queue", "rejected_because", b"rejected_because", "score", b"score", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -191,12 +225,15 @@ class Decision(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ELIGIBLE_FIELD_NUMBER: _builtins.int
     WAITED_FIELD_NUMBER: _builtins.int
+    TIED_FIELD_NUMBER: _builtins.int
     strategy: _run_pb2.Strategy.ValueType
     queue: _builtins.str
     reason: _builtins.str
     """In words."""
     eligible: _builtins.int
-    """How many could have been chosen."""
+    """How many had a free slot and were compared; in a fleet of many kinds, those of the kinds that came first."""
+    tied: _builtins.int
+    """How many were equally good, the chosen one included: one of them was drawn by lot."""
     @_builtins.property
     def waited(self) -> _duration_pb2.Duration: ...
     def __init__(
@@ -207,10 +244,11 @@ class Decision(_message.Message):
         reason: _builtins.str = ...,
         eligible: _builtins.int = ...,
         waited: _duration_pb2.Duration | None = ...,
+        tied: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["waited", b"waited"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eligible", b"eligible", "queue", b"queue", "reason", b"reason", "strategy", b"strategy", "waited", b"waited"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eligible", b"eligible", "queue", b"queue", "reason", b"reason", "strategy", b"strategy", "tied", b"tied", "waited", b"waited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,26 +497,75 @@ class CancelDispatchResponse(_message.Message):
 Global___CancelDispatchResponse: _TypeAlias = CancelDispatchResponse  # noqa: Y015
 
 @_typing.final
+class ShareThrottleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """As tasks name it."""
+    reason: _builtins.str
+    """In words: who asked for it, and how."""
+    @_builtins.property
+    def remaining(self) -> _duration_pb2.Duration:
+        """From now. More than 0 s, at most 1 day."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        remaining: _duration_pb2.Duration | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "reason", b"reason", "remaining", b"remaining"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShareThrottleRequest: _TypeAlias = ShareThrottleRequest  # noqa: Y015
+
+@_typing.final
+class ShareThrottleResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShareThrottleResponse: _TypeAlias = ShareThrottleResponse  # noqa: Y015
+
+@_typing.final
 class ExplainRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_ID_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    LOCAL_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """A task that waits or runs."""
+    local: _builtins.bool
+    """Ask this Router alone; set by Routers that ask each other."""
     @_builtins.property
     def dry_run(self) -> _run_pb2.Run:
-        """A run that does not exist: model, queue and placement are looked at."""
+        """A run that does not exist: model, queue, tools and placement are looked at."""
 
     def __init__(
         self,
         *,
         task_id: _builtins.str = ...,
         dry_run: _run_pb2.Run | None = ...,
+        local: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "subject", b"subject", "task_id", b"task_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "subject", b"subject", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "local", b"local", "subject", b"subject", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["task_id", "dry_run"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -499,7 +586,9 @@ class ExplainResponse(_message.Message):
     def assigned(self) -> Global___Assigned: ...
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """At most 100, the best first."""
+        """At most 100, the best first. Of a run that waits, or a dry run: everybody in its queues as of now, with what removed
+        them. Of one that was placed: those that had a free slot then, by kinds, a few of them in a large fleet.
+        """
 
     def __init__(
         self,
@@ -530,6 +619,8 @@ class Queue(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
     OLDEST_WAITING_SINCE_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     waiting: _builtins.int
     """Runs that wait in it. For a run with several preferred queues, the first of them counts."""
@@ -538,6 +629,10 @@ class Queue(_message.Message):
     slots: _builtins.int
     """Slots of all workers that take work now."""
     workers: _builtins.int
+    paused: _builtins.bool
+    """An operator paused it: nothing of it starts."""
+    strategy: _run_pb2.Strategy.ValueType
+    """How its workers are picked, unless a task says otherwise."""
     @_builtins.property
     def oldest_waiting_since(self) -> _timestamp_pb2.Timestamp:
         """Since when the oldest waits. Unset: none waits."""
@@ -551,14 +646,50 @@ class Queue(_message.Message):
         slots: _builtins.int = ...,
         workers: _builtins.int = ...,
         oldest_waiting_since: _timestamp_pb2.Timestamp | None = ...,
+        paused: _builtins.bool = ...,
+        strategy: _run_pb2.Strategy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_waiting_since", b"oldest_waiting_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "oldest_waiting_since", b"oldest_waiting_since", "running", b"running", "slots", b"slots", "waiting", b"waiting", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "oldest_waiting_since", b"oldest_waiting_since", "paused", b"paused", "running", b"running", "slots", b"slots", "strategy", b"strategy", "waiting", b"waiting", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Queue: _TypeAlias = Queue  # noqa: Y015
+
+@_typing.final
+class Throttle(_message.Message):
+    """A model of which nothing starts for a while, anywhere in the fleet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """As tasks name it."""
+    reason: _builtins.str
+    """In words: who asked for it, and how."""
+    waiting: _builtins.int
+    """Runs that wait for its end."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        waiting: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "reason", b"reason", "until", b"until", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Throttle: _TypeAlias = Throttle  # noqa: Y015
 
 @_typing.final
 class ListQueuesRequest(_message.Message):
@@ -566,18 +697,22 @@ class ListQueuesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LOCAL_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """0 means 100; at most 1,000."""
     page_token: _builtins.str
+    local: _builtins.bool
+    """Ask this Router alone; set by Routers that ask each other."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        local: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local", b"local", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -589,18 +724,24 @@ class ListQueuesResponse(_message.Message):
 
     QUEUES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    THROTTLES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___Queue]: ...
+    @_builtins.property
+    def throttles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Throttle]:
+        """On the first page."""
+
     def __init__(
         self,
         *,
         queues: _abc.Iterable[Global___Queue] | None = ...,
         next_page_token: _builtins.str = ...,
+        throttles: _abc.Iterable[Global___Throttle] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "queues", b"queues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "queues", b"queues", "throttles", b"throttles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -611,15 +752,19 @@ class GetQueueRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    LOCAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    local: _builtins.bool
+    """Ask this Router alone; set by Routers that ask each other."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        local: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local", b"local", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

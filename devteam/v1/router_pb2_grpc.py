@@ -51,6 +51,11 @@ class RouterServiceStub:
                 request_serializer=devteam_dot_v1_dot_router__pb2.CancelDispatchRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_router__pb2.CancelDispatchResponse.FromString,
                 _registered_method=True)
+        self.ShareThrottle = channel.unary_unary(
+                '/devteam.v1.RouterService/ShareThrottle',
+                request_serializer=devteam_dot_v1_dot_router__pb2.ShareThrottleRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_router__pb2.ShareThrottleResponse.FromString,
+                _registered_method=True)
         self.Explain = channel.unary_unary(
                 '/devteam.v1.RouterService/Explain',
                 request_serializer=devteam_dot_v1_dot_router__pb2.ExplainRequest.SerializeToString,
@@ -105,6 +110,14 @@ class RouterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShareThrottle(self, request, context):
+        """Says that a provider asked for patience: nothing of the model starts here before that has passed, either.
+        Called by Routers, of each other; not public. INVALID_ARGUMENT: no model, or no time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Explain(self, request, context):
         """Why a task waits, or why it runs where it runs; or, for a task not yet submitted, where it would go.
         Called by anyone. NOT_FOUND: the Router holds no attempt of this task. INVALID_ARGUMENT.
@@ -114,7 +127,8 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListQueues(self, request, context):
-        """All queues that a worker serves or a run waits in, by name. Called by anyone.
+        """All queues that a worker serves or a run waits in, by name, and the models that providers keep waiting. What several
+        Routers hold of a queue is added up. Called by anyone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +158,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.CancelDispatch,
                     request_deserializer=devteam_dot_v1_dot_router__pb2.CancelDispatchRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_router__pb2.CancelDispatchResponse.SerializeToString,
+            ),
+            'ShareThrottle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareThrottle,
+                    request_deserializer=devteam_dot_v1_dot_router__pb2.ShareThrottleRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_router__pb2.ShareThrottleResponse.SerializeToString,
             ),
             'Explain': grpc.unary_unary_rpc_method_handler(
                     servicer.Explain,
@@ -244,6 +263,33 @@ class RouterService:
             '/devteam.v1.RouterService/CancelDispatch',
             devteam_dot_v1_dot_router__pb2.CancelDispatchRequest.SerializeToString,
             devteam_dot_v1_dot_router__pb2.CancelDispatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareThrottle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RouterService/ShareThrottle',
+            devteam_dot_v1_dot_router__pb2.ShareThrottleRequest.SerializeToString,
+            devteam_dot_v1_dot_router__pb2.ShareThrottleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,12 +55,18 @@ class RouterServiceStub:
     """Stops an attempt: out of the line if it waits, on the worker if it runs. The Dispatch stream ends with a report of
     cancellation once the model has stopped. Idempotent; unknown attempts are ignored. Called by Planners; not public.
     """
+    ShareThrottle: _grpc.UnaryUnaryMultiCallable[_router_pb2.ShareThrottleRequest, _router_pb2.ShareThrottleResponse]
+    """Says that a provider asked for patience: nothing of the model starts here before that has passed, either.
+    Called by Routers, of each other; not public. INVALID_ARGUMENT: no model, or no time.
+    """
     Explain: _grpc.UnaryUnaryMultiCallable[_router_pb2.ExplainRequest, _router_pb2.ExplainResponse]
     """Why a task waits, or why it runs where it runs; or, for a task not yet submitted, where it would go.
     Called by anyone. NOT_FOUND: the Router holds no attempt of this task. INVALID_ARGUMENT.
     """
     ListQueues: _grpc.UnaryUnaryMultiCallable[_router_pb2.ListQueuesRequest, _router_pb2.ListQueuesResponse]
-    """All queues that a worker serves or a run waits in, by name. Called by anyone."""
+    """All queues that a worker serves or a run waits in, by name, and the models that providers keep waiting. What several
+    Routers hold of a queue is added up. Called by anyone.
+    """
     GetQueue: _grpc.UnaryUnaryMultiCallable[_router_pb2.GetQueueRequest, _router_pb2.GetQueueResponse]
     """One queue. Called by anyone. NOT_FOUND: nobody serves it and nothing waits in it."""
 
@@ -91,12 +97,18 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Stops an attempt: out of the line if it waits, on the worker if it runs. The Dispatch stream ends with a report of
     cancellation once the model has stopped. Idempotent; unknown attempts are ignored. Called by Planners; not public.
     """
+    ShareThrottle: _aio.UnaryUnaryMultiCallable[_router_pb2.ShareThrottleRequest, _router_pb2.ShareThrottleResponse]  # type: ignore[assignment]
+    """Says that a provider asked for patience: nothing of the model starts here before that has passed, either.
+    Called by Routers, of each other; not public. INVALID_ARGUMENT: no model, or no time.
+    """
     Explain: _aio.UnaryUnaryMultiCallable[_router_pb2.ExplainRequest, _router_pb2.ExplainResponse]  # type: ignore[assignment]
     """Why a task waits, or why it runs where it runs; or, for a task not yet submitted, where it would go.
     Called by anyone. NOT_FOUND: the Router holds no attempt of this task. INVALID_ARGUMENT.
     """
     ListQueues: _aio.UnaryUnaryMultiCallable[_router_pb2.ListQueuesRequest, _router_pb2.ListQueuesResponse]  # type: ignore[assignment]
-    """All queues that a worker serves or a run waits in, by name. Called by anyone."""
+    """All queues that a worker serves or a run waits in, by name, and the models that providers keep waiting. What several
+    Routers hold of a queue is added up. Called by anyone.
+    """
     GetQueue: _aio.UnaryUnaryMultiCallable[_router_pb2.GetQueueRequest, _router_pb2.GetQueueResponse]  # type: ignore[assignment]
     """One queue. Called by anyone. NOT_FOUND: nobody serves it and nothing waits in it."""
 
@@ -144,6 +156,16 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ShareThrottle(
+        self,
+        request: _router_pb2.ShareThrottleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_pb2.ShareThrottleResponse, _abc.Awaitable[_router_pb2.ShareThrottleResponse]]:
+        """Says that a provider asked for patience: nothing of the model starts here before that has passed, either.
+        Called by Routers, of each other; not public. INVALID_ARGUMENT: no model, or no time.
+        """
+
+    @_abc_1.abstractmethod
     def Explain(
         self,
         request: _router_pb2.ExplainRequest,
@@ -159,7 +181,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_pb2.ListQueuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_pb2.ListQueuesResponse, _abc.Awaitable[_router_pb2.ListQueuesResponse]]:
-        """All queues that a worker serves or a run waits in, by name. Called by anyone."""
+        """All queues that a worker serves or a run waits in, by name, and the models that providers keep waiting. What several
+        Routers hold of a queue is added up. Called by anyone.
+        """
 
     @_abc_1.abstractmethod
     def GetQueue(

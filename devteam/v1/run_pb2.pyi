@@ -41,11 +41,13 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     STRATEGY_ROUND_ROBIN: _Strategy.ValueType  # 1
     """In turn."""
     STRATEGY_LEAST_LOADED: _Strategy.ValueType  # 2
-    """The lowest share of occupied slots; ties at random."""
+    """The lowest share of occupied slots, this run included, where a slot counts for the worker's weight; ties at random."""
     STRATEGY_CAPABILITY_MATCH: _Strategy.ValueType  # 3
-    """The tightest fit: the worker that has least to spare beyond what the task needs."""
+    """The tightest fit: a worker that has the model in memory, else the one with least to spare beyond what the task needs."""
     STRATEGY_LOCALITY: _Strategy.ValueType  # 4
-    """The worker closest to the data source: on the same worker, then host, zone, region, then anywhere."""
+    """The worker closest to the data source: on the same worker, then host, zone, region, then anywhere. A task waits for
+    a near slot for a bounded time (Routing.locality_wait) before it goes far.
+    """
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """How a worker is picked among those that could run a task."""
@@ -55,11 +57,13 @@ STRATEGY_UNSPECIFIED: Strategy.ValueType  # 0
 STRATEGY_ROUND_ROBIN: Strategy.ValueType  # 1
 """In turn."""
 STRATEGY_LEAST_LOADED: Strategy.ValueType  # 2
-"""The lowest share of occupied slots; ties at random."""
+"""The lowest share of occupied slots, this run included, where a slot counts for the worker's weight; ties at random."""
 STRATEGY_CAPABILITY_MATCH: Strategy.ValueType  # 3
-"""The tightest fit: the worker that has least to spare beyond what the task needs."""
+"""The tightest fit: a worker that has the model in memory, else the one with least to spare beyond what the task needs."""
 STRATEGY_LOCALITY: Strategy.ValueType  # 4
-"""The worker closest to the data source: on the same worker, then host, zone, region, then anywhere."""
+"""The worker closest to the data source: on the same worker, then host, zone, region, then anywhere. A task waits for
+a near slot for a bounded time (Routing.locality_wait) before it goes far.
+"""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
 class _OnWorkerLoss:
@@ -217,6 +221,7 @@ class Requirements(_message.Message):
     MIN_RAM_GB_FIELD_NUMBER: _builtins.int
     MIN_CPU_CORES_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    DATA_SOURCES_FIELD_NUMBER: _builtins.int
     gpu: _builtins.bool
     """A GPU, of any model."""
     gpu_model: _builtins.str
@@ -229,6 +234,10 @@ class Requirements(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels that the worker must carry, with exactly these values. At most 32 entries."""
 
+    @_builtins.property
+    def data_sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of data that must be close at hand on the worker (WorkerSpec.data_sources). At most 16."""
+
     def __init__(
         self,
         *,
@@ -237,10 +246,11 @@ class Requirements(_message.Message):
         min_ram_gb: _builtins.float = ...,
         min_cpu_cores: _builtins.int = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        data_sources: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu", b"gpu", "gpu_model", b"gpu_model", "labels", b"labels", "min_cpu_cores", b"min_cpu_cores", "min_ram_gb", b"min_ram_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_sources", b"data_sources", "gpu", b"gpu", "gpu_model", b"gpu_model", "labels", b"labels", "min_cpu_cores", b"min_cpu_cores", "min_ram_gb", b"min_ram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,8 +706,13 @@ class HandBack(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     reason: Global___HandBackReason.ValueType
     message: _builtins.str
+    provider: _builtins.str
+    """Who asked for patience, as in Completion.provider. Set with RATE_LIMITED: the Router then sends nothing of the run's
+    model to any worker until retry_after has passed.
+    """
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
         """Not before this has passed."""
@@ -708,10 +723,11 @@ class HandBack(_message.Message):
         reason: Global___HandBackReason.ValueType = ...,
         message: _builtins.str = ...,
         retry_after: _duration_pb2.Duration | None = ...,
+        provider: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "provider", b"provider", "reason", b"reason", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

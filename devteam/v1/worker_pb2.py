@@ -26,49 +26,59 @@ from devteam.v1 import run_pb2 as devteam_dot_v1_dot_run__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x65vteam/v1/worker.proto\x12\ndevteam.v1\x1a\x14\x64\x65vteam/v1/run.proto\x1a\x1egoogle/protobuf/duration.proto\"z\n\x0eRunningAttempt\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05queue\x18\x03 \x01(\t\x12\x10\n\x08last_seq\x18\x04 \x01(\x04\x12\x16\n\x0e\x66irst_kept_seq\x18\x05 \x01(\x04\x12\r\n\x05\x65nded\x18\x06 \x01(\x08\"t\n\x06\x41ttach\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x15\n\rsession_token\x18\x03 \x01(\t\x12+\n\x07running\x18\x04 \x03(\x0b\x32\x1a.devteam.v1.RunningAttempt\"\x16\n\x04\x42\x65\x61t\x12\x0e\n\x06number\x18\x01 \x01(\x04\",\n\x08\x41\x63\x63\x65pted\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"g\n\x08Rejected\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.devteam.v1.RejectReason\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x80\x02\n\x0e\x43onnectRequest\x12$\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x12.devteam.v1.AttachH\x00\x12 \n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x10.devteam.v1.BeatH\x00\x12(\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x14.devteam.v1.AcceptedH\x00\x12(\n\x08rejected\x18\x04 \x01(\x0b\x32\x14.devteam.v1.RejectedH\x00\x12$\n\x06tokens\x18\x05 \x01(\x0b\x32\x12.devteam.v1.TokensH\x00\x12$\n\x06report\x18\x06 \x01(\x0b\x32\x12.devteam.v1.ReportH\x00\x42\x06\n\x04item\"\x96\x01\n\x08\x41ttached\x12\x30\n\rbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x62\x65\x61t_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cwindow_bytes\x18\x03 \x01(\x03\x12\x11\n\trouter_id\x18\x04 \x01(\t\"\x19\n\x07\x42\x65\x61tAck\x12\x0e\n\x06number\x18\x01 \x01(\x04\"5\n\x06\x41ssign\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.devteam.v1.Run\x12\r\n\x05queue\x18\x02 \x01(\t\"T\n\x06\x43\x61ncel\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.devteam.v1.CancelReason\"=\n\x06Resume\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\":\n\tTokensAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\"-\n\tReportAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\xa6\x01\n\x05\x44rain\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.devteam.v1.Drain.Reason\x12+\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"F\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n\rREASON_WORKER\x10\x01\x12\x11\n\rREASON_ROUTER\x10\x02\"\xdc\x02\n\x0f\x43onnectResponse\x12(\n\x08\x61ttached\x18\x01 \x01(\x0b\x32\x14.devteam.v1.AttachedH\x00\x12\'\n\x08\x62\x65\x61t_ack\x18\x02 \x01(\x0b\x32\x13.devteam.v1.BeatAckH\x00\x12$\n\x06\x61ssign\x18\x03 \x01(\x0b\x32\x12.devteam.v1.AssignH\x00\x12$\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x12.devteam.v1.CancelH\x00\x12$\n\x06resume\x18\x05 \x01(\x0b\x32\x12.devteam.v1.ResumeH\x00\x12+\n\ntokens_ack\x18\x06 \x01(\x0b\x32\x15.devteam.v1.TokensAckH\x00\x12+\n\nreport_ack\x18\x07 \x01(\x0b\x32\x15.devteam.v1.ReportAckH\x00\x12\"\n\x05\x64rain\x18\x08 \x01(\x0b\x32\x11.devteam.v1.DrainH\x00\x42\x06\n\x04item*\x7f\n\x0cRejectReason\x12\x1d\n\x19REJECT_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12REJECT_REASON_BUSY\x10\x01\x12\x1a\n\x16REJECT_REASON_DRAINING\x10\x02\x12\x1c\n\x18REJECT_REASON_NOT_SERVED\x10\x03*\x7f\n\x0c\x43\x61ncelReason\x12\x1d\n\x19\x43\x41NCEL_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41NCEL_REASON_REQUESTED\x10\x01\x12\x18\n\x14\x43\x41NCEL_REASON_FENCED\x10\x02\x12\x19\n\x15\x43\x41NCEL_REASON_TIMEOUT\x10\x03\x32W\n\rWorkerService\x12\x46\n\x07\x43onnect\x12\x1a.devteam.v1.ConnectRequest\x1a\x1b.devteam.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x65vteam/v1/worker.proto\x12\ndevteam.v1\x1a\x14\x64\x65vteam/v1/run.proto\x1a\x1egoogle/protobuf/duration.proto\"z\n\x0eRunningAttempt\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05queue\x18\x03 \x01(\t\x12\x10\n\x08last_seq\x18\x04 \x01(\x04\x12\x16\n\x0e\x66irst_kept_seq\x18\x05 \x01(\x04\x12\r\n\x05\x65nded\x18\x06 \x01(\x08\"~\n\x08Occupied\x12\r\n\x05total\x18\x01 \x01(\x05\x12\x33\n\x08\x62y_queue\x18\x02 \x03(\x0b\x32!.devteam.v1.Occupied.ByQueueEntry\x1a.\n\x0c\x42yQueueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\x9c\x01\n\x06\x41ttach\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x15\n\rsession_token\x18\x03 \x01(\t\x12+\n\x07running\x18\x04 \x03(\x0b\x32\x1a.devteam.v1.RunningAttempt\x12&\n\x08occupied\x18\x05 \x01(\x0b\x32\x14.devteam.v1.Occupied\"\x16\n\x04\x42\x65\x61t\x12\x0e\n\x06number\x18\x01 \x01(\x04\",\n\x08\x41\x63\x63\x65pted\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"g\n\x08Rejected\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.devteam.v1.RejectReason\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xf8\x02\n\x0e\x43onnectRequest\x12$\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x12.devteam.v1.AttachH\x00\x12 \n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x10.devteam.v1.BeatH\x00\x12(\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x14.devteam.v1.AcceptedH\x00\x12(\n\x08rejected\x18\x04 \x01(\x0b\x32\x14.devteam.v1.RejectedH\x00\x12$\n\x06tokens\x18\x05 \x01(\x0b\x32\x12.devteam.v1.TokensH\x00\x12$\n\x06report\x18\x06 \x01(\x0b\x32\x12.devteam.v1.ReportH\x00\x12(\n\x08occupied\x18\x07 \x01(\x0b\x32\x14.devteam.v1.OccupiedH\x00\x12\"\n\x05offer\x18\x08 \x01(\x0b\x32\x11.devteam.v1.OfferH\x00\x12(\n\x08released\x18\t \x01(\x0b\x32\x14.devteam.v1.ReleasedH\x00\x42\x06\n\x04item\"4\n\x05Offer\x12+\n\x07running\x18\x01 \x03(\x0b\x32\x1a.devteam.v1.RunningAttempt\",\n\x08Released\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\x96\x01\n\x08\x41ttached\x12\x30\n\rbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x62\x65\x61t_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cwindow_bytes\x18\x03 \x01(\x03\x12\x11\n\trouter_id\x18\x04 \x01(\t\"\x19\n\x07\x42\x65\x61tAck\x12\x0e\n\x06number\x18\x01 \x01(\x04\"5\n\x06\x41ssign\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.devteam.v1.Run\x12\r\n\x05queue\x18\x02 \x01(\t\"T\n\x06\x43\x61ncel\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.devteam.v1.CancelReason\"=\n\x06Resume\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\":\n\tTokensAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\"-\n\tReportAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\xa6\x01\n\x05\x44rain\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.devteam.v1.Drain.Reason\x12+\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"F\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n\rREASON_WORKER\x10\x01\x12\x11\n\rREASON_ROUTER\x10\x02\"\xdc\x02\n\x0f\x43onnectResponse\x12(\n\x08\x61ttached\x18\x01 \x01(\x0b\x32\x14.devteam.v1.AttachedH\x00\x12\'\n\x08\x62\x65\x61t_ack\x18\x02 \x01(\x0b\x32\x13.devteam.v1.BeatAckH\x00\x12$\n\x06\x61ssign\x18\x03 \x01(\x0b\x32\x12.devteam.v1.AssignH\x00\x12$\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x12.devteam.v1.CancelH\x00\x12$\n\x06resume\x18\x05 \x01(\x0b\x32\x12.devteam.v1.ResumeH\x00\x12+\n\ntokens_ack\x18\x06 \x01(\x0b\x32\x15.devteam.v1.TokensAckH\x00\x12+\n\nreport_ack\x18\x07 \x01(\x0b\x32\x15.devteam.v1.ReportAckH\x00\x12\"\n\x05\x64rain\x18\x08 \x01(\x0b\x32\x11.devteam.v1.DrainH\x00\x42\x06\n\x04item*\x7f\n\x0cRejectReason\x12\x1d\n\x19REJECT_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12REJECT_REASON_BUSY\x10\x01\x12\x1a\n\x16REJECT_REASON_DRAINING\x10\x02\x12\x1c\n\x18REJECT_REASON_NOT_SERVED\x10\x03*\x7f\n\x0c\x43\x61ncelReason\x12\x1d\n\x19\x43\x41NCEL_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41NCEL_REASON_REQUESTED\x10\x01\x12\x18\n\x14\x43\x41NCEL_REASON_FENCED\x10\x02\x12\x19\n\x15\x43\x41NCEL_REASON_TIMEOUT\x10\x03\x32W\n\rWorkerService\x12\x46\n\x07\x43onnect\x12\x1a.devteam.v1.ConnectRequest\x1a\x1b.devteam.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'devteam.v1.worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REJECTREASON']._serialized_start=1780
-  _globals['_REJECTREASON']._serialized_end=1907
-  _globals['_CANCELREASON']._serialized_start=1909
-  _globals['_CANCELREASON']._serialized_end=2036
+  _globals['_OCCUPIED_BYQUEUEENTRY']._loaded_options = None
+  _globals['_OCCUPIED_BYQUEUEENTRY']._serialized_options = b'8\001'
+  _globals['_REJECTREASON']._serialized_start=2169
+  _globals['_REJECTREASON']._serialized_end=2296
+  _globals['_CANCELREASON']._serialized_start=2298
+  _globals['_CANCELREASON']._serialized_end=2425
   _globals['_RUNNINGATTEMPT']._serialized_start=93
   _globals['_RUNNINGATTEMPT']._serialized_end=215
-  _globals['_ATTACH']._serialized_start=217
-  _globals['_ATTACH']._serialized_end=333
-  _globals['_BEAT']._serialized_start=335
-  _globals['_BEAT']._serialized_end=357
-  _globals['_ACCEPTED']._serialized_start=359
-  _globals['_ACCEPTED']._serialized_end=403
-  _globals['_REJECTED']._serialized_start=405
-  _globals['_REJECTED']._serialized_end=508
-  _globals['_CONNECTREQUEST']._serialized_start=511
-  _globals['_CONNECTREQUEST']._serialized_end=767
-  _globals['_ATTACHED']._serialized_start=770
-  _globals['_ATTACHED']._serialized_end=920
-  _globals['_BEATACK']._serialized_start=922
-  _globals['_BEATACK']._serialized_end=947
-  _globals['_ASSIGN']._serialized_start=949
-  _globals['_ASSIGN']._serialized_end=1002
-  _globals['_CANCEL']._serialized_start=1004
-  _globals['_CANCEL']._serialized_end=1088
-  _globals['_RESUME']._serialized_start=1090
-  _globals['_RESUME']._serialized_end=1151
-  _globals['_TOKENSACK']._serialized_start=1153
-  _globals['_TOKENSACK']._serialized_end=1211
-  _globals['_REPORTACK']._serialized_start=1213
-  _globals['_REPORTACK']._serialized_end=1258
-  _globals['_DRAIN']._serialized_start=1261
-  _globals['_DRAIN']._serialized_end=1427
-  _globals['_DRAIN_REASON']._serialized_start=1357
-  _globals['_DRAIN_REASON']._serialized_end=1427
-  _globals['_CONNECTRESPONSE']._serialized_start=1430
-  _globals['_CONNECTRESPONSE']._serialized_end=1778
-  _globals['_WORKERSERVICE']._serialized_start=2038
-  _globals['_WORKERSERVICE']._serialized_end=2125
+  _globals['_OCCUPIED']._serialized_start=217
+  _globals['_OCCUPIED']._serialized_end=343
+  _globals['_OCCUPIED_BYQUEUEENTRY']._serialized_start=297
+  _globals['_OCCUPIED_BYQUEUEENTRY']._serialized_end=343
+  _globals['_ATTACH']._serialized_start=346
+  _globals['_ATTACH']._serialized_end=502
+  _globals['_BEAT']._serialized_start=504
+  _globals['_BEAT']._serialized_end=526
+  _globals['_ACCEPTED']._serialized_start=528
+  _globals['_ACCEPTED']._serialized_end=572
+  _globals['_REJECTED']._serialized_start=574
+  _globals['_REJECTED']._serialized_end=677
+  _globals['_CONNECTREQUEST']._serialized_start=680
+  _globals['_CONNECTREQUEST']._serialized_end=1056
+  _globals['_OFFER']._serialized_start=1058
+  _globals['_OFFER']._serialized_end=1110
+  _globals['_RELEASED']._serialized_start=1112
+  _globals['_RELEASED']._serialized_end=1156
+  _globals['_ATTACHED']._serialized_start=1159
+  _globals['_ATTACHED']._serialized_end=1309
+  _globals['_BEATACK']._serialized_start=1311
+  _globals['_BEATACK']._serialized_end=1336
+  _globals['_ASSIGN']._serialized_start=1338
+  _globals['_ASSIGN']._serialized_end=1391
+  _globals['_CANCEL']._serialized_start=1393
+  _globals['_CANCEL']._serialized_end=1477
+  _globals['_RESUME']._serialized_start=1479
+  _globals['_RESUME']._serialized_end=1540
+  _globals['_TOKENSACK']._serialized_start=1542
+  _globals['_TOKENSACK']._serialized_end=1600
+  _globals['_REPORTACK']._serialized_start=1602
+  _globals['_REPORTACK']._serialized_end=1647
+  _globals['_DRAIN']._serialized_start=1650
+  _globals['_DRAIN']._serialized_end=1816
+  _globals['_DRAIN_REASON']._serialized_start=1746
+  _globals['_DRAIN_REASON']._serialized_end=1816
+  _globals['_CONNECTRESPONSE']._serialized_start=1819
+  _globals['_CONNECTRESPONSE']._serialized_end=2167
+  _globals['_WORKERSERVICE']._serialized_start=2427
+  _globals['_WORKERSERVICE']._serialized_end=2514
 # @@protoc_insertion_point(module_scope)

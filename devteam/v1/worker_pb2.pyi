@@ -111,6 +111,52 @@ class RunningAttempt(_message.Message):
 Global___RunningAttempt: _TypeAlias = RunningAttempt  # noqa: Y015
 
 @_typing.final
+class Occupied(_message.Message):
+    """Slots that are taken by runs which other Routers assigned, so that this one does not offer what is not free."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ByQueueEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    BY_QUEUE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Over all queues."""
+    @_builtins.property
+    def by_queue(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        by_queue: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_queue", b"by_queue", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Occupied: _TypeAlias = Occupied  # noqa: Y015
+
+@_typing.final
 class Attach(_message.Message):
     """Who is calling, and with what in hand."""
 
@@ -120,6 +166,7 @@ class Attach(_message.Message):
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
     SESSION_TOKEN_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
+    OCCUPIED_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     instance_id: _builtins.str
     session_token: _builtins.str
@@ -127,9 +174,12 @@ class Attach(_message.Message):
     @_builtins.property
     def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunningAttempt]:
         """Everything that runs or has ended without a `report_ack`. Nothing is sent about these until `resume` (go on), `cancel`
-        (stop and forget) or `report_ack` (forget) has come for them.
+        (stop and forget) or `report_ack` (forget) has come for them. A worker that is linked to several Routers names what
+        this one assigned or resumed, and what no Router that it is linked to has assigned or resumed.
         """
 
+    @_builtins.property
+    def occupied(self) -> Global___Occupied: ...
     def __init__(
         self,
         *,
@@ -137,10 +187,11 @@ class Attach(_message.Message):
         instance_id: _builtins.str = ...,
         session_token: _builtins.str = ...,
         running: _abc.Iterable[Global___RunningAttempt] | None = ...,
+        occupied: Global___Occupied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occupied", b"occupied"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "running", b"running", "session_token", b"session_token", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "occupied", b"occupied", "running", b"running", "session_token", b"session_token", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +285,9 @@ class ConnectRequest(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    OCCUPIED_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attach(self) -> Global___Attach: ...
     @_builtins.property
@@ -246,6 +300,18 @@ class ConnectRequest(_message.Message):
     def tokens(self) -> _run_pb2.Tokens: ...
     @_builtins.property
     def report(self) -> _run_pb2.Report: ...
+    @_builtins.property
+    def occupied(self) -> Global___Occupied:
+        """Slots that other Routers' runs take, whenever that has changed."""
+
+    @_builtins.property
+    def offer(self) -> Global___Offer:
+        """The Router that assigned these is gone: as in attach.running."""
+
+    @_builtins.property
+    def released(self) -> Global___Released:
+        """Another Router resumed these: they are no longer this one's, whose Planner follows them there."""
+
     def __init__(
         self,
         *,
@@ -255,16 +321,65 @@ class ConnectRequest(_message.Message):
         rejected: Global___Rejected | None = ...,
         tokens: _run_pb2.Tokens | None = ...,
         report: _run_pb2.Report | None = ...,
+        occupied: Global___Occupied | None = ...,
+        offer: Global___Offer | None = ...,
+        released: Global___Released | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "attach", b"attach", "beat", b"beat", "item", b"item", "rejected", b"rejected", "report", b"report", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "attach", b"attach", "beat", b"beat", "item", b"item", "occupied", b"occupied", "offer", b"offer", "rejected", b"rejected", "released", b"released", "report", b"report", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "attach", b"attach", "beat", b"beat", "item", b"item", "rejected", b"rejected", "report", b"report", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "attach", b"attach", "beat", b"beat", "item", b"item", "occupied", b"occupied", "offer", b"offer", "rejected", b"rejected", "released", b"released", "report", b"report", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["attach", "beat", "accepted", "rejected", "tokens", "report"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["attach", "beat", "accepted", "rejected", "tokens", "report", "occupied", "offer", "released"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
 Global___ConnectRequest: _TypeAlias = ConnectRequest  # noqa: Y015
+
+@_typing.final
+class Offer(_message.Message):
+    """Runs that have lost their Router."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNNING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunningAttempt]: ...
+    def __init__(
+        self,
+        *,
+        running: _abc.Iterable[Global___RunningAttempt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class Released(_message.Message):
+    """A run that another Router has taken over, or (in answer to `resume`) that the worker does not have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Released: _TypeAlias = Released  # noqa: Y015
 
 @_typing.final
 class Attached(_message.Message):
@@ -382,7 +497,9 @@ Global___Cancel: _TypeAlias = Cancel  # noqa: Y015
 
 @_typing.final
 class Resume(_message.Message):
-    """The attempt was adopted: send what comes after this seq, again if need be."""
+    """The attempt was adopted: send what comes after this seq, again if need be. From now on it is this Router's, whichever
+    assigned it. Answered with `released` by a worker that does not have it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -68,6 +68,15 @@ class ScriptedRegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def UpdateWorker(self, request: pb.UpdateWorkerRequest, context: Context) -> pb.UpdateWorkerResponse:
         raise NotImplementedError
 
+    async def GetRouting(self, request: pb.GetRoutingRequest, context: Context) -> pb.GetRoutingResponse:
+        raise NotImplementedError
+
+    async def UpdateRouting(self, request: pb.UpdateRoutingRequest, context: Context) -> pb.UpdateRoutingResponse:
+        raise NotImplementedError
+
+    async def UpdateQueue(self, request: pb.UpdateQueueRequest, context: Context) -> pb.UpdateQueueResponse:
+        raise NotImplementedError
+
     async def ReportLinks(self, request: pb.ReportLinksRequest, context: Context) -> pb.ReportLinksResponse:
         self.reports.put_nowait(request)
         await self.report_gate.wait()

@@ -10,7 +10,7 @@ import sqlalchemy
 from devteam_registry.domain import Availability, Wishes
 from devteam_registry.ports import WorkerStore
 from devteam_registry.store.memory import MemoryWorkerStore
-from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore, _workers
+from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore, _metadata, _workers
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from devteam.mesh.database import migrate, open_database
@@ -49,7 +49,11 @@ async def test_a_worker_comes_back_as_it_was_saved(store: WorkerStore) -> None:
         own_availability=Availability.DRAINING,
         active_tasks=3,
         wishes=Wishes(
-            7, Availability.DRAINING, {"site": "", "ключ": "значение"}, drain_until=NOON + timedelta(hours=1)
+            7,
+            Availability.DRAINING,
+            {"site": "", "ключ": "значение"},
+            drain_until=NOON + timedelta(hours=1),
+            weight=0.5,
         ),
         departed=True,
     )
@@ -101,14 +105,16 @@ async def test_workers_survive_a_restart(url: str) -> None:
         assert await store.load_all() == [worker("w1")]
 
 
-async def test_wishes_from_before_there_were_deadlines_are_read(url: str) -> None:
-    """They are kept as one document, in which a deadline may be missing."""
+async def test_wishes_and_declarations_from_before_there_were_deadlines_and_weights_are_read(url: str) -> None:
+    """They are kept as documents, in which these may be missing."""
     async with sql_store(url) as store:
         await store.save_many([worker("w1", wishes=Wishes(availability=Availability.DRAINING))])
         engine = sqlalchemy.create_engine(url)
         with engine.begin() as connection:
             old = {"concurrency": 0, "availability": 3, "labels": {}}
-            connection.execute(sqlalchemy.update(_workers).values(wishes=old))
+            [spec] = connection.execute(sqlalchemy.select(_workers.c.spec)).scalars()
+            del spec["weight"]
+            connection.execute(sqlalchemy.update(_workers).values(wishes=old, spec=spec))
         engine.dispose()
         assert await store.load_all() == [worker("w1", wishes=Wishes(availability=Availability.DRAINING))]
 
@@ -122,18 +128,19 @@ def test_migrations_go_up_down_and_up_again(url: str) -> None:
             migrate(connection, MIGRATIONS, target)
         tables.append(sorted(sqlalchemy.inspect(engine).get_table_names()))
     engine.dispose()
-    up = ["registry_alembic_version", "registry_workers"]
+    up = ["registry_alembic_version", "registry_routing", "registry_workers"]
     assert tables == [up, ["registry_alembic_version"], up]
 
 
 def test_the_schema_is_the_one_that_the_store_uses(url: str) -> None:
-    """The migrations and the table in the code name the same columns."""
+    """The migrations and the tables in the code name the same columns."""
     engine = sqlalchemy.create_engine(url)
     with engine.begin() as connection:
         migrate(connection, MIGRATIONS, "head")
-        columns = sqlalchemy.inspect(connection).get_columns("registry_workers")
+        found = sqlalchemy.inspect(connection)
+        names = {table: [column["name"] for column in found.get_columns(table)] for table in _metadata.tables}
     engine.dispose()
-    assert [column["name"] for column in columns] == [column.name for column in _workers.c]
+    assert names == {name: [column.name for column in table.c] for name, table in _metadata.tables.items()}
 
 
 async def test_a_database_that_is_away_is_unavailable(postgres_url: str) -> None:

@@ -13,12 +13,12 @@ from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.v1 import registry_pb2
 from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
-from devteam_registry.ports import WorkerStore
+from devteam_registry.ports import RoutingStore, WorkerStore
 from devteam_registry.service import Registry
 from devteam_registry.servicer import RegistryServicer
 from devteam_registry.settings import Settings
-from devteam_registry.store.memory import MemoryWorkerStore
-from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore
+from devteam_registry.store.memory import MemoryRoutingStore, MemoryWorkerStore
+from devteam_registry.store.sql import MIGRATIONS, SqlRoutingStore, SqlWorkerStore
 
 SERVICE = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
 
@@ -37,8 +37,8 @@ async def mounted(
     Raises Unavailable when the store cannot be opened.
     """
     policy = settings.policy()
-    async with _opened_store(settings.database_url) as store:
-        registry = Registry(store, clock, policy, watcher_backlog=settings.watcher_backlog)
+    async with _opened_stores(settings.database_url) as (workers, routing):
+        registry = Registry(workers, routing, clock, policy, watcher_backlog=settings.watcher_backlog)
         await registry.open()
         servicer = RegistryServicer(registry, policy, settings.router_addresses)
         add_RegistryServiceServicer_to_server(servicer, server.server)
@@ -55,13 +55,13 @@ def run() -> None:
 
 
 @asynccontextmanager
-async def _opened_store(url: str) -> AsyncIterator[WorkerStore]:
+async def _opened_stores(url: str) -> AsyncIterator[tuple[WorkerStore, RoutingStore]]:
     if url == "memory":
-        yield MemoryWorkerStore()
+        yield MemoryWorkerStore(), MemoryRoutingStore()
         return
     database = await open_database(url, MIGRATIONS)
     try:
-        yield SqlWorkerStore(database)
+        yield SqlWorkerStore(database), SqlRoutingStore(database)
     finally:
         await database.close()
 

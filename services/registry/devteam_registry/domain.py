@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from devteam_registry.health import Health, WorkerState
+from devteam_registry.routing import Routing
 
 
 class Availability(IntEnum):
@@ -55,7 +56,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """What a worker declares about itself. A `concurrency` of 0 means the sum over the queues."""
+    """What a worker declares about itself.
+
+    A `concurrency` of 0 means the sum over the queues. A `weight` is what one of its slots counts for beside those of
+    other workers; 0 means 1.
+    """
 
     worker_id: str
     queues: tuple[WorkerQueue, ...]
@@ -67,6 +72,7 @@ class WorkerSpec:
     data_sources: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     version: str = ""
+    weight: float = 0.0
 
     @property
     def slots(self) -> int:
@@ -76,7 +82,7 @@ class WorkerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What an operator wants of a worker. A `concurrency` of 0 and an absent label are no wish.
+    """What an operator wants of a worker. A `concurrency` or `weight` of 0 and an absent label are no wish.
 
     `drain_until` is when a draining worker hands back what still runs: a moment of the wall clock, which means the same
     after a restart. None: the worker's own settings decide.
@@ -86,6 +92,7 @@ class Wishes:
     availability: Availability = Availability.OPEN
     labels: Mapping[str, str] = field(default_factory=dict)
     drain_until: datetime | None = None
+    weight: float = 0.0
 
     def drain_rest(self, now: datetime) -> float | None:
         """Seconds until `drain_until`, 0 when that has passed; None without a deadline."""
@@ -96,7 +103,12 @@ class Wishes:
         labels = {
             key: value for key, value in {**spec.labels, **self.labels}.items() if value or key not in self.labels
         }
-        return replace(spec, concurrency=self.concurrency or spec.concurrency, labels=labels)
+        return replace(
+            spec,
+            concurrency=self.concurrency or spec.concurrency,
+            labels=labels,
+            weight=self.weight or spec.weight,
+        )
 
     def fulfilled_by_leaving(self) -> "Wishes":
         """What is still wanted once the worker's process has ended: a drain is done, a cordon stays."""
@@ -116,6 +128,7 @@ class WishChange:
     availability: Availability | None = None
     labels: Mapping[str, str] | None = None
     drain_within: float | None = None
+    weight: float | None = None
 
     def applied_to(self, wishes: Wishes, now: datetime) -> Wishes:
         """`wishes` with the named ones replaced."""
@@ -124,6 +137,7 @@ class WishChange:
             availability=wishes.availability if self.availability is None else self.availability,
             labels=wishes.labels if self.labels is None else self.labels,
             drain_until=wishes.drain_until if self.availability is None else self._drain_until(now),
+            weight=wishes.weight if self.weight is None else self.weight,
         )
 
     def _drain_until(self, now: datetime) -> datetime | None:
@@ -273,4 +287,19 @@ class Removed:
     reason: str
 
 
-Change = Changed | Removed
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A Router that watches; an empty `address` is reached through one that is set elsewhere."""
+
+    router_id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouterList:
+    """All Routers that are alive and have an address, in the order of their ids."""
+
+    routers: tuple[Router, ...]
+
+
+Change = Changed | Removed | Routing | RouterList

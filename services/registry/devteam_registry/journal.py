@@ -1,7 +1,8 @@
 """Keeps a store in step with the roster: some changes before they are answered, the others soon after."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -78,11 +79,18 @@ class Journal:
         await self._write(saved, deleted)
 
     async def _write(self, saved: Sequence[Worker], deleted: Sequence[str]) -> None:
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                if saved:
-                    await self._store.save_many(saved)
-                if deleted:
-                    await self._store.delete_many(deleted)
-        except TimeoutError:
-            raise Unavailable("the store does not answer; try again", reason="STORAGE_UNAVAILABLE") from None
+        async with in_time():
+            if saved:
+                await self._store.save_many(saved)
+            if deleted:
+                await self._store.delete_many(deleted)
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """What is asked of a store inside has to be answered within a few seconds. Raises Unavailable."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            yield
+    except TimeoutError:
+        raise Unavailable("the store does not answer; try again", reason="STORAGE_UNAVAILABLE") from None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from devteam_registry.domain import Worker
+from devteam_registry.routing import Routing
 
 
 class WorkerStore(Protocol):
@@ -17,3 +18,13 @@ class WorkerStore(Protocol):
 
     async def delete_many(self, worker_ids: Sequence[str]) -> None:
         """Forget all of these; an unknown id is no error."""
+
+
+class RoutingStore(Protocol):
+    """Remembers the routing over restarts of the Registry. Every method raises Unavailable when it cannot."""
+
+    async def load(self) -> Routing:
+        """The routing as it was saved last; one that leaves everything open before that."""
+
+    async def save(self, routing: Routing) -> None:
+        """Replace the whole of it, or nothing."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 
@@ -27,7 +27,7 @@ from devteam_registry.domain import (
 )
 from devteam_registry.freeze import Freeze, freeze_of, held
 from devteam_registry.health import Health, HealthPolicy, WorkerState, health_of
-from devteam_registry.links import Link, LinkReport, joined, unnamed
+from devteam_registry.links import LinkReport, Links, forgotten, joined, opened, severed, standing
 from devteam_registry.sessions import proves
 
 _log = structlog.get_logger()
@@ -40,8 +40,8 @@ class _Entry:
     heard: float
     # As last judged, which is what watchers were told.
     state: WorkerState = WorkerState.HEALTHY
-    # Its stream, as Routers say; None: nobody has said anything.
-    link: Link | None = None
+    # Its streams, as Routers say.
+    links: Links = field(default_factory=dict)
 
 
 class Roster:
@@ -83,7 +83,7 @@ class Roster:
         """Let a registration take effect; it counts as a beat."""
         self._departed.pop(worker.worker_id, None)
         known = self._entries.get(worker.worker_id)
-        entry = self._entries[worker.worker_id] = _Entry(worker, self._awake.now(), link=_kept(known, worker))
+        entry = self._entries[worker.worker_id] = _Entry(worker, self._awake.now(), links=_kept(known, worker))
         self._entries.move_to_end(worker.worker_id)
         return self._published(entry)
 
@@ -139,9 +139,15 @@ class Roster:
             if entry is None:
                 continue
             if word is None or word.instance_id != entry.worker.instance_id:
-                self._relink(entry, unnamed(entry.link, report, now))
+                self._relink(entry, severed(entry.links, report.router_id, now) if report.complete else entry.links)
             else:
-                self._relink(entry, joined(entry.link, word, report.router_id, now))
+                self._relink(entry, joined(entry.links, word, report.router_id, now))
+
+    def forget_router(self, router_id: str) -> None:
+        """Nobody has a stream to this Router any more: it is gone."""
+        now = self._awake.now()
+        for entry in self._entries.values():
+            self._relink(entry, forgotten(entry.links, router_id, now))
 
     def current(self, worker_id: str) -> Worker:
         """A worker on the list. Raises NotFound."""
@@ -201,8 +207,8 @@ class Roster:
         for entry in pending:
             entry.heard = max(entry.heard, self._judged_at - self._policy.unhealthy_after)
 
-    def _relink(self, entry: _Entry, link: Link | None) -> None:
-        entry.link = link
+    def _relink(self, entry: _Entry, links: Links) -> None:
+        entry.links = links
         state = self._health(entry, self._moment(entry)).state
         if state is not entry.state:
             self._became(entry, state)
@@ -268,8 +274,8 @@ class Roster:
         if health.next_in is not None:
             due = now + timedelta(seconds=max(0.0, moment + health.next_in - self._awake.now()))
         uptime = max(0.0, (now - entry.worker.registered_at).total_seconds())
-        router_id = entry.link.router_id if entry.link is not None and entry.link.connected else ""
-        return WorkerView(entry.worker, health, due, uptime, router_id)
+        # The least of them, so that it stays the same.
+        return WorkerView(entry.worker, health, due, uptime, router_id=min(opened(entry.links), default=""))
 
     def _moment(self, entry: _Entry) -> float:
         # As of the last sweep, so that nobody reads a state that watchers were not told.
@@ -277,7 +283,7 @@ class Roster:
 
     def _health(self, entry: _Entry, moment: float) -> Health:
         tasks = entry.worker.active_tasks
-        health = health_of(entry.heard, moment, self._policy, active_tasks=tasks, link=entry.link)
+        health = health_of(entry.heard, moment, self._policy, active_tasks=tasks, link=standing(entry.links))
         return held(health, entry.state, self._freeze) if self._freeze else health
 
 
@@ -285,11 +291,11 @@ def _serves(worker: Worker, queue: str) -> bool:
     return not queue or any(served.name == queue for served in worker.spec.queues)
 
 
-def _kept(known: _Entry | None, worker: Worker) -> Link | None:
-    """The link that outlives a registration: an open one of the same instance."""
-    if known is None or known.link is None or known.worker.instance_id != worker.instance_id:
-        return None
-    return known.link if known.link.connected else None
+def _kept(known: _Entry | None, worker: Worker) -> Links:
+    """The links that outlive a registration: open ones of the same instance."""
+    if known is None or known.worker.instance_id != worker.instance_id:
+        return {}
+    return opened(known.links)
 
 
 def _refuse_superseded(worker: Worker, instance_id: str) -> None:

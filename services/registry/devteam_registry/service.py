@@ -16,6 +16,8 @@ from devteam_registry.domain import (
     Page,
     PageQuery,
     Registration,
+    Router,
+    RouterList,
     Snapshot,
     WishChange,
     WorkerSpec,
@@ -24,19 +26,27 @@ from devteam_registry.domain import (
 from devteam_registry.health import HealthPolicy
 from devteam_registry.journal import Journal
 from devteam_registry.links import LinkReport
-from devteam_registry.ports import WorkerStore
+from devteam_registry.ports import RoutingStore, WorkerStore
 from devteam_registry.roster import Roster
 from devteam_registry.routers import Routers
+from devteam_registry.routing import PolicyChange, QueuePolicy, Routing, RoutingChange
 from devteam_registry.sessions import digest_of, new_token
+from devteam_registry.steering import Steering
 
 _log = structlog.get_logger()
 
 
 class Registry:
-    """Owner of the truth about workers. `open` it before use; `run` has to run beside it."""
+    """Owner of the truth about workers and operators' wishes. `open` it before use; `run` has to run beside it."""
 
     def __init__(
-        self, store: WorkerStore, clock: Clock, policy: HealthPolicy, *, watcher_backlog: int = 10_000
+        self,
+        store: WorkerStore,
+        routing_store: RoutingStore,
+        clock: Clock,
+        policy: HealthPolicy,
+        *,
+        watcher_backlog: int = 10_000,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -45,22 +55,28 @@ class Registry:
         self._changes = Changes(watcher_backlog)
         awake = AwakeTime(clock, self._tick)
         self._roster = Roster(policy, clock, awake, self._changes)
-        self._routers = Routers(awake)
+        self._routers = Routers(awake, self._changes)
+        self._steering = Steering(routing_store, clock, self._changes)
         self._journal = Journal(store, clock, self._roster.remembered)
 
     async def open(self) -> None:
         """Take up what the store remembers. Raises Unavailable."""
         self._roster.load(await self._store.load_all())
+        await self._steering.open()
 
     async def close(self) -> None:
         """Write what is still unwritten. Raises Unavailable."""
-        await self._journal.flush()
+        try:
+            await self._journal.flush()
+        finally:
+            await self._steering.flush()
 
     async def run(self) -> None:
         """Judge the silent and write behind, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweep_for_ever())
             group.create_task(self._journal.run())
+            group.create_task(self._steering.run())
 
     async def register(self, spec: WorkerSpec, instance_id: str) -> Registration:
         """Make a worker known under this instance, and give it a session. Raises Unavailable."""
@@ -99,7 +115,26 @@ class Registry:
 
     def report_links(self, report: LinkReport) -> None:
         """Take in what a Router says of workers' streams; whom it does not concern is left as it was."""
+        self._routers.heard(report.router_id)
         self._roster.report_links(report)
+
+    @property
+    def routing(self) -> Routing:
+        """How runs are placed, as operators want it."""
+        return self._steering.routing
+
+    @property
+    def routers(self) -> RouterList:
+        """The Routers that are alive and have an address."""
+        return self._routers.listed
+
+    async def update_routing(self, change: RoutingChange) -> Routing:
+        """Change how runs are placed. Raises Unavailable."""
+        return await self._steering.change(change)
+
+    async def update_queue(self, change: PolicyChange) -> QueuePolicy:
+        """Change how one queue is served. Raises InvalidInput or Unavailable."""
+        return (await self._steering.change(change)).policy(change.wanted.name)
 
     def get(self, worker_id: str) -> WorkerView:
         """A worker as of now. Raises NotFound."""
@@ -109,14 +144,16 @@ class Registry:
         """A page of the list, in the order of ids."""
         return self._roster.page(query)
 
-    async def watch(self, router_id: str = "") -> AsyncGenerator[Snapshot | Change, None]:
-        """Everyone, then every change. Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable.
+    async def watch(self, router_id: str = "", address: str = "") -> AsyncGenerator[Snapshot | Change, None]:
+        """Routing, Routers and everyone, then every change.
 
-        What a Router said of streams holds until `routers.ROUTER_GRACE` after its last watch.
+        Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable. A Router is alive while it watches; what
+        it said of streams holds until `routers.ROUTER_GRACE` after its last watch.
         """
-        with self._changes.subscribed() as feed, self._routers.watching(router_id):
+        with self._routers.watching(Router(router_id, address)), self._changes.subscribed() as feed:
             # Taken in the same step as the subscription: nothing falls between the two.
-            for part in snapshot_of(self._roster.views()):
+            beginning: list[Snapshot | Change] = [self.routing, self.routers, *snapshot_of(self._roster.views())]
+            for part in beginning:
                 yield part
             while True:
                 yield await feed.next()
@@ -129,6 +166,6 @@ class Registry:
         while True:
             await self._clock.sleep(self._tick)
             self._journal.mark(self._roster.sweep())
-            for router_id in self._routers.gone():
+            for router_id in self._routers.sweep():
                 _log.warning("router gone", router_id=router_id)
-                self._roster.report_links(LinkReport(router_id, (), complete=True))
+                self._roster.forget_router(router_id)

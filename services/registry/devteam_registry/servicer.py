@@ -5,8 +5,9 @@ from contextlib import aclosing
 
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1.registry_pb2_grpc import RegistryServiceServicer
-from devteam_registry.convert import answers, requests
+from devteam_registry.convert import answers, requests, routers, routing
 from devteam_registry.health import HealthPolicy
+from devteam_registry.routers import reachable_at
 from devteam_registry.service import Registry
 
 
@@ -21,11 +22,12 @@ class RegistryServicer(RegistryServiceServicer):
     async def RegisterWorker(self, request: pb.RegisterWorkerRequest, context: object) -> pb.RegisterWorkerResponse:
         """Make a worker known."""
         registration = await self._registry.register(*requests.registration_from_proto(request))
-        return answers.registration_to_proto(registration, self._policy, self._router_addresses)
+        return answers.registration_to_proto(registration, self._policy, self._reachable_routers())
 
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: object) -> pb.HeartbeatResponse:
         """Note that a worker is alive."""
-        return answers.orders_to_proto(self._registry.beat(requests.beat_from_proto(request)))
+        orders = self._registry.beat(requests.beat_from_proto(request))
+        return answers.orders_to_proto(orders, self._reachable_routers())
 
     async def DeregisterWorker(
         self, request: pb.DeregisterWorkerRequest, context: object
@@ -46,17 +48,34 @@ class RegistryServicer(RegistryServiceServicer):
     async def WatchWorkers(
         self, request: pb.WatchWorkersRequest, context: object
     ) -> AsyncGenerator[pb.WatchWorkersResponse, None]:
-        """Everyone, then every change."""
-        async with aclosing(self._registry.watch(requests.router_id_from_proto(request))) as events:
+        """Routing, Routers and everyone, then every change."""
+        async with aclosing(self._registry.watch(*routers.watcher_from_proto(request))) as events:
             async for event in events:
                 yield answers.event_to_proto(event)
 
     async def ReportLinks(self, request: pb.ReportLinksRequest, context: object) -> pb.ReportLinksResponse:
         """Take in which workers have a stream to a Router."""
-        self._registry.report_links(requests.link_report_from_proto(request))
+        self._registry.report_links(routers.link_report_from_proto(request))
         return pb.ReportLinksResponse()
 
     async def UpdateWorker(self, request: pb.UpdateWorkerRequest, context: object) -> pb.UpdateWorkerResponse:
         """Set what an operator wants."""
         view = await self._registry.update(*requests.wishes_from_proto(request))
         return pb.UpdateWorkerResponse(worker=answers.worker_to_proto(view))
+
+    async def GetRouting(self, request: pb.GetRoutingRequest, context: object) -> pb.GetRoutingResponse:
+        """How runs are placed."""
+        return pb.GetRoutingResponse(routing=routing.routing_to_proto(self._registry.routing))
+
+    async def UpdateRouting(self, request: pb.UpdateRoutingRequest, context: object) -> pb.UpdateRoutingResponse:
+        """Change how runs are placed."""
+        changed = await self._registry.update_routing(routing.routing_change_from_proto(request))
+        return pb.UpdateRoutingResponse(routing=routing.routing_to_proto(changed))
+
+    async def UpdateQueue(self, request: pb.UpdateQueueRequest, context: object) -> pb.UpdateQueueResponse:
+        """Change how one queue is served."""
+        policy = await self._registry.update_queue(routing.policy_change_from_proto(request))
+        return pb.UpdateQueueResponse(policy=routing.queue_policy_to_proto(policy))
+
+    def _reachable_routers(self) -> tuple[str, ...]:
+        return reachable_at(self._router_addresses, self._registry.routers)

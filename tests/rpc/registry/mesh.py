@@ -13,7 +13,7 @@ from devteam_registry.settings import Settings
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from devteam.mesh.channel import open_channel
-from devteam.mesh.errors import DevTeamError
+from devteam.mesh.errors import DevTeamError, InvalidInput
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.status import from_rpc
 from devteam.mesh.tasks import background
@@ -85,3 +85,11 @@ async def refusal(call: Awaitable[Any]) -> tuple[grpc.StatusCode, DevTeamError]:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return caught.value.code(), from_rpc(caught.value)
+
+
+async def violations(call: Awaitable[Any]) -> set[tuple[str, str]]:
+    """Fields and reasons that a call is refused for."""
+    code, error = await refusal(call)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert isinstance(error, InvalidInput)
+    return {(violation.field, violation.reason) for violation in error.violations}

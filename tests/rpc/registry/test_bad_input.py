@@ -8,23 +8,18 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from devteam.mesh.errors import InvalidInput
 from devteam.v1 import registry_pb2 as pb
-from tests.rpc.registry.mesh import Mesh, mask, refusal, small_spec
-
-
-async def violations(call: Any) -> set[tuple[str, str]]:
-    """Fields and reasons that a call is refused for."""
-    code, error = await refusal(call)
-    assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert isinstance(error, InvalidInput)
-    return {(violation.field, violation.reason) for violation in error.violations}
+from tests.rpc.registry.mesh import Mesh, mask, refusal, small_spec, violations
 
 
 def changed(change: Callable[[pb.WorkerSpec], object]) -> pb.RegisterWorkerRequest:
     spec = small_spec()
     change(spec)
     return pb.RegisterWorkerRequest(spec=spec, instance_id="i1")
+
+
+def weighed(weight: float) -> pb.UpdateWorkerRequest:
+    return pb.UpdateWorkerRequest(worker_id="w1", update_mask=mask("weight"), weight=weight)
 
 
 def drain(availability: pb.Availability.ValueType, seconds: int) -> pb.UpdateWorkerRequest:
@@ -56,6 +51,7 @@ async def test_every_violation_is_reported_with_its_path(mesh: Mesh) -> None:
         concurrency=-1,
         resources=pb.Resources(gpu_model="x\x00", ram_gb=math.nan, cpu_cores=-1),
         labels={"sp ace": "v", "ok": "v" * 256},
+        weight=math.inf,
         location=pb.Location(zone="z" * 257),
         local_models=[pb.LocalModel(name="", size_bytes=-1)],
         tools=[""],
@@ -78,6 +74,7 @@ async def test_every_violation_is_reported_with_its_path(mesh: Mesh) -> None:
         ("spec.local_models[0].name", "FIELD_REQUIRED"),
         ("spec.local_models[0].size_bytes", "OUT_OF_BOUNDS"),
         ("spec.tools[0]", "FIELD_REQUIRED"),
+        ("spec.weight", "OUT_OF_BOUNDS"),
         ("instance_id", "ID_FORMAT"),
     }
     assert not (await mesh.stub.ListWorkers(pb.ListWorkersRequest())).workers
@@ -178,6 +175,10 @@ async def test_a_query_is_checked(mesh: Mesh, request_: pb.ListWorkersRequest, e
             ),
             {("drain_deadline", "DRAIN_DEADLINE_WITHOUT_DRAINING")},
         ),
+        (weighed(0.009), {("weight", "OUT_OF_BOUNDS")}),
+        (weighed(100.1), {("weight", "OUT_OF_BOUNDS")}),
+        (weighed(-1), {("weight", "OUT_OF_BOUNDS")}),
+        (weighed(math.nan), {("weight", "OUT_OF_BOUNDS")}),
         (drain(pb.AVAILABILITY_CORDONED, 60), {("drain_deadline", "DRAIN_DEADLINE_WITHOUT_DRAINING")}),
         (drain(pb.AVAILABILITY_DRAINING, -1), {("drain_deadline", "OUT_OF_BOUNDS")}),
         (drain(pb.AVAILABILITY_DRAINING, 7 * 86_400 + 1), {("drain_deadline", "OUT_OF_BOUNDS")}),

@@ -5,7 +5,7 @@ import pytest
 from devteam_registry.domain import Beat
 from devteam_registry.health import HealthPolicy
 from devteam_registry.service import Registry
-from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore
+from devteam_registry.store.sql import MIGRATIONS, SqlRoutingStore, SqlWorkerStore
 
 from devteam.mesh import status
 from devteam.mesh.database import open_database
@@ -23,7 +23,7 @@ async def test_newcomers_are_refused_and_beats_go_on(
     database = await open_database(url, MIGRATIONS)
     try:
         registry, disk = (
-            Registry(SqlWorkerStore(database), clock, HealthPolicy()),
+            Registry(SqlWorkerStore(database), SqlRoutingStore(database), clock, HealthPolicy()),
             disk_of(database, url, "registry_workers"),
         )
         token = (await registry.register(spec("w1"), "i1")).session_token

@@ -18,7 +18,7 @@ from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
 from tests.fakes.clock import FakeClock
-from tests.fakes.worker_store import FakeWorkerStore
+from tests.fakes.worker_store import FakeRoutingStore, FakeWorkerStore
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running, small_spec
 
 
@@ -56,6 +56,7 @@ async def test_every_field_of_a_declaration_comes_back(mesh: Mesh) -> None:
         data_sources=["wiki"],
         tools=["search"],
         version="0.1.0",
+        weight=4.0,
     )
     await mesh.stub.RegisterWorker(pb.RegisterWorkerRequest(spec=spec, instance_id="i1"))
     assert (await mesh.stub.GetWorker(pb.GetWorkerRequest(worker_id="gpu-box"))).worker.spec == spec
@@ -138,6 +139,18 @@ async def test_an_operator_changes_what_a_worker_may_do(mesh: Mesh) -> None:
     assert (await mesh.beat(token)).concurrency == 2
 
 
+async def test_an_operator_weighs_a_worker_anew(mesh: Mesh) -> None:
+    """Over what it declares; 0 takes the wish back."""
+    spec = small_spec()
+    spec.weight = 4.0
+    await mesh.stub.RegisterWorker(pb.RegisterWorkerRequest(spec=spec, instance_id="i1"))
+    weights = []
+    for wish in (0.5, 0.0):
+        update = pb.UpdateWorkerRequest(worker_id="w1", update_mask=mask("weight"), weight=wish)
+        weights.append((await mesh.stub.UpdateWorker(update)).worker.spec.weight)
+    assert weights == [0.5, 4.0]
+
+
 async def test_a_list_comes_in_pages_and_filtered(mesh: Mesh) -> None:
     """Every worker once, in the order of ids."""
     for number in (3, 1, 2, 5, 4):
@@ -177,7 +190,7 @@ async def test_workers_survive_a_restart_of_the_registry(
     async with running(settings, clock) as mesh:
         token = (await mesh.register()).session_token
         await mesh.stub.UpdateWorker(
-            pb.UpdateWorkerRequest(worker_id="w1", update_mask=mask("concurrency"), concurrency=9)
+            pb.UpdateWorkerRequest(worker_id="w1", update_mask=mask("concurrency", "weight"), concurrency=9, weight=2.5)
         )
         await mesh.stub.Heartbeat(
             pb.HeartbeatRequest(worker_id="w1", instance_id="i1", session_token=token, active_tasks=3)
@@ -186,7 +199,7 @@ async def test_workers_survive_a_restart_of_the_registry(
     async with running(settings, clock) as mesh:
         worker = (await mesh.stub.GetWorker(pb.GetWorkerRequest(worker_id="w1"))).worker
         assert (worker.state, worker.instance_id, worker.active_tasks) == (pb.WORKER_STATE_HEALTHY, "i1", 3)
-        assert worker.spec.concurrency == 9
+        assert (worker.spec.concurrency, worker.spec.weight) == (9, 2.5)
         await mesh.pass_time(59)
         assert (await mesh.beat(token)).state == pb.WORKER_STATE_HEALTHY
 
@@ -194,7 +207,7 @@ async def test_workers_survive_a_restart_of_the_registry(
 async def test_without_its_store_the_registry_still_hears_beats(clock: FakeClock) -> None:
     """Registrations are refused with a pause to wait; beats, reads and watches go on."""
     store = FakeWorkerStore()
-    registry = Registry(store, clock, HealthPolicy())
+    registry = Registry(store, FakeRoutingStore(), clock, HealthPolicy())
     server = MeshServer(Listen(port=0, stop_grace=0.5), TimeOrderedIds(clock))
     add_RegistryServiceServicer_to_server(RegistryServicer(registry, HealthPolicy(), ()), server.server)
     server.serve([SERVICE], registry.stop_watches)
@@ -216,7 +229,8 @@ async def test_routers_can_check_a_session_by_its_digest(mesh: Mesh) -> None:
     """The watch carries SHA-256 of the token that the worker was given."""
     token = (await mesh.register()).session_token
     watch = mesh.stub.WatchWorkers(pb.WatchWorkersRequest())
-    event = await anext(aiter(watch))
+    _, _, event = [await watch.read() for _ in range(3)]
+    assert isinstance(event, pb.WatchWorkersResponse)
     assert event.snapshot.workers[0].session_digest == hashlib.sha256(token.encode()).hexdigest()
     watch.cancel()
 

@@ -1,4 +1,4 @@
-"""Workers to test with."""
+"""Workers and routing to test with."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from devteam_registry.domain import (
     WorkerQueue,
     WorkerSpec,
 )
+from devteam_registry.routing import ModelLimit, ModelPreference, QueuePolicy, Routing, Strategy
 from devteam_registry.sessions import digest_of
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -35,9 +36,24 @@ def full_spec(worker_id: str = "gpu-box") -> WorkerSpec:
         data_sources=("wiki",),
         tools=("search",),
         version="0.1.0",
+        weight=4.0,
     )
 
 
 def worker(worker_id: str = "w1", *, instance_id: str = "i1", wishes: Wishes | None = None) -> Worker:
     """A remembered worker whose session token is "token"."""
     return Worker(spec(worker_id), instance_id, digest_of("token"), NOON, NOON, wishes=wishes or Wishes())
+
+
+def full_routing() -> Routing:
+    """A routing with every field filled."""
+    return Routing(
+        strategy=Strategy.LEAST_LOADED,
+        locality_wait=2.5,
+        preferences=(ModelPreference("ollama:*", ("gpu-queue", "default")),),
+        queues=(
+            QueuePolicy("default", paused=True),
+            QueuePolicy("gpu-queue", False, Strategy.LOCALITY, 0.0, {"team-a": 3.0, "team-b": 0.5}),
+        ),
+        limits=(ModelLimit("opus", 12.5, queue="gpu-queue"), ModelLimit("*", 600.0)),
+    )

@@ -37,6 +37,14 @@ def test_wishes_lie_over_the_declaration() -> None:
     assert wished.labels == {"site": "lab", "new": "1"}
 
 
+def test_a_wished_weight_lies_over_the_declared_one() -> None:
+    """Other wishes leave it; 0 takes it back."""
+    wished = WishChange(weight=2.5).applied_to(Wishes(concurrency=4), NOON)
+    assert (wished.over(full_spec()).weight, full_spec().weight) == (2.5, 4.0)
+    assert WishChange(concurrency=3).applied_to(wished, NOON).weight == 2.5
+    assert WishChange(weight=0.0).applied_to(wished, NOON) == Wishes(concurrency=4)
+
+
 def test_no_wishes_leave_the_declaration_as_it_is() -> None:
     """Nothing wished, nothing changed."""
     assert Wishes().over(full_spec()) == full_spec()

@@ -1,12 +1,26 @@
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
-from devteam_registry.domain import Availability, Beat, Changed, Farewell, Removed, Snapshot, WishChange, Wishes
+from devteam_registry.domain import (
+    Availability,
+    Beat,
+    Change,
+    Changed,
+    Farewell,
+    Removed,
+    RouterList,
+    Snapshot,
+    WishChange,
+    Wishes,
+)
 from devteam_registry.health import HealthPolicy, WorkerState
 from devteam_registry.links import LinkReport, LinkWord
 from devteam_registry.routers import ROUTER_GRACE
+from devteam_registry.routing import Routing, RoutingChange, Strategy
 from devteam_registry.service import Registry
+from devteam_registry.store.memory import MemoryRoutingStore
 
 from devteam.mesh.errors import NotFound, Unavailable
 from devteam.mesh.tasks import background
@@ -22,7 +36,16 @@ def store() -> FakeWorkerStore:
 
 @pytest.fixture
 def registry(store: FakeWorkerStore, clock: FakeClock) -> Registry:
-    return Registry(store, clock, HealthPolicy())
+    return Registry(store, MemoryRoutingStore(), clock, HealthPolicy())
+
+
+async def snapshot_after_routing(events: AsyncIterator[Snapshot | Change]) -> Snapshot:
+    """What a watch begins with."""
+    routing, routers, snapshot = [await anext(events) for _ in range(3)]
+    assert isinstance(routing, Routing)
+    assert isinstance(routers, RouterList)
+    assert isinstance(snapshot, Snapshot)
+    return snapshot
 
 
 async def test_a_registration_is_stored_before_it_is_answered(registry: Registry, store: FakeWorkerStore) -> None:
@@ -78,26 +101,38 @@ async def test_a_watch_loses_nothing_between_snapshot_and_changes(registry: Regi
     """What happens while the snapshot is still being read comes after it."""
     await registry.register(spec("w1"), "i1")
     async with aclosing(registry.watch()) as events:
-        first = await anext(events)
+        first = await snapshot_after_routing(events)
         await registry.register(spec("w2"), "i1")
         await registry.deregister(Farewell("w1", reason="moved"))
         second, third = await anext(events), await anext(events)
-    assert isinstance(first, Snapshot)
     assert ([view.worker.worker_id for view in first.views], first.complete) == (["w1"], True)
     assert isinstance(second, Changed)
     assert second.view.worker.worker_id == "w2"
     assert third == Removed("w1", "i1", "moved")
 
 
+async def test_a_watch_loses_no_routing_between_its_beginning_and_changes(registry: Registry) -> None:
+    """What an operator or a Router does while the beginning is still being read comes after it."""
+    in_turn = RoutingChange(Routing(strategy=Strategy.ROUND_ROBIN), frozenset({"strategy"}))
+    async with aclosing(registry.watch()) as events, aclosing(registry.watch("router-1", "r1:7402")) as router:
+        await anext(events)
+        await registry.update_routing(in_turn)
+        await anext(router)
+        seen = [await anext(events) for _ in range(4)]
+    assert [type(event) for event in seen] == [RouterList, Snapshot, Routing, RouterList]
+    assert seen[2] == Routing(strategy=Strategy.ROUND_ROBIN)
+    assert seen[3] == registry.routers
+
+
 async def test_wishes_survive_a_worker_that_leaves_and_a_restart_of_the_registry(
     store: FakeWorkerStore, clock: FakeClock
 ) -> None:
     """A worker says goodbye, the Registry restarts, and the worker comes back with its operator's wishes."""
-    registry = Registry(store, clock, HealthPolicy())
+    registry = Registry(store, MemoryRoutingStore(), clock, HealthPolicy())
     token = (await registry.register(spec("w1"), "i1")).session_token
     await registry.update("w1", WishChange(concurrency=6, availability=Availability.CORDONED))
     await registry.deregister(Farewell("w1", "i1", token))
-    restarted = Registry(store, clock, HealthPolicy())
+    restarted = Registry(store, MemoryRoutingStore(), clock, HealthPolicy())
     await restarted.open()
     with pytest.raises(NotFound):
         restarted.get("w1")
@@ -117,7 +152,7 @@ async def test_an_operator_who_removes_a_worker_forgets_its_wishes(registry: Reg
 async def test_a_stopping_registry_ends_its_watches(registry: Registry) -> None:
     """Nobody waits for a stream that would never end by itself."""
     async with aclosing(registry.watch()) as events:
-        await anext(events)
+        await snapshot_after_routing(events)
         await registry.stop_watches()
         with pytest.raises(Unavailable):
             await anext(events)

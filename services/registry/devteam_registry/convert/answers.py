@@ -1,17 +1,30 @@
 """Answers: from the domain to the wire."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from devteam.mesh.paging import page_token
 from devteam.v1 import registry_pb2 as pb
+from devteam_registry.convert.durations import duration_of
 from devteam_registry.convert.enums import AVAILABILITIES, STATES
-from devteam_registry.domain import Changed, Orders, Page, Registration, Removed, Snapshot, WorkerSpec, WorkerView
+from devteam_registry.convert.routing import routing_to_proto
+from devteam_registry.domain import (
+    Change,
+    Changed,
+    Orders,
+    Page,
+    Registration,
+    Removed,
+    RouterList,
+    Snapshot,
+    WorkerSpec,
+    WorkerView,
+)
 from devteam_registry.health import HealthPolicy
+from devteam_registry.routing import Routing
 
 
 def registration_to_proto(
@@ -26,14 +39,15 @@ def registration_to_proto(
     )
 
 
-def orders_to_proto(orders: Orders) -> pb.HeartbeatResponse:
+def orders_to_proto(orders: Orders, router_addresses: Iterable[str]) -> pb.HeartbeatResponse:
     """The answer to a heartbeat."""
     return pb.HeartbeatResponse(
         state=STATES[orders.state],
-        heartbeat_interval=_duration(orders.heartbeat_interval),
+        heartbeat_interval=duration_of(orders.heartbeat_interval),
         availability=AVAILABILITIES[orders.availability],
         concurrency=orders.concurrency,
-        drain_deadline=None if orders.drain_rest is None else _duration(orders.drain_rest),
+        drain_deadline=None if orders.drain_rest is None else duration_of(orders.drain_rest),
+        router_addresses=router_addresses,
     )
 
 
@@ -45,7 +59,7 @@ def page_to_proto(page: Page) -> pb.ListWorkersResponse:
     )
 
 
-def event_to_proto(event: Snapshot | Changed | Removed) -> pb.WatchWorkersResponse:
+def event_to_proto(event: Snapshot | Change) -> pb.WatchWorkersResponse:
     """What a watcher is told."""
     match event:
         case Snapshot():
@@ -56,8 +70,19 @@ def event_to_proto(event: Snapshot | Changed | Removed) -> pb.WatchWorkersRespon
         case Removed():
             removal = pb.WorkerRemoval(worker_id=event.worker_id, instance_id=event.instance_id, reason=event.reason)
             return pb.WatchWorkersResponse(removed=removal)
+        case Routing():
+            return pb.WatchWorkersResponse(routing=routing_to_proto(event))
+        case RouterList():
+            return pb.WatchWorkersResponse(routers=router_list_to_proto(event))
         case _:
             assert_never(event)
+
+
+def router_list_to_proto(listed: RouterList) -> pb.RouterList:
+    """The Routers that are alive."""
+    return pb.RouterList(
+        routers=[pb.RouterRecord(router_id=router.router_id, address=router.address) for router in listed.routers]
+    )
 
 
 def record_to_proto(view: WorkerView) -> pb.WorkerRecord:
@@ -80,7 +105,7 @@ def worker_to_proto(view: WorkerView) -> pb.Worker:
         active_tasks=worker.active_tasks,
         registered_at=_timestamp(worker.registered_at),
         last_heartbeat_at=_timestamp(worker.last_heartbeat_at),
-        uptime=_duration(view.uptime),
+        uptime=duration_of(view.uptime),
         drain_deadline_at=_timestamp(worker.wishes.drain_until) if worker.wishes.drain_until else None,
         router_id=view.router_id,
     )
@@ -109,16 +134,17 @@ def spec_to_proto(spec: WorkerSpec) -> pb.WorkerSpec:
         data_sources=spec.data_sources,
         tools=spec.tools,
         version=spec.version,
+        weight=spec.weight,
     )
 
 
 def policy_to_proto(policy: HealthPolicy) -> pb.HealthPolicy:
     """The published timings."""
     return pb.HealthPolicy(
-        heartbeat_interval=_duration(policy.heartbeat_interval),
-        unhealthy_after=_duration(policy.unhealthy_after),
-        lost_after=_duration(policy.lost_after),
-        deregister_after=_duration(policy.deregister_after),
+        heartbeat_interval=duration_of(policy.heartbeat_interval),
+        unhealthy_after=duration_of(policy.unhealthy_after),
+        lost_after=duration_of(policy.lost_after),
+        deregister_after=duration_of(policy.deregister_after),
     )
 
 
@@ -126,9 +152,3 @@ def _timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
-
-
-def _duration(seconds: float) -> Duration:
-    length = Duration()
-    length.FromTimedelta(timedelta(seconds=seconds))
-    return length

@@ -1,7 +1,9 @@
 """The bounds that the contract states, for the messages that several requests share."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2 as pb
@@ -32,6 +34,7 @@ def check_spec(found: Violations, spec: pb.WorkerSpec) -> None:
     _check_words(found, "data_sources", spec.data_sources, limit=_MAX_LIST)
     _check_words(found, "tools", spec.tools, limit=_MAX_LIST)
     found.text("version", spec.version, limit=MAX_WORD)
+    check_weight(found, spec.weight)
 
 
 def _check_queues(found: Violations, queues: Iterable[pb.WorkerQueue]) -> None:
@@ -58,6 +61,20 @@ def check_local_models(found: Violations, models: Iterable[pb.LocalModel]) -> No
         with found.at(f"local_models[{index}]"):
             found.text("name", model.name, limit=MAX_WORD, required=True)
             found.between("size_bytes", model.size_bytes, 0, 2**63 - 1)
+
+
+def check_weight(found: Violations, weight: float) -> None:
+    """Note a weight that is neither 0 nor within its bounds."""
+    if weight:
+        found.between("weight", weight, 0.01, 100)
+
+
+def check_mask(found: Violations, mask: FieldMask, known: Collection[str]) -> frozenset[str]:
+    """The paths that an update names; it has to name some, and only known ones."""
+    paths = frozenset(mask.paths)
+    if not paths or not paths.issubset(known):
+        found.add("update_mask", "FIELD_MASK_INVALID", f"must name one or more of {', '.join(known)}")
+    return paths
 
 
 def check_labels(found: Violations, labels: Mapping[str, str]) -> None:

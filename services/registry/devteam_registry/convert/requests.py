@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable
 
-from google.protobuf.duration_pb2 import Duration
-
 from devteam.mesh.paging import page_size, page_start
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2 as pb
-from devteam_registry.convert.checks import MAX_CONCURRENCY, MAX_WORD, check_labels, check_local_models, check_spec
+from devteam_registry.convert.checks import (
+    MAX_CONCURRENCY,
+    MAX_WORD,
+    check_labels,
+    check_local_models,
+    check_mask,
+    check_spec,
+    check_weight,
+)
+from devteam_registry.convert.durations import seconds_of
 from devteam_registry.convert.enums import AVAILABILITIES_BY_NUMBER, STATES_BY_NUMBER
 from devteam_registry.domain import (
     Availability,
@@ -21,11 +28,9 @@ from devteam_registry.domain import (
     WorkerQueue,
     WorkerSpec,
 )
-from devteam_registry.links import LinkReport, LinkWord
 
-_WISHES = ("concurrency", "availability", "drain_deadline", "labels")
+_WISHES = ("concurrency", "availability", "drain_deadline", "labels", "weight")
 _LONGEST_DRAIN = 7 * 24 * 3600.0
-_MOST_LINKS = 1_000
 
 
 def registration_from_proto(request: pb.RegisterWorkerRequest) -> tuple[WorkerSpec, str]:
@@ -93,10 +98,8 @@ def page_from_proto(request: pb.ListWorkersRequest) -> PageQuery:
 def wishes_from_proto(request: pb.UpdateWorkerRequest) -> tuple[str, WishChange]:
     """The worker to update and the wishes that the mask names. Raises InvalidInput."""
     found = Violations()
-    paths = set(request.update_mask.paths)
     found.name("worker_id", request.worker_id)
-    if not paths or not paths.issubset(_WISHES):
-        found.add("update_mask", "FIELD_MASK_INVALID", f"must name one or more of {', '.join(_WISHES)}")
+    paths = check_mask(found, request.update_mask, _WISHES)
     if "concurrency" in paths:
         found.between("concurrency", request.concurrency, 0, MAX_CONCURRENCY)
     if "availability" in paths and not request.availability:
@@ -107,37 +110,17 @@ def wishes_from_proto(request: pb.UpdateWorkerRequest) -> tuple[str, WishChange]
         _check_drain_deadline(found, request, draining="availability" in paths)
     if "labels" in paths:
         check_labels(found, request.labels)
+    if "weight" in paths:
+        check_weight(found, request.weight)
     found.raise_if_any()
     deadline = "drain_deadline" in paths and request.HasField("drain_deadline")
     return request.worker_id, WishChange(
         concurrency=request.concurrency if "concurrency" in paths else None,
         availability=AVAILABILITIES_BY_NUMBER[request.availability] if "availability" in paths else None,
         labels=dict(request.labels) if "labels" in paths else None,
-        drain_within=_seconds(request.drain_deadline) if deadline else None,
+        drain_within=seconds_of(request.drain_deadline) if deadline else None,
+        weight=request.weight if "weight" in paths else None,
     )
-
-
-def router_id_from_proto(request: pb.WatchWorkersRequest) -> str:
-    """Which Router asks; empty for anybody else. Raises InvalidInput."""
-    found = Violations()
-    if request.router_id:
-        found.name("router_id", request.router_id)
-    found.raise_if_any()
-    return request.router_id
-
-
-def link_report_from_proto(request: pb.ReportLinksRequest) -> LinkReport:
-    """What a Router says of workers' streams. Raises InvalidInput."""
-    found = Violations()
-    found.name("router_id", request.router_id)
-    found.count("links", len(request.links), _MOST_LINKS)
-    for index, link in enumerate(request.links[:_MOST_LINKS]):
-        with found.at(f"links[{index}]"):
-            found.name("worker_id", link.worker_id)
-            found.name("instance_id", link.instance_id)
-            found.between("running", link.running, 0, MAX_CONCURRENCY)
-    found.raise_if_any()
-    return LinkReport(request.router_id, tuple(_link_word(link) for link in request.links), request.complete)
 
 
 def spec_from_proto(spec: pb.WorkerSpec) -> WorkerSpec:
@@ -158,6 +141,7 @@ def spec_from_proto(spec: pb.WorkerSpec) -> WorkerSpec:
         data_sources=tuple(spec.data_sources),
         tools=tuple(spec.tools),
         version=spec.version,
+        weight=spec.weight,
     )
 
 
@@ -166,16 +150,7 @@ def local_models_from_proto(models: Iterable[pb.LocalModel]) -> tuple[LocalModel
     return tuple(LocalModel(model.name, model.resident, model.size_bytes) for model in models)
 
 
-def _link_word(link: pb.WorkerLink) -> LinkWord:
-    given_up_in = _seconds(link.given_up_in) if link.HasField("given_up_in") else None
-    return LinkWord(link.worker_id, link.instance_id, link.connected, link.running, given_up_in)
-
-
 def _check_drain_deadline(found: Violations, request: pb.UpdateWorkerRequest, *, draining: bool) -> None:
     if not draining or request.availability != pb.AVAILABILITY_DRAINING:
         found.add("drain_deadline", "DRAIN_DEADLINE_WITHOUT_DRAINING", "goes only with an availability of DRAINING")
-    found.between("drain_deadline", _seconds(request.drain_deadline), 0, _LONGEST_DRAIN)
-
-
-def _seconds(length: Duration) -> float:
-    return length.seconds + length.nanos / 1e9
+    found.between("drain_deadline", seconds_of(request.drain_deadline), 0, _LONGEST_DRAIN)

@@ -1,8 +1,9 @@
-"""Workers remembered for as long as the process lives."""
+"""Workers and routing remembered for as long as the process lives."""
 
 from collections.abc import Sequence
 
 from devteam_registry.domain import Worker
+from devteam_registry.routing import Routing
 
 
 class MemoryWorkerStore:
@@ -23,3 +24,18 @@ class MemoryWorkerStore:
         """Forget all of these."""
         for worker_id in worker_ids:
             self._workers.pop(worker_id, None)
+
+
+class MemoryRoutingStore:
+    """A RoutingStore without a disk."""
+
+    def __init__(self) -> None:
+        self._routing = Routing()
+
+    async def load(self) -> Routing:
+        """The routing as it was saved last."""
+        return self._routing
+
+    async def save(self, routing: Routing) -> None:
+        """Replace the whole of it."""
+        self._routing = routing

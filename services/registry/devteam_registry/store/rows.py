@@ -1,4 +1,4 @@
-"""Workers as rows, and back."""
+"""Workers as rows, the routing as a document, and back."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,9 +7,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from devteam_registry.domain import Availability, Wishes, Worker, WorkerSpec
+from devteam_registry.routing import Routing
 
 _SPEC = TypeAdapter(WorkerSpec)
 _WISHES = TypeAdapter(Wishes)
+_ROUTING = TypeAdapter(Routing)
 
 
 def row_from_worker(worker: Worker) -> dict[str, Any]:
@@ -41,6 +43,16 @@ def worker_from_row(row: Mapping[str, Any]) -> Worker:
         wishes=_WISHES.validate_python(row["wishes"]),
         departed=row["departed"],
     )
+
+
+def document_from_routing(routing: Routing) -> Any:
+    """The routing as JSON can hold it."""
+    return _ROUTING.dump_python(routing, mode="json")
+
+
+def routing_from_document(document: Any) -> Routing:
+    """The routing that a document holds."""
+    return _ROUTING.validate_python(document)
 
 
 def _in_utc(moment: datetime) -> datetime:
