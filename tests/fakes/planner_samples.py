@@ -33,7 +33,14 @@ FULL = TaskSpec(
     system_prompt="You are {{a.output}}",
     tools=("search", "fetch"),
     placement=Placement(
-        requirements=Requirements(gpu=True, gpu_model="5080", min_ram_gb=23.5, min_cpu_cores=8, labels={"zone": "a"}),
+        requirements=Requirements(
+            gpu=True,
+            gpu_model="5080",
+            min_ram_gb=23.5,
+            min_cpu_cores=8,
+            labels={"zone": "a"},
+            data_sources=("wiki", "lake"),
+        ),
         strategy="LOCALITY",
         priority=1,
         near_data_source="wiki",

@@ -27,6 +27,8 @@ class ScriptedRouterServicer(router_pb2_grpc.RouterServiceServicer):
         self.ack_gate = asyncio.Event()
         self.ack_gate.set()
         self.refusals: deque[Exception] = deque()
+        # What a Dispatch plays that no script is left for.
+        self.usual: tuple[Scene, ...] = ()
         self._scripts: deque[tuple[Scene, ...]] = deque()
 
     def script(self, *scenes: Scene) -> None:
@@ -38,7 +40,7 @@ class ScriptedRouterServicer(router_pb2_grpc.RouterServiceServicer):
     ) -> AsyncGenerator[router_pb2.DispatchResponse, None]:
         self.dispatched.append(request)
         try:
-            for scene in self._scripts.popleft():
+            for scene in self.usual if self.usual and not self._scripts else self._scripts.popleft():
                 if isinstance(scene, Exception):
                     raise scene
                 if callable(scene):
@@ -62,6 +64,11 @@ class ScriptedRouterServicer(router_pb2_grpc.RouterServiceServicer):
         self._refuse()
         self.cancels.append(request)
         return router_pb2.CancelDispatchResponse()
+
+    async def ShareThrottle(
+        self, request: router_pb2.ShareThrottleRequest, context: Context
+    ) -> router_pb2.ShareThrottleResponse:
+        raise NotImplementedError
 
     async def Explain(self, request: router_pb2.ExplainRequest, context: Context) -> router_pb2.ExplainResponse:
         raise NotImplementedError

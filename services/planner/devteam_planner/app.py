@@ -20,7 +20,7 @@ from devteam_planner.convert.tokens import text_of
 from devteam_planner.departures import Departures
 from devteam_planner.plans import Plans
 from devteam_planner.ports import PlanStore, TokenStore
-from devteam_planner.router_client import RouterClient
+from devteam_planner.router_client.routers import Routers
 from devteam_planner.servicer import PlannerServicer
 from devteam_planner.settings import Settings
 from devteam_planner.step_driver import StepDriver
@@ -47,8 +47,10 @@ async def mounted(
     """
     async with AsyncExitStack() as stack:
         plan_store, token_store, database = await _stores(stack, settings.database_url)
-        channel = await stack.enter_async_context(open_channel(settings.router_address))
-        router = RouterClient(channel, clock)
+        channels = {
+            address: await stack.enter_async_context(open_channel(address)) for address in settings.router_addresses
+        }
+        router = Routers(channels, clock)
         bell = Bell(clock)
         log = TokenLog(token_store, bell, router.acknowledge, clock)
         driver = StepDriver(

@@ -85,6 +85,8 @@ class Requirements:
     min_ram_gb: float = 0.0
     min_cpu_cores: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    # Names of data that must be close at hand on the worker.
+    data_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +185,14 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class HandedBack:
-    """A run given back unfinished; burns no attempt. `retry_after` in seconds."""
+    """A run given back unfinished; burns no attempt. `retry_after` in seconds.
+
+    `provider` asked for patience; the Routers start nothing of the model before `retry_after` has passed.
+    """
 
     message: str
     retry_after: float | None = None
+    provider: str = ""
 
 
 Outcome = Completion | Failure | Cancelled | HandedBack

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from devteam.mesh.errors import Unavailable
 from devteam_planner.domain import (
     Attempt,
     Batch,
@@ -211,14 +212,19 @@ class RunLost:
 RunEvent = RunWaiting | RunAssigned | RunTokens | RunCancelling | RunReport | RunLost
 
 
+class RouterGone(Unavailable):
+    """The Router that served a dispatch is gone or going, and another one is up: dispatch again at once."""
+
+
 class Router(Protocol):
-    """The Router, as the Planner sees it."""
+    """The Router, as the Planner sees it; however many there are."""
 
     def dispatch(self, run: Run, *, last_seq: int, assigned: WorkerInstance | None) -> AsyncGenerator[RunEvent, None]:
         """Carry out one attempt. Ends after a RunReport or RunLost.
 
-        Raises Unavailable when the line to the Router breaks (dispatch again with what is stored by then), Aborted when
-        somebody else drives the attempt or a newer one exists, ResourceExhausted when too much waits, InvalidInput.
+        Raises Unavailable when the line to the Router breaks (dispatch again with what is stored by then; at once if it
+        is RouterGone), Aborted when somebody else drives the attempt or a newer one exists, ResourceExhausted when too
+        much waits, InvalidInput.
         """
 
     def acknowledge(self, task_id: str, attempt: int, seq: int, *, report: bool = False) -> None:

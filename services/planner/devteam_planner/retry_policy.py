@@ -85,12 +85,16 @@ def _failed(task: Task, failure: Failure, jitter: float) -> Verdict:
 
 
 def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
+    worker_id = task.worker.worker_id if task.worker else "unknown"
+    why = f"handed back by worker {worker_id}: {outcome.message}"
+    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why)
+    if outcome.provider and outcome.retry_after:
+        # The Routers keep the whole model waiting. The next attempt waits in their sight, not unseen in a timer.
+        return Verdict(ending)
     # The first hand-back costs nothing; a task that is handed back again and again must not spin.
     earlier = task.attempt - task.burnt - 1
     pause = _pause(earlier - 1, jitter) if earlier > 0 else 0.0
-    worker_id = task.worker.worker_id if task.worker else "unknown"
-    why = f"handed back by worker {worker_id}: {outcome.message}"
-    return Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), max(outcome.retry_after or 0.0, pause))
+    return Verdict(ending, max(outcome.retry_after or 0.0, pause))
 
 
 def _lost(task: Task, worker_id: str, message: str, losses: int) -> Verdict:

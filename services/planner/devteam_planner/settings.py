@@ -1,9 +1,26 @@
 """What a Planner can be told from outside."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from devteam.mesh.settings import Address, DatabaseUrl, HostPort, ServiceSettings
+
+_ADDRESS = TypeAdapter[str](Address)
+
+
+def _parts(addresses: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address.strip() for address in addresses.split(",")))
+
+
+def _several(addresses: str) -> str:
+    for address in _parts(addresses):
+        try:
+            _ADDRESS.validate_python(address)
+        except ValidationError as error:
+            raise error.errors()[0]["ctx"]["error"] from None
+    return addresses
 
 
 class Settings(ServiceSettings):
@@ -14,7 +31,8 @@ class Settings(ServiceSettings):
     # SQLAlchemy's URL, sqlite:///FILE or postgresql+psycopg://..., or "memory".
     database_url: DatabaseUrl = "sqlite:///planner.db"
     port: int = Field(default=7403, ge=0, le=65535)
-    router_address: Address = "http://127.0.0.1:7402"
+    # One Router, or several, comma-separated. All Planners name the same.
+    router_address: Annotated[str, AfterValidator(_several)] = "http://127.0.0.1:7402"
     temporal_address: HostPort = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_task_queue: str = "devteam-plans"
@@ -25,3 +43,8 @@ class Settings(ServiceSettings):
     max_open_per_tenant: int = Field(default=100_000, ge=1)
     # How often, in seconds, a watch looks for what other Planners on the same database wrote.
     watch_poll_s: float = Field(default=0.5, gt=0)
+
+    @property
+    def router_addresses(self) -> tuple[str, ...]:
+        """The Routers, each of them once."""
+        return _parts(self.router_address)

@@ -37,6 +37,7 @@ from devteam_planner.ports import (
     Ending,
     PlanStore,
     Router,
+    RouterGone,
     RunAssigned,
     RunCancelling,
     RunLost,
@@ -167,6 +168,8 @@ class StepDriver:
         """Dispatch once; None when the task has to be looked at again, after a pause where one is due."""
         try:
             return await self._dispatched(run, backoff)
+        except RouterGone as error:
+            _log.info("dispatch moves", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
         except Unavailable as error:
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
             if error.reason != _STORE_AWAY:

@@ -144,6 +144,14 @@ SPECS: list[tuple[Change, list[Violation]]] = [
         lambda t: t.placement.requirements.labels.update({"zone": "\0"}),
         [("task.placement.requirements.labels", "TEXT_FORBIDDEN_CHAR")],
     ),
+    (
+        lambda t: t.placement.requirements.data_sources.extend(["wiki", "a lake"]),
+        [("task.placement.requirements.data_sources[1]", "ID_FORMAT")],
+    ),
+    (
+        lambda t: t.placement.requirements.data_sources.extend(["wiki"] * 17),
+        [("task.placement.requirements.data_sources", "TOO_MANY")],
+    ),
     (lambda t: setattr(t.generation, "max_tokens", 1_000_001), [("task.generation.max_tokens", "OUT_OF_BOUNDS")]),
     (
         lambda t: t.generation.options.update({"deep": [{"x": math.nan}]}),

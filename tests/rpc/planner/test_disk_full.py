@@ -9,7 +9,7 @@ import pytest
 from devteam_planner.bell import Bell
 from devteam_planner.convert.tokens import text_of
 from devteam_planner.domain import StepOutcome, TaskState
-from devteam_planner.router_client import RouterClient
+from devteam_planner.router_client.routers import Routers
 from devteam_planner.step_driver import StepDriver
 from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.sql_tokens import SqlTokenStore
@@ -100,7 +100,7 @@ async def driving(place: Place, clock: FakeClock) -> AsyncIterator[tuple[StepDri
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(router_mesh.running(clock, Graces(window_bytes=WINDOW)))
         channel = await stack.enter_async_context(open_channel(f"http://127.0.0.1:{router.server.port}"))
-        client, bell = RouterClient(channel, system), Bell(system)
+        client, bell = Routers({"only": channel}, system), Bell(system)
         log = TokenLog(place.tokens, bell, client.acknowledge, system)
         driver = StepDriver(
             store=place.plans,

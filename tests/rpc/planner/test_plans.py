@@ -24,7 +24,12 @@ def full_spec() -> pb.TaskSpec:
         tools=["search"],
         placement=run_pb2.Placement(
             requirements=run_pb2.Requirements(
-                gpu=True, gpu_model="5080", min_ram_gb=23.5, min_cpu_cores=8, labels={"zone": "a"}
+                gpu=True,
+                gpu_model="5080",
+                min_ram_gb=23.5,
+                min_cpu_cores=8,
+                labels={"zone": "a"},
+                data_sources=["wiki"],
             ),
             strategy=run_pb2.STRATEGY_LOCALITY,
             priority=1,

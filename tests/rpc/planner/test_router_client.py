@@ -1,4 +1,4 @@
-"""The Planner's line to the Router, against a real server."""
+"""The Planner's line to a Router, when there is one, against a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,14 +20,11 @@ from devteam_planner.domain import (
     Requirements,
     Run,
     RunPolicy,
-    Task,
     TaskSpec,
-    TaskState,
     Usage,
-    WorkerInstance,
 )
 from devteam_planner.ports import RunAssigned, RunCancelling, RunEvent, RunLost, RunReport, RunTokens, RunWaiting
-from devteam_planner.router_client import RouterClient
+from devteam_planner.router_client.routers import Routers
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
@@ -37,44 +34,16 @@ from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavai
 from devteam.mesh.server import MeshServer
 from devteam.mesh.tasks import background
 from devteam.v1 import router_pb2, run_pb2
+from tests.fakes.dispatch_samples import DONE, RUN, TASK, W1, Response, report, tokens
 from tests.fakes.hasty_clock import HastyClock
 from tests.fakes.router_server import ScriptedRouterServicer, serving
-
-W1 = WorkerInstance("w1", "i1")
-TASK = Task(
-    task_id="p-1.a",
-    plan_id="p-1",
-    step_id="a",
-    position=0,
-    spec=TaskSpec(prompt="as submitted", model="opus"),
-    depends_on=(),
-    state=TaskState.QUEUED,
-    created_at=datetime(2026, 11, 22, tzinfo=UTC),
-    attempt=2,
-    attempt_open=True,
-    tenant="acme",
-)
-RUN = Run(TASK, "hi", "be brief", {"traceparent": "00-11111111111111111111111111111111-2222222222222222-01"})
-Response = router_pb2.DispatchResponse
-
-
-def tokens(first_seq: int, *texts: str) -> Response:
-    batch = [run_pb2.Token(text=text) for text in texts]
-    return Response(tokens=run_pb2.Tokens(task_id="p-1.a", attempt=2, first_seq=first_seq, tokens=batch))
-
-
-def report(**outcome: object) -> Response:
-    return Response(report=run_pb2.Report(task_id="p-1.a", attempt=2, last_seq=3, **outcome))  # type: ignore[arg-type]  # any outcome
-
-
-DONE = report(completion=run_pb2.Completion(provider="sim", model="sim"))
 
 
 @dataclass
 class Line:
     """A client, and the server it talks to."""
 
-    client: RouterClient
+    client: Routers
     router: ScriptedRouterServicer
     server: MeshServer
     clock: HastyClock
@@ -93,7 +62,7 @@ class Line:
 async def line() -> AsyncIterator[Line]:
     router, clock = ScriptedRouterServicer(), HastyClock()
     async with serving(router) as server, open_channel(f"http://127.0.0.1:{server.port}") as channel:
-        client = RouterClient(channel, clock)
+        client = Routers({"only": channel}, clock)
         async with background(client.run):
             yield Line(client, router, server, clock)
 
@@ -110,7 +79,14 @@ async def test_a_run_is_sent_whole(line: Line) -> None:
         queue="gpu",
         tools=("search",),
         placement=Placement(
-            Requirements(gpu=True, gpu_model="H100", min_ram_gb=64.0, min_cpu_cores=8, labels={"zone": "a"}),
+            Requirements(
+                gpu=True,
+                gpu_model="H100",
+                min_ram_gb=64.0,
+                min_cpu_cores=8,
+                labels={"zone": "a"},
+                data_sources=("wiki",),
+            ),
             strategy="LOCALITY",
             priority=1,
             near_data_source="lake",
@@ -142,7 +118,12 @@ async def test_a_run_is_sent_whole(line: Line) -> None:
             tools=["search"],
             placement=run_pb2.Placement(
                 requirements=run_pb2.Requirements(
-                    gpu=True, gpu_model="H100", min_ram_gb=64.0, min_cpu_cores=8, labels={"zone": "a"}
+                    gpu=True,
+                    gpu_model="H100",
+                    min_ram_gb=64.0,
+                    min_cpu_cores=8,
+                    labels={"zone": "a"},
+                    data_sources=["wiki"],
                 ),
                 strategy=run_pb2.STRATEGY_LOCALITY,
                 priority=1,
@@ -175,6 +156,7 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
     line.router.script(
         Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_ALL_SLOTS_BUSY, detail="3 of 3 busy")),
         Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_ALL_SLOTS_BUSY)),
+        Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_PROVIDER_THROTTLED)),
         Response(waiting=router_pb2.Waiting(reason=router_pb2.WAIT_REASON_WORKER_RECONNECTING, detail="away")),
         Response(assigned=router_pb2.Assigned(worker=worker, decision=decision, adopted=True)),
         Response(started=router_pb2.Started()),
@@ -182,9 +164,10 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
         Response(cancelling=router_pb2.Cancelling(worker=worker)),
         Response(lost=router_pb2.Lost(worker=worker, message="gone\x00")),
     )
-    waiting, bare, assigned, said, cancelling, lost = await line.events()
+    waiting, bare, throttled, assigned, said, cancelling, lost = await line.events()
     assert waiting == RunWaiting("3 of 3 busy")
     assert bare == RunWaiting("all slots busy")
+    assert throttled == RunWaiting("provider throttled")
     assert assigned == RunAssigned(W1, "gpu", "least loaded", adopted=True)
     assert texts(said) == ["a", "b"]
     assert cancelling == RunCancelling(W1)
@@ -227,6 +210,25 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
         (
             report(hand_back=run_pb2.HandBack(message="full", retry_after=Duration(seconds=-5))),
             HandedBack("full", retry_after=0.0),
+        ),
+        (
+            report(
+                hand_back=run_pb2.HandBack(
+                    reason=run_pb2.HAND_BACK_REASON_RATE_LIMITED,
+                    message="429",
+                    retry_after=Duration(seconds=9),
+                    provider="anthropic",
+                )
+            ),
+            HandedBack("429", retry_after=9.0, provider="anthropic"),
+        ),
+        (
+            report(
+                hand_back=run_pb2.HandBack(
+                    reason=run_pb2.HAND_BACK_REASON_DRAINING, message="draining", provider="anthropic"
+                )
+            ),
+            HandedBack("draining"),
         ),
         (
             report(),
@@ -297,7 +299,7 @@ async def test_a_router_that_comes_back_goes_on_where_it_was_left() -> None:
     router.script(tokens(1, "a", "b", "c"), DONE)
     async with serving(router) as server:
         channel = open_channel(f"http://127.0.0.1:{server.port}")
-        client = RouterClient(channel, clock)
+        client = Routers({"only": channel}, clock)
         events = client.dispatch(RUN, last_seq=0, assigned=None)
         first = await anext(events)
     with pytest.raises(Unavailable):
@@ -347,14 +349,14 @@ async def test_a_cancel_is_repeated_until_the_router_hears_it(line: Line) -> Non
     line.router.refusals.extend(Unavailable("not now", retry_after=0.0) for _ in range(4))
     await line.client.cancel("p-1.a", 2)
     assert line.router.cancels == [router_pb2.CancelDispatchRequest(task_id="p-1.a", attempt=2)]
-    assert len(line.clock.slept) == 1
+    assert line.clock.slept
 
 
 async def test_a_cancel_that_nobody_hears_is_given_up() -> None:
     clock = HastyClock()
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
         with pytest.raises(Unavailable):
-            await RouterClient(channel, clock).cancel("p-1.a", 2)
+            await Routers({"only": channel}, clock).cancel("p-1.a", 2)
     assert sum(clock.slept) >= 5.0
 
 

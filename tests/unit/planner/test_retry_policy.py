@@ -119,6 +119,20 @@ def test_a_hand_back_may_name_its_own_wait() -> None:
     assert decide(a_task(), HandedBack("rate limited", retry_after=7.0)).retry_after == 7.0
 
 
+def test_what_a_provider_keeps_waiting_waits_at_the_router() -> None:
+    """However often it was handed back before, and without burning an attempt."""
+    why = "handed back by worker w1: slow down"
+    expected = Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why))
+    throttled = HandedBack("slow down", retry_after=30.0, provider="anthropic")
+    assert decide(a_task(attempt=50), throttled) == expected
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0])
+def test_a_provider_that_names_no_wait_is_not_asked_in_a_loop(retry_after: float | None) -> None:
+    asked = HandedBack("slow down", retry_after=retry_after, provider="anthropic")
+    assert decide(a_task(attempt=3), asked).retry_after == 2.0
+
+
 @pytest.mark.parametrize(
     ("outcome", "stopped"),
     [

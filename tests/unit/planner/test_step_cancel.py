@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from devteam_planner.cancels import Cancels
 from devteam_planner.domain import Cancelled, CancelTrail, StepOutcome, TaskState
-from devteam_planner.ports import RunCancelling, RunLost, RunReport, RunWaiting
+from devteam_planner.ports import RouterGone, RunAssigned, RunCancelling, RunLost, RunReport, RunWaiting
 
 from devteam.mesh.errors import Unavailable
 from tests.fakes.step_bench import ASSIGNED, DONE, W1, Bench
@@ -28,6 +28,14 @@ async def test_a_cancel_that_came_before_the_router_knew_the_attempt_is_repeated
     bench.router.script(bench.cancel, ASSIGNED, RunReport(Cancelled(), 0))
     assert await bench.run() == StepOutcome(TaskState.CANCELLED)
     assert bench.router.cancelled == [("p-1.a", 1)]
+
+
+async def test_a_cancel_follows_an_attempt_to_its_next_router(bench: Bench) -> None:
+    """The one that was told is gone; the one that takes over may hear of the cancel before it knows the attempt."""
+    bench.router.script(ASSIGNED, bench.cancel, RouterGone("gone"))
+    bench.router.script(RunAssigned(W1, "default", "same", adopted=True), RunReport(Cancelled(), 0))
+    assert await bench.run() == StepOutcome(TaskState.CANCELLED)
+    assert bench.router.cancelled == [("p-1.a", 1)] * 2
 
 
 async def test_a_new_driver_of_a_cancelled_attempt_tells_the_router_and_waits_for_the_worker(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from devteam_planner.domain import Failure, FailureReason, RunPolicy, StepOutcome, TaskSpec, TaskState
-from devteam_planner.ports import Entry, RunAssigned, RunLost, RunReport, RunWaiting
+from devteam_planner.ports import Entry, RouterGone, RunAssigned, RunLost, RunReport, RunWaiting
 
 from devteam.mesh.errors import Aborted, InvalidInput, NotFound, ResourceExhausted, Unavailable, Violation
 from tests.fakes.step_bench import ASSIGNED, BUSY, DONE, W1, W2, Bench, tokens
@@ -23,6 +23,16 @@ async def test_a_broken_line_is_dialled_again_after_what_is_stored(bench: Bench)
     ]
     assert (await bench.task()).output == "Hello"
     assert len(bench.clock.slept) == 2
+
+
+async def test_a_dispatch_moves_at_once_while_another_router_is_up(bench: Bench) -> None:
+    bench.router.script(ASSIGNED, tokens(1, "Hel"), RouterGone("gone"))
+    bench.router.script(RouterGone("gone, too"))
+    bench.router.script(RunAssigned(W1, "default", "same", adopted=True), tokens(2, "lo"), RunReport(DONE, 2))
+    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
+    assert [(d.last_seq, d.assigned) for d in bench.router.dispatched] == [(0, None), (1, W1), (1, W1)]
+    assert (await bench.task()).output == "Hello"
+    assert bench.clock.slept == []
 
 
 async def test_an_attempt_without_a_worker_says_that_the_router_is_away(bench: Bench) -> None:

@@ -1,11 +1,13 @@
 """Runs on their way to the Router, and what it says about them on the way back."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import ParseDict
 
 from devteam.v1 import router_pb2, run_pb2
+from devteam_planner.acks import Ack
 from devteam_planner.domain import (
     Batch,
     Cancelled,
@@ -36,6 +38,16 @@ def dispatch_to_proto(run: Run, *, last_seq: int, assigned: WorkerInstance | Non
         assigned=router_pb2.WorkerInstance(worker_id=assigned.worker_id, instance_id=assigned.instance_id)
         if assigned
         else None,
+    )
+
+
+def acks_to_proto(acks: Iterable[Ack]) -> router_pb2.AckDispatchesRequest:
+    """What is stored of many attempts."""
+    return router_pb2.AckDispatchesRequest(
+        acks=[
+            router_pb2.DispatchAck(task_id=ack.task_id, attempt=ack.attempt, seq=ack.seq, report=ack.report)
+            for ack in acks
+        ]
     )
 
 
@@ -82,6 +94,7 @@ def requirements_to_proto(requirements: Requirements) -> run_pb2.Requirements:
         min_ram_gb=requirements.min_ram_gb,
         min_cpu_cores=requirements.min_cpu_cores,
         labels=dict(requirements.labels),
+        data_sources=requirements.data_sources,
     )
 
 
@@ -134,7 +147,7 @@ def outcome_from_proto(report: run_pb2.Report) -> Outcome:
         case "cancellation":
             return Cancelled(_seconds(report.cancellation, "took"))
         case "hand_back":
-            return HandedBack(_storable(report.hand_back.message), _seconds(report.hand_back, "retry_after"))
+            return _handed_back_from_proto(report.hand_back)
         case _:
             return Failure(FailureReason.INTERNAL, "the worker reported an end without an outcome", retryable=True)
 
@@ -158,6 +171,15 @@ def failure_from_proto(failure: run_pb2.Failure) -> Failure:
         message=_storable(failure.message),
         retryable=failure.retryable,
         retry_after=_seconds(failure, "retry_after"),
+    )
+
+
+def _handed_back_from_proto(hand_back: run_pb2.HandBack) -> HandedBack:
+    limited = hand_back.reason == run_pb2.HAND_BACK_REASON_RATE_LIMITED
+    return HandedBack(
+        message=_storable(hand_back.message),
+        retry_after=_seconds(hand_back, "retry_after"),
+        provider=_storable(hand_back.provider) if limited else "",
     )
 
 

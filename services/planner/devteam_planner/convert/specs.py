@@ -124,12 +124,14 @@ def _requirements_from_proto(message: run_pb2.Requirements, found: Findings) -> 
         for key, value in sorted(message.labels.items())[:32]:
             found.text("labels", key, limit=_MAX_LABEL_BYTES, required=True)
             found.text("labels", value, limit=_MAX_LABEL_BYTES)
+        _check_names("data_sources", message.data_sources, 16, found)
     return Requirements(
         gpu=message.gpu,
         gpu_model=message.gpu_model,
         min_ram_gb=message.min_ram_gb,
         min_cpu_cores=message.min_cpu_cores,
         labels=dict(message.labels),
+        data_sources=tuple(message.data_sources),
     )
 
 

@@ -174,7 +174,7 @@ def _spec(value: Mapping[str, Any]) -> TaskSpec:
             "placement": Placement(
                 **{
                     **placement,
-                    "requirements": Requirements(**placement["requirements"]),
+                    "requirements": _requirements(placement["requirements"]),
                     "preferred_queues": tuple(placement["preferred_queues"]),
                 }
             ),
@@ -182,6 +182,11 @@ def _spec(value: Mapping[str, Any]) -> TaskSpec:
             "policy": RunPolicy(**{**policy, "on_worker_loss": OnWorkerLoss(policy["on_worker_loss"])}),
         }
     )
+
+
+def _requirements(value: Mapping[str, Any]) -> Requirements:
+    # Older rows do not speak of data.
+    return Requirements(**{**value, "data_sources": tuple(value.get("data_sources", ()))})
 
 
 def _completion(value: Mapping[str, Any]) -> Completion:
