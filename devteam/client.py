@@ -3,37 +3,25 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from google.protobuf import field_mask_pb2
-
-from devteam import spec_wire, wire
+from devteam import fleet_wire, spec_wire, wire
 from devteam.connection import Connection, listed
 from devteam.events import Event
 from devteam.mesh.address import DEFAULT_URL
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import NotFound
-from devteam.models import (
-    Availability,
-    Explanation,
-    Plan,
-    PlanState,
-    QueueInfo,
-    Task,
-    TaskState,
-    WorkerInfo,
-    Workers,
-)
+from devteam.models import Explanation, Plan, PlanState, Task, TaskState
+from devteam.operators import OperatorCalls
 from devteam.plans import steps_from_mappings
 from devteam.specs import Generation, LoadBalancing, Placement, RunPolicy, Step, TaskSpec
-from devteam.v1 import planner_pb2, registry_pb2, router_pb2
+from devteam.v1 import planner_pb2, router_pb2
 from devteam.watching import Position, Progress, follow
 
 
-class DevTeamClient:
+class DevTeamClient(OperatorCalls):
     """Submits tasks and plans to a mesh, follows them, and looks at its workers and queues.
 
     Use it as an async context manager, or `close` it. It connects with the first call. Every method raises
@@ -170,6 +158,19 @@ class DevTeamClient:
             async for event in events:
                 yield event
 
+    async def explain(self, task_id: str) -> Explanation:
+        """Why a task waits, or why it runs where it runs. Raises NotFound once it has ended."""
+        request = router_pb2.ExplainRequest(task_id=task_id)
+        return fleet_wire.explanation_from_proto(await self._mesh.call(self._mesh.router.Explain, request))
+
+    async def explain_run(
+        self, *, model: str, queue: str | None = None, tools: Sequence[str] = (), placement: Placement | None = None
+    ) -> Explanation:
+        """Where a task would go, or what it would wait for, were it created now. Nothing is submitted."""
+        spec = TaskSpec(prompt="", model=model, queue=queue or "", tools=tools, placement=placement or Placement())
+        request = router_pb2.ExplainRequest(dry_run=spec_wire.dry_run_to_proto(self._balancing.applied(spec)))
+        return fleet_wire.explanation_from_proto(await self._mesh.call(self._mesh.router.Explain, request))
+
     async def create_plan(
         self,
         name: str,
@@ -245,79 +246,6 @@ class DevTeamClient:
         async for _ in self.watch_task(waited_id) if is_task else self.watch_plan(waited_id):
             pass
         return await (self.get_task(waited_id) if is_task else self.get_plan(waited_id))
-
-    async def get_workers(self, *, queue: str | None = None) -> Workers:
-        """All workers that the mesh knows, or those that serve a queue, in the order of their ids.
-
-        Its `notice` says what concerns the whole fleet, such as that nobody is declared dead for now, and why.
-        """
-        notice = ""
-
-        async def page(size: int, token: str) -> tuple[list[WorkerInfo], str]:
-            request = registry_pb2.ListWorkersRequest(page_size=size, page_token=token, queue=queue or "")
-            answer = await self._mesh.call(self._mesh.registry.ListWorkers, request)
-            nonlocal notice
-            notice = answer.notice
-            return [wire.worker_from_proto(worker) for worker in answer.workers], answer.next_page_token
-
-        return Workers(await listed(page), notice)
-
-    async def get_worker(self, worker_id: str) -> WorkerInfo:
-        """One worker, with its status, the reason of it, and what comes next."""
-        request = registry_pb2.GetWorkerRequest(worker_id=worker_id)
-        return wire.worker_from_proto((await self._mesh.call(self._mesh.registry.GetWorker, request)).worker)
-
-    async def update_worker(
-        self,
-        worker_id: str,
-        *,
-        availability: Availability | None = None,
-        concurrency: int | None = None,
-        labels: Mapping[str, str] | None = None,
-        drain_deadline: timedelta | None = None,
-    ) -> WorkerInfo:
-        """Set what you want of a worker; it stays so over its restarts. What is None stays as it is.
-
-        A `concurrency` of 0 takes an earlier wish back; so does an empty label value. A `drain_deadline`, at most 7
-        days, goes with an availability of DRAINING: so long may what runs go on; None: as the worker's settings say.
-        """
-        wishes = {
-            "availability": availability,
-            "concurrency": concurrency,
-            "labels": labels,
-            "drain_deadline": drain_deadline,
-        }
-        request = registry_pb2.UpdateWorkerRequest(
-            worker_id=worker_id,
-            update_mask=field_mask_pb2.FieldMask(paths=[name for name, wish in wishes.items() if wish is not None]),
-            availability=wire.availability_to_proto(availability),
-            concurrency=concurrency or 0,
-            labels=labels or {},
-            drain_deadline=spec_wire.duration_to_proto(drain_deadline),
-        )
-        return wire.worker_from_proto((await self._mesh.call(self._mesh.registry.UpdateWorker, request)).worker)
-
-    async def drain_worker(self, worker_id: str, *, deadline: timedelta | None = None) -> WorkerInfo:
-        """Give a worker no new work, let it finish or (at the deadline) hand back what runs, then let it leave.
-
-        What is handed back starts anew elsewhere. None: the worker's own settings have a deadline.
-        """
-        return await self.update_worker(worker_id, availability=Availability.DRAINING, drain_deadline=deadline)
-
-    async def list_queues(self) -> list[QueueInfo]:
-        """All queues that a worker serves or a task waits in, by name."""
-
-        async def page(size: int, token: str) -> tuple[list[QueueInfo], str]:
-            request = router_pb2.ListQueuesRequest(page_size=size, page_token=token)
-            answer = await self._mesh.call(self._mesh.router.ListQueues, request)
-            return [wire.queue_from_proto(queue) for queue in answer.queues], answer.next_page_token
-
-        return await listed(page)
-
-    async def explain(self, task_id: str) -> Explanation:
-        """Why a task waits, or why it runs where it runs. Raises NotFound once it has ended."""
-        request = router_pb2.ExplainRequest(task_id=task_id)
-        return wire.explanation_from_proto(await self._mesh.call(self._mesh.router.Explain, request))
 
     @property
     def _mesh(self) -> Connection:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from devteam.specs import TaskSpec
+from devteam.specs import Strategy, TaskSpec
 
 
 class TaskState(StrEnum):
@@ -64,6 +64,22 @@ class Availability(StrEnum):
     OPEN = "open"
     CORDONED = "cordoned"
     DRAINING = "draining"
+
+
+class WaitReason(StrEnum):
+    """Why a task is not with a worker yet."""
+
+    UNKNOWN = "unknown"
+    NO_WORKER_IN_QUEUE = "no_worker_in_queue"
+    NO_WORKER_SERVES_MODEL = "no_worker_serves_model"
+    NO_WORKER_MEETS_REQUIREMENTS = "no_worker_meets_requirements"
+    NO_WORKER_AVAILABLE = "no_worker_available"
+    ALL_SLOTS_BUSY = "all_slots_busy"
+    WORKER_RECONNECTING = "worker_reconnecting"
+    PROVIDER_THROTTLED = "provider_throttled"
+    WAITING_FOR_LOCALITY = "waiting_for_locality"
+    QUEUE_PAUSED = "queue_paused"
+    RATE_LIMITED = "rate_limited"
 
 
 class FailureReason(StrEnum):
@@ -203,7 +219,7 @@ class WorkerInfo:
     becomes at `next_status_at` if nothing is heard of it; None at a moment that is set means: it is forgotten then.
     `availability` is what was asked of it, also while its status says something worse. `drain_deadline_at` is when a
     draining worker hands back what still runs, where an operator gave it a time. `router_id` names the router that it
-    is connected to; empty: none, as far as is known.
+    is connected to; empty: none, as far as is known. `weight` is what one of its slots counts for.
     """
 
     id: str
@@ -230,6 +246,7 @@ class WorkerInfo:
     availability: Availability = Availability.OPEN
     drain_deadline_at: datetime | None = None
     router_id: str = ""
+    weight: float = 1.0
 
 
 class Workers(list[WorkerInfo]):
@@ -242,7 +259,10 @@ class Workers(list[WorkerInfo]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
-    """A queue: how much waits and runs, and what there is to run it."""
+    """A queue: how much waits and runs, and what there is to run it.
+
+    Nothing of a `paused` one starts. `strategy` is how its workers are picked, unless a task says otherwise.
+    """
 
     name: str
     waiting: int = 0
@@ -250,24 +270,58 @@ class QueueInfo:
     slots: int = 0
     workers: int = 0
     oldest_waiting_since: datetime | None = None
+    paused: bool = False
+    strategy: Strategy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """A model of which nothing starts for a while, anywhere; `reason` says who asked for it and how.
+
+    `waiting` tasks wait for its end.
+    """
+
+    model: str
+    until: datetime
+    reason: str = ""
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One worker as it was weighed; `rejected_because` is empty when it could have been chosen."""
+    """One worker as it was weighed for a queue; `rejected_because` is empty when it could have been chosen.
+
+    A lower `score` is better; `merits` says in words what it measures. `alike` counts the workers that are like it in
+    all that matters here, itself included: a large fleet is explained by kinds.
+    """
 
     worker_id: str
     rejected_because: str = ""
     active: int = 0
     capacity: int = 0
     score: float = 0.0
+    merits: str = ""
+    queue: str = ""
+    alike: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a task waits (`worker_id` is empty then), or why it runs where it runs."""
+    """Why a task waits, or why it runs where it runs; `reason` says it in words, the best of `candidates` come first.
+
+    While it waits, `wait_reason` is set, and `until` where the reason ends by itself. Where it runs, or would run, is
+    `worker_id`: picked by `strategy` among `eligible` workers with a free slot, of which `tied` were equally good,
+    after it had `waited`. A task not yet submitted that could start now has neither a `wait_reason` nor, perhaps, a
+    `worker_id`: it would go to the best of the candidates.
+    """
 
     reason: str
     queue: str = ""
     worker_id: str = ""
     candidates: tuple[Candidate, ...] = ()
+    wait_reason: WaitReason | None = None
+    until: datetime | None = None
+    strategy: Strategy | None = None
+    eligible: int = 0
+    tied: int = 0
+    waited: timedelta | None = None

@@ -204,6 +204,7 @@ _SECTIONS: Mapping[str, _Reader] = {
                     "min_ram_gb": _number,
                     "min_cpu_cores": _count,
                     "labels": _texts,
+                    "data_sources": _names,
                 },
             ),
             "strategy": _one_of(Strategy),

@@ -1,13 +1,13 @@
 """What one asks for, to and from the contract's messages. Pure functions, named by direction."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from google.protobuf import duration_pb2, json_format, struct_pb2
+from google.protobuf import json_format, struct_pb2
 
 from devteam.mesh.errors import InvalidInput, Violation
+from devteam.scalars import duration_from_proto, duration_to_proto
 from devteam.specs import Generation, OnWorkerLoss, Placement, Requirements, RunPolicy, Step, Strategy, TaskSpec, chosen
 from devteam.v1 import planner_pb2, run_pb2
 
@@ -21,7 +21,7 @@ def task_spec_to_proto(spec: TaskSpec) -> planner_pb2.TaskSpec:
 
 def step_to_proto(step: Step) -> planner_pb2.StepSpec:
     """Raises InvalidInput for what cannot be put into a message."""
-    return planner_pb2.StepSpec(id=step.id, depends_on=_names("depends_on", step.depends_on), **_fields(step))
+    return planner_pb2.StepSpec(id=step.id, depends_on=names_to_proto("depends_on", step.depends_on), **_fields(step))
 
 
 def task_spec_from_proto(spec: planner_pb2.TaskSpec) -> TaskSpec:
@@ -38,18 +38,33 @@ def task_spec_from_proto(spec: planner_pb2.TaskSpec) -> TaskSpec:
     )
 
 
-def duration_to_proto(duration: timedelta | None) -> duration_pb2.Duration | None:
-    """The contract's duration, or None for None."""
-    if duration is None:
-        return None
-    message = duration_pb2.Duration()
-    message.FromTimedelta(duration)
-    return message
+def dry_run_to_proto(spec: TaskSpec) -> run_pb2.Run:
+    """What placement looks at, of a task that is not submitted. Raises InvalidInput."""
+    return run_pb2.Run(
+        model=spec.model,
+        queue=spec.queue,
+        tools=names_to_proto("tools", spec.tools),
+        placement=_placement_to_proto(spec.placement),
+    )
 
 
-def duration_from_proto(message: Any, field: str) -> timedelta | None:
-    """The duration in `field`, or None when it is not set."""
-    return getattr(message, field).ToTimedelta() if message.HasField(field) else None
+def strategy_to_proto(field: str, strategy: Strategy | str | None) -> "run_pb2.Strategy.ValueType":
+    """The contract's value, UNSPECIFIED for None and for nothing. Raises InvalidInput that names `field`."""
+    if not strategy:
+        return run_pb2.STRATEGY_UNSPECIFIED
+    return run_pb2.Strategy.Value(f"STRATEGY_{_choice(field, Strategy, strategy).name}")
+
+
+def strategy_from_proto(number: "run_pb2.Strategy.ValueType") -> Strategy | None:
+    """The strategy; None for "not said" and for one that this client does not know."""
+    return {strategy_to_proto("strategy", strategy): strategy for strategy in Strategy}.get(number)
+
+
+def names_to_proto(field: str, names: Sequence[str]) -> Sequence[str]:
+    """The names as they are. Raises InvalidInput for a text, which would become one name for each letter."""
+    if isinstance(names, str):  # a sequence of letters, as far as types can tell
+        raise InvalidInput(Violation(field, "FIELD_TYPE", f"must be a list of names; write [{names!r}]"))
+    return names
 
 
 def _fields(spec: TaskSpec) -> dict[str, Any]:
@@ -58,17 +73,11 @@ def _fields(spec: TaskSpec) -> dict[str, Any]:
         "model": spec.model,
         "queue": spec.queue,
         "system_prompt": spec.system_prompt,
-        "tools": _names("tools", spec.tools),
+        "tools": names_to_proto("tools", spec.tools),
         "placement": _placement_to_proto(spec.placement),
         "generation": _generation_to_proto(spec.generation),
         "policy": _policy_to_proto(spec.policy),
     }
-
-
-def _names(field: str, names: Sequence[str]) -> Sequence[str]:
-    if isinstance(names, str):  # a sequence of letters, as far as types can tell
-        raise InvalidInput(Violation(field, "FIELD_TYPE", f"must be a list of names; write [{names!r}]"))
-    return names
 
 
 def _choice(field: str, kind: type[_Kind], value: str) -> _Kind:
@@ -87,11 +96,12 @@ def _placement_to_proto(placement: Placement) -> run_pb2.Placement:
             min_ram_gb=needs.min_ram_gb,
             min_cpu_cores=needs.min_cpu_cores,
             labels=needs.labels,
+            data_sources=names_to_proto("placement.requirements.data_sources", needs.data_sources),
         ),
-        strategy=_strategy_to_proto(placement.strategy),
+        strategy=strategy_to_proto("placement.strategy", placement.strategy),
         priority=placement.priority,
         near_data_source=placement.near_data_source,
-        preferred_queues=_names("placement.preferred_queues", placement.preferred_queues),
+        preferred_queues=names_to_proto("placement.preferred_queues", placement.preferred_queues),
     )
 
 
@@ -104,23 +114,13 @@ def _placement_from_proto(placement: run_pb2.Placement) -> Placement:
             min_ram_gb=needs.min_ram_gb,
             min_cpu_cores=needs.min_cpu_cores,
             labels=dict(needs.labels),
+            data_sources=tuple(needs.data_sources),
         ),
-        strategy=_strategy_from_proto(placement.strategy),
+        strategy=strategy_from_proto(placement.strategy),
         priority=placement.priority,
         near_data_source=placement.near_data_source,
         preferred_queues=tuple(placement.preferred_queues),
     )
-
-
-def _strategy_to_proto(strategy: Strategy | str | None) -> "run_pb2.Strategy.ValueType":
-    if not strategy:
-        return run_pb2.STRATEGY_UNSPECIFIED
-    return run_pb2.Strategy.Value(f"STRATEGY_{_choice('placement.strategy', Strategy, strategy).name}")
-
-
-def _strategy_from_proto(number: "run_pb2.Strategy.ValueType") -> Strategy | None:
-    """The strategy; None for "not said" and for one that this client does not know."""
-    return {_strategy_to_proto(strategy): strategy for strategy in Strategy}.get(number)
 
 
 def _generation_to_proto(generation: Generation) -> run_pb2.Generation:

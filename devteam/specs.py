@@ -43,13 +43,17 @@ def chosen(kind: type[_Kind], value: str) -> _Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What a worker must have. `min_ram_gb` counts 10^9 bytes; `gpu_model` is a part of its name."""
+    """What a worker must have. `min_ram_gb` counts 10^9 bytes; `gpu_model` is a part of its name.
+
+    `data_sources` are names of data that must be close at hand on the worker.
+    """
 
     gpu: bool = False
     gpu_model: str = ""
     min_ram_gb: float = 0.0
     min_cpu_cores: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    data_sources: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

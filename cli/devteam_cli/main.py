@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from devteam_cli import demo, drain, plan, queues, task, up, workers
+from devteam_cli import demo, drain, explain, plan, queues, routing, task, up, workers
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -17,12 +17,14 @@ app = typer.Typer(
 app.add_typer(task.app, name="task")
 app.add_typer(plan.app, name="plan")
 app.add_typer(workers.app, name="worker")
+app.add_typer(queues.app, name="queue")
+app.add_typer(routing.app, name="routing")
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("workers")(workers.list_workers)
 app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)
-app.command("explain")(queues.explain)
+app.command("explain")(explain.explain)
 
 
 @app.callback()

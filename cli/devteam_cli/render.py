@@ -1,12 +1,12 @@
 """Tables and short descriptions for people."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from devteam.models import Explanation, Plan, QueueInfo, Task, WorkerInfo, WorkerStatus
+from devteam.models import Plan, Task, WorkerInfo, WorkerStatus
 from devteam_cli.cancel_view import CancelView
-from devteam_cli.text import ago, printable, span
+from devteam_cli.text import ago, clock, left, printable, span
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +19,7 @@ STYLES = {
     "suspect": "yellow",
     "cordoned": "yellow",
     "draining": "yellow",
+    "paused": "yellow",
     "unhealthy": "red",
     "lost": "red",
     "failed": "red",
@@ -28,7 +29,7 @@ STYLES = {
 _IN_DOUBT = {WorkerStatus.SUSPECT, WorkerStatus.UNHEALTHY, WorkerStatus.LOST}
 
 # Columns that give way when the terminal is narrow.
-_WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "VERDICT"}
+_WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "MERITS", "VERDICT", "TENANTS"}
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], styled: str = "") -> "Table":
@@ -53,23 +54,6 @@ def workers_table(workers: Iterable[WorkerInfo], now: datetime | None = None) ->
     """Workers: how they are, what they do, what they can do."""
     titles = ("ID", "STATUS", "ACTIVE/CAP", "QUEUES", "MODELS", "GPU", "LAST BEAT", "UPTIME", "NEXT", "WHY")
     return table(titles, (_worker_row(worker, now) for worker in workers), "STATUS")
-
-
-def queues_table(queues: Iterable[QueueInfo], now: datetime | None = None) -> "Table":
-    """Queues: what waits, what runs, what could."""
-    titles = ("QUEUE", "WAITING", "RUNNING", "SLOTS", "WORKERS", "OLDEST WAITS SINCE")
-    rows = (
-        (
-            queue.name,
-            str(queue.waiting),
-            str(queue.running),
-            str(queue.slots),
-            str(queue.workers),
-            ago(queue.oldest_waiting_since, now),
-        )
-        for queue in queues
-    )
-    return table(titles, rows)
 
 
 def tasks_table(tasks: Iterable[Task], *, steps: bool = False) -> "Table":
@@ -97,20 +81,6 @@ def plans_table(plans: Iterable[Plan]) -> "Table":
     return table(("ID", "NAME", "STATE", "CREATED"), rows, "STATE")
 
 
-def candidates_table(explanation: Explanation) -> "Table":
-    """Workers as they were weighed."""
-    rows = (
-        (
-            candidate.worker_id,
-            f"{candidate.active}/{candidate.capacity}",
-            f"{candidate.score:g}",
-            candidate.rejected_because or "could take it",
-        )
-        for candidate in explanation.candidates
-    )
-    return table(("WORKER", "ACTIVE/CAP", "SCORE", "VERDICT"), rows)
-
-
 def details(pairs: Iterable[tuple[str, str]]) -> "Table":
     """Names and values, one pair a line; empty values left out."""
     from rich.table import Table
@@ -132,12 +102,13 @@ def worker_details(worker: WorkerInfo) -> "Table":
             ("status", worker.status.value),
             ("why", worker.status_reason),
             ("next", _pending(worker)),
-            ("drain until", _clock(worker.drain_deadline_at) if worker.drain_deadline_at else ""),
+            ("drain until", clock(worker.drain_deadline_at) if worker.drain_deadline_at else ""),
             ("router", worker.router_id),
             ("active", f"{worker.active_tasks} of {worker.concurrency}"),
             ("queues", ", ".join(worker.queues)),
             ("models", ", ".join(worker.models) or "all"),
             ("local models", ", ".join(worker.local_models)),
+            ("weight", f"{worker.weight:g}"),
             ("machine", f"{machine}, {_gpu(worker)}" if worker.gpu else machine),
             ("tools", ", ".join(worker.tools)),
             ("data", ", ".join(worker.data_sources)),
@@ -215,27 +186,19 @@ def _worker_row(worker: WorkerInfo, now: datetime | None) -> Sequence[str]:
 def _coming(worker: WorkerInfo, now: datetime | None) -> str:
     """What follows if nothing is heard, and when; for a worker that drains, when what runs is handed back."""
     if worker.status is WorkerStatus.DRAINING and worker.drain_deadline_at:
-        return f"hands back in {_until(worker.drain_deadline_at, now)}"
+        return f"hands back in {left(worker.drain_deadline_at, now)}"
     if worker.next_status_at is None or worker.status not in _IN_DOUBT:
         return ""
-    return f"{_next(worker)} in {_until(worker.next_status_at, now)}"
+    return f"{_next(worker)} in {left(worker.next_status_at, now)}"
 
 
 def _pending(worker: WorkerInfo) -> str:
-    return f"{_next(worker)} at {_clock(worker.next_status_at)}" if worker.next_status_at else ""
+    return f"{_next(worker)} at {clock(worker.next_status_at)}" if worker.next_status_at else ""
 
 
 def _next(worker: WorkerInfo) -> str:
     return worker.next_status.value if worker.next_status else "deregistered"
 
 
-def _until(moment: datetime, now: datetime | None) -> str:
-    return span(moment - (now or datetime.now(UTC)))
-
-
 def _gpu(worker: WorkerInfo) -> str:
     return (worker.gpu_model or "yes") if worker.gpu else "-"
-
-
-def _clock(moment: datetime | None) -> str:
-    return moment.astimezone().strftime("%H:%M:%S") if moment else "?"

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ class Defaults:
     api_key: str | None = None
     output: Output | None = None
 
+    def under(self, said: "Defaults") -> "Defaults":
+        """What holds once `said` was said, too."""
+        return Defaults(said.api_url or self.api_url, said.api_key or self.api_key, said.output or self.output)
+
 
 class Session:
     """One command at work: its client, and how it writes."""
@@ -88,10 +93,9 @@ def connected(run: _Command) -> Callable[..., None]:
 
     @wraps(run)
     def command(ctx: typer.Context, **given: Any) -> None:
-        defaults: Defaults = ctx.obj or Defaults()
         said = Defaults(given.pop("api_url"), given.pop("api_key"), given.pop("output"))
         try:
-            code = asyncio.run(_in_session(run, said, defaults, given))
+            code = asyncio.run(_in_session(run, (ctx.obj or Defaults()).under(said), given))
         except DevTeamError as error:
             complain(error)
             code = code_of(error)
@@ -103,30 +107,32 @@ def connected(run: _Command) -> Callable[..., None]:
     return command
 
 
-def taking(read: Callable[..., Any]) -> Callable[[_Command], _Command]:
-    """Give a command the options of `read`, and what `read` makes of them as its first argument after the session."""
+def taking(*reads: Callable[..., dict[str, Any]]) -> Callable[[_Command], _Command]:
+    """Give a command the options of `reads`, and what they make of them as its first argument after the session."""
 
     def decorate(run: _Command) -> _Command:
-        options = _parameters(read)
+        options = {read: _parameters(read) for read in reads}
         session, _, *own = _parameters(run)
 
         @wraps(run)
         def command(session: Session, **given: Any) -> Awaitable[Exit | None]:
-            return run(session, read(**{option.name: given.pop(option.name) for option in options}), **given)
+            taken: dict[str, Any] = {}
+            for read, its in options.items():
+                taken |= read(**{option.name: given.pop(option.name) for option in its})
+            return run(session, taken, **given)
 
-        signature = inspect.Signature([session, *options, *own])
+        signature = inspect.Signature([session, *itertools.chain(*options.values()), *own])
         command.__signature__ = signature  # type: ignore[attr-defined]  # what `connected` reads
         return command
 
     return decorate
 
 
-async def _in_session(run: _Command, said: Defaults, defaults: Defaults, given: dict[str, Any]) -> Exit | None:
+async def _in_session(run: _Command, said: Defaults, given: dict[str, Any]) -> Exit | None:
     from devteam.client import DevTeamClient
 
-    url, key = said.api_url or defaults.api_url, said.api_key or defaults.api_key
-    async with DevTeamClient(url, api_key=key, timeout=_TIMEOUT) as client:
-        return await run(Session(client, said.output or defaults.output or Output.TABLE), **given)
+    async with DevTeamClient(said.api_url, api_key=said.api_key, timeout=_TIMEOUT) as client:
+        return await run(Session(client, said.output or Output.TABLE), **given)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -14,7 +14,7 @@ from devteam_cli.failures import Exit
 from devteam_cli.output import Output
 from devteam_cli.session import Session, connected, taking
 from devteam_cli.stderr import say
-from devteam_cli.task_options import asked
+from devteam_cli.task_options import asked, placed
 from devteam_cli.task_view import TaskView
 from devteam_cli.text import printable
 
@@ -25,7 +25,7 @@ RequestId = Annotated[str | None, typer.Option(help="The same id never makes a s
 
 @app.command("run")
 @connected
-@taking(asked)
+@taking(asked, placed)
 async def run(
     session: Session,
     ask: dict[str, Any],
@@ -43,7 +43,7 @@ async def run(
 
 @app.command("create")
 @connected
-@taking(asked)
+@taking(asked, placed)
 async def create(session: Session, ask: dict[str, Any], *, request_id: RequestId = None) -> Exit:
     """Submit a task and print its id."""
     return _show_created(session, await session.client.create_task(**ask, request_id=request_id))

@@ -18,6 +18,10 @@ HowPlaced = Annotated[Strategy | None, typer.Option("--strategy", help="How a wo
 Near = Annotated[str, typer.Option("--near", help="A data source to run close to, with --strategy locality.")]
 Labels = Annotated[list[str], typer.Option("--label", help="KEY=VALUE that the worker must carry.")]
 Gpu = Annotated[bool, typer.Option("--gpu", help="Only on a worker with a GPU.")]
+GpuModel = Annotated[str, typer.Option(help="Part of the name of its GPU.")]
+Ram = Annotated[float, typer.Option("--min-ram-gb", min=0, help="Memory of its machine, in gigabytes.")]
+Cores = Annotated[int, typer.Option("--min-cpu-cores", min=0, help="Cores of its machine.")]
+Data = Annotated[list[str], typer.Option("--data-source", help="Data that it must have at hand; once for each.")]
 Options = Annotated[list[str], typer.Option("--option", help="KEY=VALUE, passed to the provider as it is.")]
 MaxTokens = Annotated[int, typer.Option(min=0, help="Upper bound of the answer; 0: the provider's default.")]
 Effort = Annotated[str, typer.Option(help="How hard to think: low, medium, high, ...")]
@@ -25,35 +29,51 @@ Attempts = Annotated[int, typer.Option("--max-attempts", min=0, help="Give up af
 Timeout = Annotated[str | None, typer.Option(help="For one attempt: 90s, 15m, 2h.")]
 
 
-def asked(
-    prompt: Prompt,
+def placed(
     *,
-    model: Model,
     queue: Queue = None,
-    system: System = "",
     tool: Tools = [],
     priority: Priority = 0,
     strategy: HowPlaced = None,
     near: Near = "",
     label: Labels = [],
     gpu: Gpu = False,
+    gpu_model: GpuModel = "",
+    min_ram_gb: Ram = 0.0,
+    min_cpu_cores: Cores = 0,
+    data_source: Data = [],
+) -> dict[str, Any]:
+    """What `create_task` and `explain_run` of the client take alike: where a task may run, and how it waits."""
+    needs = Requirements(
+        gpu=gpu,
+        gpu_model=gpu_model,
+        min_ram_gb=min_ram_gb,
+        min_cpu_cores=min_cpu_cores,
+        labels=arguments.pairs("--label", label),
+        data_sources=tuple(data_source),
+    )
+    placement = Placement(requirements=needs, strategy=strategy, priority=priority, near_data_source=near)
+    return {"queue": queue, "tools": tool, "placement": placement}
+
+
+def asked(
+    prompt: Prompt,
+    *,
+    model: Model,
+    system: System = "",
     option: Options = [],
     max_tokens: MaxTokens = 0,
     effort: Effort = "",
     max_attempts: Attempts = 0,
     timeout: Timeout = None,
 ) -> dict[str, Any]:
-    """What `DevTeamClient.create_task` takes, from what the command line says."""
-    needs = Requirements(gpu=gpu, labels=arguments.pairs("--label", label))
+    """All else that `create_task` of the client takes."""
     options = arguments.json_pairs("--option", option)
     limit = arguments.length_of_time(timeout) if timeout else None
     return {
         "prompt": arguments.prompt_or_stdin(prompt),
         "model": model,
-        "queue": queue,
         "system_prompt": system,
-        "tools": tool,
-        "placement": Placement(requirements=needs, strategy=strategy, priority=priority, near_data_source=near),
         "generation": Generation(max_tokens=max_tokens, effort=effort, options=options),
         "policy": RunPolicy(max_attempts=max_attempts, run_timeout=limit),
     }

@@ -38,6 +38,16 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     return f"{span((now or datetime.now(UTC)) - moment)} ago"
 
 
+def left(moment: datetime, now: datetime | None = None) -> str:
+    """How long until then."""
+    return span(moment - (now or datetime.now(UTC)))
+
+
+def clock(moment: datetime | None) -> str:
+    """The time of day where the reader is; a question mark for never."""
+    return moment.astimezone().strftime("%H:%M:%S") if moment else "?"
+
+
 def tail(text: str, width: int) -> str:
     """The end of `text` as one line of at most `width` characters."""
     line = " ".join(printable(text[-4 * width :]).split())

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from devteam_cli.drain import WorkerId, drain
 from devteam_cli.session import Session, connected, console
 from devteam_cli.stderr import say
 from devteam_cli.text import printable
+from devteam_cli.wishes import Reader, Wishes, count, number, one_of, taken_back_as, wishes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at one worker, or tell it what you want of it.", no_args_is_help=True)
 app.command("drain")(drain)
 
+_WISHES: Mapping[str, Reader] = {
+    "concurrency": taken_back_as(0, count),
+    "weight": taken_back_as(0.0, number),
+    "availability": taken_back_as(Availability.OPEN, one_of(Availability)),
+    "labels.NAME": str,
+}
 # Workers change when they beat; nothing is gained by looking more often.
 _LOOK_AGAIN = 2.0
 
@@ -64,6 +72,17 @@ async def cordon(session: Session, worker_id: WorkerId) -> None:
 async def uncordon(session: Session, worker_id: WorkerId) -> None:
     """Give a worker new work again."""
     await _want(session, worker_id, Availability.OPEN)
+
+
+@app.command("set")
+@connected
+async def set_worker(session: Session, worker_id: WorkerId, given: Wishes) -> None:
+    """Say what you want of a worker: concurrency=8 weight=4 labels.zone=a availability=cordoned."""
+    worker = await session.client.update_worker(worker_id, **wishes(given, _WISHES))
+    if session.is_text:
+        session.show(render.worker_details(worker))
+    else:
+        output.write_item(session.output, worker)
 
 
 async def _want(session: Session, worker_id: str, availability: Availability) -> None:

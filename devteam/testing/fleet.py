@@ -1,15 +1,18 @@
-"""The registry and the router of a fake mesh: workers and queues as the test says they are."""
+"""The registry of a fake mesh: workers as the test says they are, and what operators want."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from devteam.mesh.errors import FailedPrecondition, NotFound
-from devteam.models import QueueInfo, WorkerInfo, WorkerStatus
-from devteam.v1 import planner_pb2, registry_pb2, registry_pb2_grpc, router_pb2, router_pb2_grpc
-from devteam.wire import availability_to_proto
+from devteam.fleet_wire import availability_to_proto
+from devteam.mesh.errors import NotFound
+from devteam.models import WorkerInfo, WorkerStatus
+from devteam.testing.refusals import refused, refused_stream
+from devteam.v1 import registry_pb2, registry_pb2_grpc
 
 _Context = Any
 _WISHES = {
@@ -18,27 +21,23 @@ _WISHES = {
 }
 
 
-async def _refuse(_servicer: object, _request: Any, _context: _Context) -> Any:
-    """Answer a call that clients have no business with."""
-    raise FailedPrecondition("a fake mesh does not answer this call", reason="FAKE_MESH")
-
-
-async def _refuse_stream(_servicer: object, _request: Any, _context: _Context) -> AsyncGenerator[Any, None]:
-    """Answer a stream that clients have no business with."""
-    raise FailedPrecondition("a fake mesh does not answer this call", reason="FAKE_MESH")
-    yield  # makes it the async generator that a stream has to be
-
-
-_refused: Any = _refuse
-_refused_stream: Any = _refuse_stream
-
-
 class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     """Knows the workers that a test named, and what operators want of them; a worker leaves when the test says so."""
 
     def __init__(self, workers: Iterable[WorkerInfo], notice: str) -> None:
         self._workers = {worker.id: _worker_to_proto(worker) for worker in workers}
         self._notice = notice
+        self._routing = registry_pb2.Routing()
+
+    @property
+    def workers(self) -> list[registry_pb2.Worker]:
+        """All workers, in the order of their ids."""
+        return [worker for _, worker in sorted(self._workers.items())]
+
+    def queue_policy(self, name: str) -> registry_pb2.QueuePolicy:
+        """What operators want of a queue; one that says nothing where they have not said."""
+        policies = (policy for policy in self._routing.queues if policy.name == name)
+        return next(policies, registry_pb2.QueuePolicy(name=name))
 
     def remove(self, worker_id: str) -> None:
         """Know it no longer. Raises NotFound."""
@@ -57,7 +56,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         """All workers; on one page."""
         workers = [
             worker
-            for _, worker in sorted(self._workers.items())
+            for worker in self.workers
             if not request.queue or request.queue in {queue.name for queue in worker.spec.queues}
         ]
         return registry_pb2.ListWorkersResponse(workers=workers, notice=self._notice)
@@ -75,13 +74,40 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
                 case "concurrency":
                     worker.spec.concurrency = request.concurrency
                 case "labels":
-                    worker.spec.labels.update(request.labels)
+                    _relabel(worker.spec, request.labels)
+                case "weight":
+                    worker.spec.weight = request.weight
         if "drain_deadline" in request.update_mask.paths:
             worker.drain_deadline_at.FromDatetime(datetime.now(UTC) + request.drain_deadline.ToTimedelta())
         return registry_pb2.UpdateWorkerResponse(worker=worker)
 
-    RegisterWorker = Heartbeat = DeregisterWorker = ReportLinks = _refused
-    WatchWorkers = _refused_stream
+    async def GetRouting(
+        self, request: registry_pb2.GetRoutingRequest, context: _Context
+    ) -> registry_pb2.GetRoutingResponse:
+        """The policy; nothing of it until a test says so."""
+        return registry_pb2.GetRoutingResponse(routing=self._routing)
+
+    async def UpdateRouting(
+        self, request: registry_pb2.UpdateRoutingRequest, context: _Context
+    ) -> registry_pb2.UpdateRoutingResponse:
+        """Replace what the mask names."""
+        _replace(self._routing, request.routing, request.update_mask)
+        return registry_pb2.UpdateRoutingResponse(routing=self._routing)
+
+    async def UpdateQueue(
+        self, request: registry_pb2.UpdateQueueRequest, context: _Context
+    ) -> registry_pb2.UpdateQueueResponse:
+        """Replace what the mask names, of a queue that need not exist."""
+        policy = self.queue_policy(request.policy.name)
+        _replace(policy, request.policy, request.update_mask)
+        others = [other for other in self._routing.queues if other.name != policy.name]
+        policies = sorted([*others, policy], key=lambda one: one.name)
+        self._routing.ClearField("queues")
+        self._routing.queues.extend(policies)
+        return registry_pb2.UpdateQueueResponse(policy=policy)
+
+    RegisterWorker = Heartbeat = DeregisterWorker = ReportLinks = refused
+    WatchWorkers = refused_stream
 
     def _worker(self, worker_id: str) -> registry_pb2.Worker:
         if worker_id not in self._workers:
@@ -89,40 +115,13 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         return self._workers[worker_id]
 
 
-class FakeRouter(router_pb2_grpc.RouterServiceServicer):
-    """Shows the queues that a test named, and finds nothing to weigh: there is one worker."""
-
-    def __init__(self, queues: Iterable[QueueInfo], task: Callable[[str], planner_pb2.Task]) -> None:
-        self._queues = {queue.name: _queue_to_proto(queue) for queue in queues}
-        self._task = task
-
-    async def ListQueues(
-        self, request: router_pb2.ListQueuesRequest, context: _Context
-    ) -> router_pb2.ListQueuesResponse:
-        """All queues; on one page."""
-        return router_pb2.ListQueuesResponse(queues=[queue for _, queue in sorted(self._queues.items())])
-
-    async def GetQueue(self, request: router_pb2.GetQueueRequest, context: _Context) -> router_pb2.GetQueueResponse:
-        """One queue."""
-        if request.name not in self._queues:
-            raise NotFound("queue", request.name)
-        return router_pb2.GetQueueResponse(queue=self._queues[request.name])
-
-    async def Explain(self, request: router_pb2.ExplainRequest, context: _Context) -> router_pb2.ExplainResponse:
-        """Where a task is that has not ended."""
-        task = self._task(request.task_id)
-        if task.state == planner_pb2.TASK_STATE_RUNNING:
-            worker = router_pb2.WorkerInstance(worker_id=task.worker_id)
-            decision = router_pb2.Decision(queue=task.queue, reason=task.placement_reason, eligible=1)
-            candidates = [router_pb2.Candidate(worker_id=task.worker_id, active=1, capacity=1)]
-            assigned = router_pb2.Assigned(worker=worker, decision=decision)
-            return router_pb2.ExplainResponse(assigned=assigned, candidates=candidates)
-        if task.state in {planner_pb2.TASK_STATE_PENDING, planner_pb2.TASK_STATE_QUEUED}:
-            return router_pb2.ExplainResponse(waiting=router_pb2.Waiting(detail="waits for the steps it depends on"))
-        raise NotFound("attempt", request.task_id, message=f"no attempt of {request.task_id} waits or runs")
-
-    AckDispatches = CancelDispatch = _refused
-    Dispatch = _refused_stream
+def _relabel(spec: registry_pb2.WorkerSpec, wishes: Mapping[str, str]) -> None:
+    """Put labels over those that there are; an empty value takes one away."""
+    for key, value in wishes.items():
+        if value:
+            spec.labels[key] = value
+        else:
+            spec.labels.pop(key, None)
 
 
 def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
@@ -141,6 +140,7 @@ def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
         data_sources=worker.data_sources,
         tools=worker.tools,
         version=worker.version,
+        weight=worker.weight,
     )
     message = registry_pb2.Worker(
         worker_id=worker.id,
@@ -170,12 +170,11 @@ def _state_to_proto(status: WorkerStatus) -> "registry_pb2.WorkerState.ValueType
     return registry_pb2.WorkerState.Value(f"WORKER_STATE_{status.name}")
 
 
-def _queue_to_proto(queue: QueueInfo) -> router_pb2.Queue:
-    message = router_pb2.Queue(
-        name=queue.name, waiting=queue.waiting, running=queue.running, slots=queue.slots, workers=queue.workers
-    )
-    _set_moment(message.oldest_waiting_since, queue.oldest_waiting_since)
-    return message
+def _replace(whole: Message, news: Message, mask: FieldMask) -> None:
+    """Replace the fields that a mask names, as every update of the contract does."""
+    for path in mask.paths:
+        whole.ClearField(path)
+    mask.MergeMessage(news, whole)
 
 
 def _set_moment(message: Timestamp, moment: datetime | None) -> None:

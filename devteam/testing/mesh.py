@@ -14,9 +14,10 @@ from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.interceptors.call import CallInterceptor
 from devteam.mesh.interceptors.errors import error_layer
 from devteam.mesh.tasks import cancelled
-from devteam.models import QueueInfo, WorkerInfo
-from devteam.testing.fleet import FakeRegistry, FakeRouter
+from devteam.models import QueueInfo, Throttle, WorkerInfo
+from devteam.testing.fleet import FakeRegistry
 from devteam.testing.planner import FakePlanner
+from devteam.testing.router import FakeRouter
 from devteam.testing.runs import Answer, echo
 from devteam.v1 import planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc
 
@@ -28,8 +29,8 @@ class FakeMesh:
     """Planner, registry and router on one port of this machine; use it as an async context manager.
 
     `answer` says what comes of a prompt (see `Answer`; the prompt itself unless given). The first of `workers` is said
-    to run everything; workers and queues are there to be listed and change nothing. `notice` is what a list of workers
-    says of the whole fleet.
+    to run everything; workers, queues and throttles are there to be listed and change nothing, and so is what operators
+    want of them. `notice` is what a list of workers says of the whole fleet.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class FakeMesh:
         *,
         workers: Sequence[WorkerInfo] = (_WORKER,),
         queues: Sequence[QueueInfo] = (_QUEUE,),
+        throttles: Sequence[Throttle] = (),
         notice: str = "",
         port: int = 0,
     ) -> None:
@@ -47,7 +49,7 @@ class FakeMesh:
         worker_id = next((worker.id for worker in workers), _WORKER.id)
         self._planner = FakePlanner(answer, worker_id, self._ids, self._spawn)
         self._registry = FakeRegistry(workers, notice)
-        self._router = FakeRouter(queues, self._planner.task)
+        self._router = FakeRouter(queues, throttles, self._registry, self._planner.task)
         self._server: grpc.aio.Server | None = None
 
     @property

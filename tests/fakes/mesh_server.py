@@ -87,7 +87,9 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self._note("Heartbeat", context)
         if request.session_token != self.session:
             raise NotFound("worker", request.worker_id, reason="WORKER_NOT_REGISTERED")
-        response = registry_pb2.HeartbeatResponse(availability=self.availability, concurrency=self.concurrency)
+        response = registry_pb2.HeartbeatResponse(
+            availability=self.availability, concurrency=self.concurrency, router_addresses=self.router_addresses
+        )
         response.heartbeat_interval.FromTimedelta(timedelta(seconds=self.interval))
         if self.drain_deadline is not None:
             response.drain_deadline.FromTimedelta(timedelta(seconds=self.drain_deadline))
@@ -125,6 +127,21 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def ReportLinks(
         self, request: registry_pb2.ReportLinksRequest, context: Context
     ) -> registry_pb2.ReportLinksResponse:
+        raise NotImplementedError
+
+    async def GetRouting(
+        self, request: registry_pb2.GetRoutingRequest, context: Context
+    ) -> registry_pb2.GetRoutingResponse:
+        raise NotImplementedError
+
+    async def UpdateRouting(
+        self, request: registry_pb2.UpdateRoutingRequest, context: Context
+    ) -> registry_pb2.UpdateRoutingResponse:
+        raise NotImplementedError
+
+    async def UpdateQueue(
+        self, request: registry_pb2.UpdateQueueRequest, context: Context
+    ) -> registry_pb2.UpdateQueueResponse:
         raise NotImplementedError
 
     def _note(self, method: str, context: Context) -> None:

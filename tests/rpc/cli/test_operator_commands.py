@@ -128,5 +128,5 @@ async def test_queues_are_shown_and_tasks_explained() -> None:
         task = await client.create_task("p", model="m", queue="gpu-queue")
         await asyncio.wait_for(stuck.begun.wait(), 60)
         explained = await ran(mesh, "explain", task.id)
-    assert shown.out.splitlines()[1].split() == ["gpu-queue", "2", "4", "4", "1", "-"]
+    assert shown.out.splitlines()[1].split() == ["gpu-queue", "open", "2", "4", "4", "1", "-", "-"]
     assert explained.out.splitlines()[0] == "runs on fake-1 (queue gpu-queue): the only worker of a fake mesh"

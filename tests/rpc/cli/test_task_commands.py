@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 
+from devteam import Requirements
 from devteam.testing import FakeMesh, Run, WorkerLost
 from tests.rpc.cli.command import ran
 
@@ -67,6 +68,7 @@ async def test_every_option_reaches_the_mesh() -> None:
         done = await ran(
             mesh, "task", "create", "-m", "ollama:phi", "-", "--system", "be brief", "--tool", "web", "--tool", "calc",
             "--priority", "1", "--strategy", "locality", "--near", "papers", "--label", "rack=3", "--gpu",
+            "--gpu-model", "5080", "--min-ram-gb", "16", "--min-cpu-cores", "4", "--data-source", "papers",
             "--option", "num_ctx=8192", "--max-tokens", "100", "--effort", "low", "--max-attempts", "2",
             "--timeout", "15m", stdin="from stdin",
         )  # fmt: skip
@@ -80,7 +82,9 @@ async def test_every_option_reaches_the_mesh() -> None:
     )
     placement, generation, policy = spec.placement, spec.generation, spec.policy
     assert (placement.strategy, placement.priority, placement.near_data_source) == ("locality", 1, "papers")
-    assert (placement.requirements.gpu, placement.requirements.labels) == (True, {"rack": "3"})
+    assert placement.requirements == Requirements(
+        gpu=True, gpu_model="5080", min_ram_gb=16, min_cpu_cores=4, labels={"rack": "3"}, data_sources=("papers",)
+    )
     assert (generation.max_tokens, generation.effort, generation.options) == (100, "low", {"num_ctx": 8192})
     assert policy.run_timeout is not None
     assert (policy.max_attempts, policy.run_timeout.total_seconds()) == (2, 900)

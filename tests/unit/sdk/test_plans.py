@@ -49,7 +49,13 @@ def test_sections_are_read_in_full() -> None:
             {
                 **STEP,
                 "placement": {
-                    "requirements": {"gpu": True, "gpuModel": "5080", "minRamGB": 16, "labels": {"rack": "3"}},
+                    "requirements": {
+                        "gpu": True,
+                        "gpuModel": "5080",
+                        "minRamGB": 16,
+                        "labels": {"rack": "3"},
+                        "dataSources": ["papers"],
+                    },
                     "strategy": "least-loaded",
                     "priority": 1,
                     "preferredQueues": ["x", "y"],
@@ -59,7 +65,7 @@ def test_sections_are_read_in_full() -> None:
             }
         ]
     )
-    needs = Requirements(gpu=True, gpu_model="5080", min_ram_gb=16, labels={"rack": "3"})
+    needs = Requirements(gpu=True, gpu_model="5080", min_ram_gb=16, labels={"rack": "3"}, data_sources=("papers",))
     assert step.placement == Placement(
         requirements=needs, strategy=Strategy.LEAST_LOADED, priority=1, preferred_queues=("x", "y")
     )

@@ -7,9 +7,9 @@ import pytest
 from devteam import spec_wire, wire
 from devteam.errors import InvalidInput
 from devteam.events import AttemptStarted, Gap, TextToken, ThinkingToken, Tokens, ToolCall, ToolResult
-from devteam.models import CancelTrail, Explanation, FailureReason, TaskState, WorkerStatus
+from devteam.models import CancelTrail, FailureReason, TaskState
 from devteam.specs import Generation, OnWorkerLoss, Placement, Requirements, RunPolicy, Step, Strategy, TaskSpec
-from devteam.v1 import planner_pb2, registry_pb2, router_pb2, run_pb2
+from devteam.v1 import planner_pb2, run_pb2
 
 FULL = TaskSpec(
     prompt="p",
@@ -18,7 +18,14 @@ FULL = TaskSpec(
     system_prompt="s",
     tools=("web",),
     placement=Placement(
-        requirements=Requirements(gpu=True, gpu_model="5080", min_ram_gb=16.0, min_cpu_cores=4, labels={"rack": "3"}),
+        requirements=Requirements(
+            gpu=True,
+            gpu_model="5080",
+            min_ram_gb=16.0,
+            min_cpu_cores=4,
+            labels={"rack": "3"},
+            data_sources=("papers", "maps"),
+        ),
         strategy=Strategy.LOCALITY,
         priority=2,
         near_data_source="papers",
@@ -47,6 +54,14 @@ def test_a_specification_that_says_nothing_sends_nothing() -> None:
     assert spec_wire.task_spec_from_proto(sent) == TaskSpec(prompt="p", model="m")
 
 
+def test_a_dry_run_carries_what_placement_looks_at() -> None:
+    """And nothing else: there is no attempt of it."""
+    run = spec_wire.dry_run_to_proto(FULL)
+    assert (run.model, run.queue, list(run.tools)) == ("opus", "q", ["web"])
+    assert run.placement == spec_wire.task_spec_to_proto(FULL).placement
+    assert (run.task_id, run.prompt, run.HasField("generation")) == ("", "", False)
+
+
 def test_strategies_may_be_written_as_text() -> None:
     """As the mission's examples do."""
     sent = spec_wire.task_spec_to_proto(TaskSpec(prompt="p", model="m", placement=Placement(strategy="round-robin")))
@@ -66,6 +81,10 @@ def test_strategies_may_be_written_as_text() -> None:
         ),
         (Step(id="a", prompt="p", model="m", depends_on="b"), "depends_on: must be a list of names; write ['b']"),
         (
+            Step(id="a", prompt="p", model="m", placement=Placement(requirements=Requirements(data_sources="b"))),
+            "placement.requirements.data_sources: must be a list of names; write ['b']",
+        ),
+        (
             Step(id="a", prompt="p", model="m", generation=Generation(options={"x": object()})),
             "generation.options: may hold only what JSON can hold, with text as keys",
         ),
@@ -75,51 +94,6 @@ def test_what_no_message_can_hold_is_refused(spec: Step, message: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         spec_wire.step_to_proto(spec)
     assert caught.value.message == message
-
-
-@pytest.mark.parametrize(
-    ("state", "availability", "status"),
-    [
-        ("HEALTHY", "OPEN", WorkerStatus.HEALTHY),
-        ("HEALTHY", "UNSPECIFIED", WorkerStatus.HEALTHY),
-        ("HEALTHY", "CORDONED", WorkerStatus.CORDONED),
-        ("HEALTHY", "DRAINING", WorkerStatus.DRAINING),
-        ("SUSPECT", "OPEN", WorkerStatus.SUSPECT),
-        ("UNHEALTHY", "DRAINING", WorkerStatus.UNHEALTHY),
-        ("LOST", "CORDONED", WorkerStatus.LOST),
-        ("UNSPECIFIED", "OPEN", WorkerStatus.UNKNOWN),
-    ],
-)
-def test_a_workers_status_joins_its_health_and_the_operators_wish(
-    state: str, availability: str, status: WorkerStatus
-) -> None:
-    worker = registry_pb2.Worker(
-        state=registry_pb2.WorkerState.Value(f"WORKER_STATE_{state}"),
-        availability=registry_pb2.Availability.Value(f"AVAILABILITY_{availability}"),
-    )
-    info = wire.worker_from_proto(worker)
-    assert (info.status, info.availability.name) == (status, availability.replace("UNSPECIFIED", "OPEN"))
-
-
-def test_a_worker_serves_every_model_if_one_of_its_queues_does() -> None:
-    some = registry_pb2.WorkerQueue(name="gpu", concurrency=4, models=["opus", "ollama:*"])
-    more = registry_pb2.WorkerQueue(name="default", concurrency=2, models=["opus", "haiku"])
-    every = registry_pb2.WorkerQueue(name="any", concurrency=1)
-
-    def info(*queues: registry_pb2.WorkerQueue) -> tuple[tuple[str, ...], int]:
-        worker = wire.worker_from_proto(registry_pb2.Worker(spec=registry_pb2.WorkerSpec(queues=queues)))
-        return worker.models, worker.concurrency
-
-    assert info(some, more) == (("opus", "ollama:*", "haiku"), 6)
-    assert info(some, every) == ((), 5)
-
-
-def test_moments_are_in_utc_and_absent_ones_are_none() -> None:
-    worker = registry_pb2.Worker()
-    worker.last_heartbeat_at.FromDatetime(datetime(2026, 11, 22, 12, tzinfo=UTC))
-    info = wire.worker_from_proto(worker)
-    assert info.last_heartbeat == datetime(2026, 11, 22, 12, tzinfo=UTC)
-    assert info.registered_at is None
 
 
 def test_states_newer_than_the_client_are_unknown() -> None:
@@ -168,21 +142,6 @@ def test_attempts_and_gaps_are_told() -> None:
 
 def test_an_event_newer_than_the_client_is_passed_over() -> None:
     assert wire.event_from_proto(planner_pb2.WatchTaskResponse(), {}) is None
-
-
-def test_an_explanation_says_whether_the_task_waits() -> None:
-    waiting = router_pb2.Waiting(detail="all 4 slots are busy", queue="gpu")
-    rejected = router_pb2.Candidate(worker_id="w1", rejected_because="no GPU", active=1, capacity=2)
-    explanation = wire.explanation_from_proto(router_pb2.ExplainResponse(waiting=waiting, candidates=[rejected]))
-    assert (explanation.reason, explanation.queue, explanation.worker_id) == ("all 4 slots are busy", "gpu", "")
-    assert [candidate.rejected_because for candidate in explanation.candidates] == ["no GPU"]
-    assigned = router_pb2.Assigned(
-        worker=router_pb2.WorkerInstance(worker_id="w2"),
-        decision=router_pb2.Decision(queue="gpu", reason="the tightest fit"),
-    )
-    assert wire.explanation_from_proto(router_pb2.ExplainResponse(assigned=assigned)) == Explanation(
-        reason="the tightest fit", queue="gpu", worker_id="w2"
-    )
 
 
 def test_a_trail_tells_what_has_happened_and_no_more() -> None:
