@@ -94,6 +94,8 @@ class WorkerActor:
                 self._say(generation, after_seq)
                 if generation.ended:
                     self._report(generation)
+            case Resume(attempt) if self.end is not None:
+                self.end.release(attempt.task_id, attempt.number)
             case ReportAck(attempt):
                 self.hand.pop(attempt, None)
 

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from devteam_router.dispatch import Event, Reported
+from devteam_router.dispatch import Event, Patience, Reported
 from devteam_router.domain import AttemptId, Run, Worker, WorkerInstance
-from devteam_router.frames import Attached, Frame
+from devteam_router.frames import Attached, Frame, RejectReason
 from devteam_router.graces import Graces
 from devteam_router.link import Link
-from devteam_router.ports import WorkerChanged
-from devteam_router.service import Policy, RouterCore
+from devteam_router.ports import FleetSnapshot, WorkerChanged
+from devteam_router.routing import Policy
+from devteam_router.service import RouterCore
 from devteam_router.worker_side import InHand
 
 from devteam.mesh.errors import DevTeamError
@@ -42,14 +43,27 @@ class WorkerEnd:
         for task_id in task_ids:
             self._core.workers.accepted(self.link, AttemptId(task_id, attempt))
 
-    def reject(self, task_id: str, attempt: int = 1) -> None:
-        self._core.workers.rejected(self.link, AttemptId(task_id, attempt), "no")
+    def reject(self, task_id: str, attempt: int = 1, reason: RejectReason = RejectReason.NOT_SERVED) -> None:
+        self._core.workers.rejected(self.link, AttemptId(task_id, attempt), "no", reason)
+
+    def offer(self, *in_hand: InHand) -> None:
+        """These runs have lost their Router."""
+        self._core.workers.offered(self.link, in_hand)
+
+    def release(self, task_id: str, attempt: int = 1) -> None:
+        """It does not have the run."""
+        self._core.workers.released(self.link, AttemptId(task_id, attempt))
 
     def say(self, task_id: str, first_seq: int, last_seq: int, *, attempt: int = 1, size: int = 10) -> None:
         self._core.workers.tokens(self.link, AttemptId(task_id, attempt), tokens(first_seq, last_seq, size=size))
 
     def report(self, task_id: str, last_seq: int = 0, *, attempt: int = 1) -> None:
         self._core.workers.report(self.link, AttemptId(task_id, attempt), Reported(last_seq, "report"))
+
+    def hand_back(self, task_id: str, patience: float, *, attempt: int = 1) -> None:
+        """Its provider wants no more of the model for so many seconds."""
+        word = Reported(0, "handed back", Patience(patience, "anthropic said 429"))
+        self._core.workers.report(self.link, AttemptId(task_id, attempt), word)
 
     def hang_up(self) -> None:
         """The stream breaks."""
@@ -154,6 +168,7 @@ class RouterBench:
         for worker in self._workers:
             worker.hang_up()
         await self.advance(max(self.graces.link, self.graces.orphan, self.graces.refusal) * 2 + 1)
+        self.core.hear(FleetSnapshot((), complete=True, first=True))
         return left_over(self.core, self.clock)
 
     def _fresh_core(self) -> RouterCore:
@@ -164,11 +179,26 @@ def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
     """Everything that a Router still holds, in any table: nothing, once everyone has left and every grace passed."""
     tables: dict[str, Iterable[object]] = {
         "leases": core.leases,
-        "leases by worker": core.leases._in_hand,
-        "leases by slot": core.leases._by_slot,
+        "slots": [held for holdings in core.leases._by_worker.values() for held in holdings.slots],
+        "ended": [held for holdings in core.leases._by_worker.values() for held in holdings.ended],
         "attempts": core.attempts,
         "newest attempts": core.attempts._newest,
-        "refusals": core.matcher._refusals,
+        "refusals": [refused for station in core.fleet._stations.values() for refused in station.refuses],
+        "resting": core.fleet._resting,
+        "workers": [*core.fleet._stations, *core.fleet._by_queue, *core.fleet._by_host],
+        "kinds in use": [kind.key for kind in core.fleet._kinds._kinds.values() if kind.stations or kind.open],
+        "profiles in use": [found.key for found in core.fleet._kinds._profiles.values() if found.workers or found.open],
+        "free seats": [row for rows in core.fleet._kinds._rows.values() for _, row in rows.entries if row.free],
+        "places": [*core.fleet.sources._holders, *core.fleet.sources._hosts, *core.fleet.sources._versions],
+        "free workers in fields": [seat for field in core.placer._fields._fields.values() for seat in field.seats()],
+        "lines on agendas": [
+            line
+            for agenda in core.matcher._agendas._agendas.values()
+            for line in (*agenda._called, *(item[3] for item in agenda._heap))
+            if line.entry
+        ],
+        "held lines": core.matcher._holds._behind,
+        "competing tenants": [name for name, shares in core.lines.fairness._queues.items() if shares.competing],
         "waiting": core.lines._waiting,
         "lines": core.lines._lines,
         "counts by queue": core.lines._of_queue,

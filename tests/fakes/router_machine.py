@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
 
-from devteam_router.dispatch import Stage
+from devteam_router.dispatch import Stage, Waits
 from devteam_router.domain import AttemptId, Availability, Run, Signature, WorkerInstance, WorkerState
 from devteam_router.ports import WorkerRemoved
 from hypothesis import strategies as st
@@ -273,14 +273,15 @@ class RouterMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_waits_while_there_is_a_slot_for_it_and_every_reason_is_true(self) -> None:
-        matcher = self.bench.core.matcher
-        for line in self.bench.core.lines.looking_at({"a", "b"}):
-            head = line.head()
-            assert head is not None
-            examination = matcher.examine(line.signature, refusals=matcher._refusals.get(head.run.id, ()))
-            assert not examination.eligible
+        core, now = self.bench.core, self.bench.clock.monotonic()
+        for line in core.lines.looking_at({"a", "b"}):
+            assert line.head() is not None
+            # As people are told it, which looks at every worker and not at an index.
+            explanation = core.explainer.dry_run(line.signature, now)
+            assert all(candidate.rejected_because for candidate in explanation.candidates)
+            assert isinstance(explanation.standing, Waits)
             assert line.wait is not None
-            assert line.wait.reason is examination.wait.reason
+            assert line.wait.reason is explanation.standing.wait.reason
 
     def teardown(self) -> None:
         """Everyone does what is left to do; then nothing is left."""

@@ -17,7 +17,7 @@ WIRE = ("grpc", "google", "sqlalchemy", "alembic", "temporalio", "devteam.v1")
 ADAPTERS = {
     "": ("", "__main__", "app", "convert", "settings"),
     "devteam_registry": ("servicer", "store.sql", "store.rows", "store.migrations"),
-    "devteam_router": ("servicer", "registry_client"),
+    "devteam_router": ("servicer", "registry_client", "peer_client"),
     "devteam_planner": (
         *("servicer", "router_client", "workflows", "activities", "temporal"),
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),

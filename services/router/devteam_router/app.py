@@ -11,6 +11,7 @@ from devteam.mesh.ids import Ids
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
+from devteam_router.peer_client import PeerClient
 from devteam_router.registry_client import RegistryClient, follow, tell
 from devteam_router.service import RouterCore
 from devteam_router.servicer import RouterServicer, WorkerServicer
@@ -29,17 +30,19 @@ async def mounted(
     """Mount the Router on a server; yields its background job, to be run once the server is up."""
     router_id = ids.new("router")
     core = RouterCore(settings.policy, settings.graces, clock, Random(), router_id)  # noqa: S311 - breaks ties
-    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, clock), server.server)
+    peers = PeerClient(core.peers)
+    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock), server.server)
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
 
     server.serve(_NAMES, core.drain)
-    async with open_channel(settings.registry_address) as channel:
-        registry = RegistryClient(channel, router_id)
+    async with open_channel(settings.registry_address) as channel, peers:
+        registry = RegistryClient(channel, router_id, settings.advertised_address)
 
         async def job() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(follow(registry, core.hear, clock))
                 group.create_task(tell(registry, core.attendance, clock))
+                group.create_task(peers.run())
 
         yield job
 

@@ -1,9 +1,10 @@
 """All attempts that the Router holds, and the turns that their lives can take."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from devteam.mesh.errors import Aborted
+from devteam_router.choices import Choice
 from devteam_router.dispatch import (
     AssignedTo,
     Dispatch,
@@ -15,22 +16,20 @@ from devteam_router.dispatch import (
     Waits,
     WasLost,
 )
-from devteam_router.domain import AttemptId, Candidate, Decision, Run, StrategyName, WorkerInstance
+from devteam_router.domain import AttemptId, Decision, Run, Signature, StrategyName, Wait, WorkerInstance
 from devteam_router.frames import Cancel, CancelReason, Frame, ReportAck
 from devteam_router.leases import Lease, Leases
-from devteam_router.lines import Wait
 from devteam_router.ports import Lineup
 from devteam_router.ring import Ring
-
-_WEIGHED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A decision, and who was weighed for it: the best first, then those who were removed."""
+    """A decision about a run, and what was chosen from."""
 
     assigned: AssignedTo
-    weighed: tuple[Candidate, ...]
+    signature: Signature
+    choice: Choice
 
 
 class Attempts:
@@ -96,12 +95,16 @@ class Attempts:
         """It waits, for this reason."""
         self._dispatches[attempt].tell(Waits(wait, queue))
 
-    def assigned(self, run: Run, worker: WorkerInstance, decision: Decision, weighed: Sequence[Candidate]) -> None:
+    def refiled(self, run: Run) -> None:
+        """It waits in other queues than before."""
+        self._dispatches[run.id].run = run
+
+    def assigned(self, run: Run, decision: Decision, choice: Choice) -> None:
         """It was given to this worker, which holds the lease by now."""
-        dispatch = self._dispatches[run.id]
+        dispatch, worker = self._dispatches[run.id], choice.seat.station.worker.instance
         dispatch.stage, dispatch.worker = Stage.ASSIGNED, worker
         placement = AssignedTo(worker, decision)
-        self.decisions.put(run.id.task_id, Placement(placement, tuple(weighed[:_WEIGHED])))
+        self.decisions.put(run.id.task_id, Placement(placement, run.signature, choice))
         dispatch.tell(placement)
 
     def adopt(self, dispatch: Dispatch, worker: WorkerInstance, queue: str, *, ended: bool) -> None:
@@ -172,6 +175,12 @@ class Attempts:
         lease = self._leases.of(dispatch.id)
         if lease is not None and (dispatch.stage is Stage.UNCLAIMED or not lease.occupies_slot):
             self.free(dispatch.id)
+
+    def hand_over(self, dispatch: Dispatch) -> None:
+        """Another Router has it now, worker and Planner: let go of it here."""
+        self.forget(dispatch, stored=False)
+        dispatch.dismiss()
+        self.free(dispatch.id)
 
     def stored(self, dispatch: Dispatch) -> None:
         """The Planner has stored the outcome: the worker may forget it too."""

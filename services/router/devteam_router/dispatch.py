@@ -8,8 +8,7 @@ from enum import StrEnum
 from itertools import takewhile
 
 from devteam.mesh.errors import Aborted
-from devteam_router.domain import AttemptId, Decision, Run, WorkerInstance
-from devteam_router.lines import Wait
+from devteam_router.domain import AttemptId, Decision, Run, Wait, WorkerInstance
 
 
 class Stage(StrEnum):
@@ -66,11 +65,21 @@ class TokenBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """A provider wants no more of a model for some seconds."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """The worker's last word; complete once all tokens up to last_seq were handed over."""
 
     last_seq: int
     payload: object
+    # What its provider asked for, if that was the end of it.
+    patience: Patience | None = None
 
 
 @dataclass(frozen=True, slots=True)

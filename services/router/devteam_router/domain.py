@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class StrategyName(StrEnum):
@@ -23,6 +25,27 @@ class WaitReason(StrEnum):
     NO_WORKER_AVAILABLE = "no_worker_available"
     ALL_SLOTS_BUSY = "all_slots_busy"
     WORKER_RECONNECTING = "worker_reconnecting"
+    PROVIDER_THROTTLED = "provider_throttled"
+    WAITING_FOR_LOCALITY = "waiting_for_locality"
+    QUEUE_PAUSED = "queue_paused"
+    RATE_LIMITED = "rate_limited"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a run is not with a worker yet, what would change that, and when it ends by itself (None: it does not)."""
+
+    reason: WaitReason
+    detail: str
+    until: datetime | None = None
+
+    def news_to(self, known: "Wait | None") -> bool:
+        """Whether who was told of `known` should hear of this."""
+        if known is None or known.reason is not self.reason:
+            return True
+        if self.reason is not WaitReason.PROVIDER_THROTTLED or self.until is None or known.until is None:
+            return False
+        return abs((self.until - known.until).total_seconds()) > 1
 
 
 class WorkerState(StrEnum):
@@ -50,13 +73,13 @@ class Requirements:
     gpu_model: str = ""
     min_ram_gb: float = 0.0
     min_cpu_cores: int = 0
-    # Sorted pairs, so that equal requirements are equal keys.
+    # Sorted, so that equal requirements are equal keys.
     labels: tuple[tuple[str, str], ...] = ()
+    data_sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptId:
-    """Names one attempt of one task; fences everything that concerns a run."""
+class AttemptId(NamedTuple):
+    """Names one attempt of one task; fences everything that concerns a run. The key of many tables, hence a tuple."""
 
     task_id: str
     number: int
@@ -64,7 +87,10 @@ class AttemptId:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """All that placement looks at: runs of one signature are interchangeable to every worker."""
+    """All that placement looks at: runs of one signature are interchangeable to every worker.
+
+    Looked up with every decision, so its hash is computed once.
+    """
 
     queues: tuple[str, ...]
     model: str
@@ -72,6 +98,16 @@ class Signature:
     tools: tuple[str, ...] = ()
     strategy: StrategyName | None = None
     near_data_source: str = ""
+    # The queues are the fleet's preferences for the model, and change with them.
+    preferred: bool = False
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        wishes = (self.strategy, self.near_data_source, self.preferred)
+        object.__setattr__(self, "_hash", hash((self.queues, self.model, self.requirements, self.tools, wishes)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +174,11 @@ class Worker:
     location: Location = field(default_factory=Location)
     data_sources: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
+    # Models that lie on its machine, and those of them that are loaded in memory.
+    local_models: frozenset[str] = frozenset()
     resident_models: frozenset[str] = frozenset()
+    # What one of its slots counts for beside other workers'.
+    weight: float = 1.0
     state: WorkerState = WorkerState.HEALTHY
     availability: Availability = Availability.OPEN
     session_digest: str = ""
@@ -152,19 +192,12 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """How a worker was chosen; `waited` in seconds."""
-
-    strategy: StrategyName
-    queue: str
-    reason: str
-    eligible: int
-    waited: float
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A worker as it was weighed for a run in one queue."""
+    """A worker as it was weighed for a run in one queue.
+
+    `score` is lower for better ones, and `merits` says what it is made of. `alike` counts the workers that it stands
+    for: those that are like it in all that matters to the run, itself included.
+    """
 
     worker: Worker
     queue: str
@@ -172,8 +205,20 @@ class Candidate:
     capacity: int
     rejected_because: str = ""
     score: float = 0.0
+    merits: str = ""
+    alike: int = 1
 
-    @property
-    def load(self) -> float:
-        """Share of the slots that are taken."""
-        return self.active / self.capacity if self.capacity else 1.0
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a worker was chosen; `waited` in seconds.
+
+    `eligible` workers had a free slot, `tied` of them were equally good, the chosen one included.
+    """
+
+    strategy: StrategyName
+    queue: str
+    reason: str
+    eligible: int
+    waited: float
+    tied: int = 1

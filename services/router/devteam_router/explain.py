@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devteam.mesh.errors import NotFound
-from devteam_router.attempts import Attempts
+from devteam_router.attempts import Attempts, Placement
+from devteam_router.choices import Choice
 from devteam_router.dispatch import AssignedTo, Waits
-from devteam_router.domain import Candidate, Signature
+from devteam_router.domain import Candidate, Signature, Wait, Worker
+from devteam_router.fleet import Fleet
 from devteam_router.matching import Matcher
+from devteam_router.placing import Placer
+from devteam_router.stations import Kind
+from devteam_router.verdicts import verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +26,15 @@ class Explanation:
 class Explainer:
     """Explains runs that wait, runs that were placed, and runs that nobody has submitted yet."""
 
-    def __init__(self, attempts: Attempts, matcher: Matcher) -> None:
+    def __init__(self, attempts: Attempts, matcher: Matcher, fleet: Fleet, placer: Placer) -> None:
         self._attempts = attempts
         self._matcher = matcher
+        self._fleet = fleet
+        self._placer = placer
+
+    def knows(self, task_id: str) -> bool:
+        """Whether this Router holds a run of the task, or remembers where one went."""
+        return self._attempts.newest_of(task_id) is not None or task_id in self._attempts.decisions
 
     def task(self, task_id: str) -> Explanation:
         """Why a task waits or runs where it does. Raises NotFound when the Router does not remember it."""
@@ -32,17 +43,48 @@ class Explainer:
             return Explanation(dispatch.status, self._weighed(dispatch.run.signature))
         placement = self._attempts.decisions.get(task_id)
         if dispatch is not None and dispatch.assignment is not None:
-            return Explanation(dispatch.assignment, placement.weighed if placement else ())
+            return Explanation(dispatch.assignment, self._recalled(placement) if placement else ())
         if placement is None:
             raise NotFound("task", task_id, message=f"the router holds no run of task {task_id}")
-        return Explanation(placement.assigned, placement.weighed)
+        return Explanation(placement.assigned, self._recalled(placement))
 
-    def dry_run(self, signature: Signature) -> Explanation:
+    def dry_run(self, signature: Signature, now: float) -> Explanation:
         """Where a run of this signature would go now."""
-        examination = self._matcher.examine(signature)
-        standing = None if examination.eligible else Waits(examination.wait, signature.queues[0])
-        return Explanation(standing, self._weighed(signature))
+        found = self._matcher.find(signature, now)
+        candidates = self._weighed(signature)
+        if isinstance(found, Choice):
+            return Explanation(None, candidates)
+        wait = found if isinstance(found, Wait) else found.wait
+        return Explanation(Waits(wait, signature.queues[0]), candidates)
 
     def _weighed(self, signature: Signature) -> list[Candidate]:
-        examination = self._matcher.examine(signature)
-        return [*self._matcher.ordered(signature, examination.eligible), *examination.rejected]
+        """Everyone in the run's queues as of now; the best of the first queue that has somebody free come first."""
+        self._fleet.ask(signature)
+        found = [
+            verdict
+            for queue in signature.queues
+            for verdict in verdicts(self._fleet, signature, queue, self._placer.strategy(signature, queue))
+        ]
+        return sorted(found, key=lambda candidate: bool(candidate.rejected_because))
+
+    def _recalled(self, placement: Placement) -> list[Candidate]:
+        """Those who were weighed, as they were then."""
+        signature, decision = placement.signature, placement.assigned.decision
+        strategy, chosen = placement.choice.strategy, placement.choice.seat.station.worker
+        weighed = placement.choice.weighed()
+        return [
+            Candidate(
+                _one_of(kind.kind) if number else chosen,
+                decision.queue,
+                kind.active,
+                kind.kind.concurrency,
+                score=kind.score,
+                merits=strategy.merits(signature, kind.kind),
+                alike=kind.tied,
+            )
+            for number, kind in enumerate(weighed)
+        ]
+
+
+def _one_of(kind: Kind) -> Worker:
+    return next((station.worker for station in kind.stations.values()), kind.worker)

@@ -13,6 +13,14 @@ class CancelReason(StrEnum):
     FENCED = "fenced"
 
 
+class RejectReason(StrEnum):
+    """Why a worker does not take a run."""
+
+    BUSY = "busy"
+    DRAINING = "draining"
+    NOT_SERVED = "not_served"
+
+
 class DrainReason(StrEnum):
     """Who drains: the worker, or the Router itself."""
 

@@ -1,57 +1,97 @@
 """Who runs what. Load is counted from here and nowhere else."""
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from devteam_router.domain import AttemptId, WorkerInstance
 
-_Key = TypeVar("_Key", bound=Hashable)
 # Attempts as keys, which keep the order in which they came.
 _Held = dict[AttemptId, None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Holdings:
+    """What one worker holds: what takes slots, in all and by queue, and what has ended.
+
+    Counts are sizes, so they cannot drift. `on_change` is called right after its slots have changed.
+    """
+
+    slots: _Held = field(default_factory=dict)
+    queues: dict[str, _Held] = field(default_factory=dict)
+    ended: _Held = field(default_factory=dict)
+    on_change: Callable[[], None] = lambda: None
+    # Somebody counts on this very object.
+    pinned: bool = False
+
+    def in_queue(self, queue: str) -> _Held:
+        """What takes slots of one queue."""
+        return self.queues.setdefault(queue, {})
+
+
+@dataclass(slots=True)
 class Lease:
-    """An attempt that a worker has in hand."""
+    """An attempt that a worker has in hand. Never changed; not frozen, because one is made with every decision."""
 
     id: AttemptId
     worker: WorkerInstance
     queue: str
     # False once it has ended on its worker, and only its report is on its way.
     occupies_slot: bool = True
+    # Where it is counted, at hand: with many workers, looking things up is what takes time.
+    holdings: Holdings | None = field(default=None, compare=False, repr=False)
+    held: _Held | None = field(default=None, compare=False, repr=False)
 
 
 class Leases:
-    """The lease table. Counts are sizes of its parts, so that they cannot drift from it."""
+    """The lease table."""
 
     def __init__(self) -> None:
         self._by_attempt: dict[AttemptId, Lease] = {}
-        self._in_hand: dict[str, _Held] = {}
-        self._by_worker: dict[str, _Held] = {}
-        self._by_slot: dict[tuple[str, str], _Held] = {}
-        self._by_queue: dict[str, _Held] = {}
+        self._by_worker: dict[str, Holdings] = {}
+
+    def holdings(self, worker_id: str) -> Holdings:
+        """What a worker holds, as an object that stays the same until `unpin`."""
+        holdings = self._by_worker.setdefault(worker_id, Holdings())
+        holdings.pinned = True
+        return holdings
+
+    def unpin(self, worker_id: str) -> None:
+        """Nobody counts on that worker's holdings any longer."""
+        if holdings := self._by_worker.get(worker_id):
+            holdings.pinned, holdings.on_change = False, lambda: None
+            self._drop_if_idle(worker_id, holdings)
 
     def grant(self, lease: Lease) -> None:
         """Charge a slot. An attempt holds one lease at most: the newer replaces the older."""
-        self.release(lease.id)
-        self._by_attempt[lease.id] = lease
-        worker_id = lease.worker.worker_id
-        _put(self._in_hand, worker_id, lease.id)
-        if lease.occupies_slot:
-            _put(self._by_worker, worker_id, lease.id)
-            _put(self._by_slot, (worker_id, lease.queue), lease.id)
-            _put(self._by_queue, lease.queue, lease.id)
+        attempt, holdings = lease.id, lease.holdings
+        if attempt in self._by_attempt:
+            self.release(attempt)
+        if holdings is None:
+            holdings = lease.holdings = self._by_worker.setdefault(lease.worker.worker_id, Holdings())
+        self._by_attempt[attempt] = lease
+        if not lease.occupies_slot:
+            holdings.ended[attempt] = None
+            return
+        if lease.held is None:
+            lease.held = holdings.in_queue(lease.queue)
+        lease.held[attempt] = holdings.slots[attempt] = None
+        holdings.on_change()
 
     def release(self, attempt: AttemptId) -> Lease | None:
         """Free the slot, and return the lease if there was one."""
         lease = self._by_attempt.pop(attempt, None)
-        if lease is not None:
-            worker_id = lease.worker.worker_id
-            _drop(self._in_hand, worker_id, attempt)
-            _drop(self._by_worker, worker_id, attempt)
-            _drop(self._by_slot, (worker_id, lease.queue), attempt)
-            _drop(self._by_queue, lease.queue, attempt)
+        if lease is None:
+            return None
+        holdings, held = lease.holdings, lease.held
+        assert holdings is not None
+        if held is not None:
+            del held[attempt], holdings.slots[attempt]
+            holdings.on_change()
+        else:
+            del holdings.ended[attempt]
+        if not holdings.pinned:
+            self._drop_if_idle(lease.worker.worker_id, holdings)
         return lease
 
     def of(self, attempt: AttemptId) -> Lease | None:
@@ -59,29 +99,26 @@ class Leases:
         return self._by_attempt.get(attempt)
 
     def held_by(self, worker: WorkerInstance) -> list[Lease]:
-        """All leases of this instance, the oldest first."""
-        held = self._in_hand.get(worker.worker_id, ())
-        return [lease for lease in (self._by_attempt[attempt] for attempt in held) if lease.worker == worker]
+        """All leases of this instance: those that have ended, then the others, each the oldest first."""
+        return [lease for lease in self._in_hand(worker.worker_id) if lease.worker == worker]
 
     def instances_of(self, worker_id: str) -> set[WorkerInstance]:
         """The instances of a worker that hold leases."""
-        return {self._by_attempt[attempt].worker for attempt in self._in_hand.get(worker_id, ())}
+        return {lease.worker for lease in self._in_hand(worker_id)}
 
     def active(self, worker_id: str) -> int:
         """Slots taken, over all queues."""
-        return len(self._by_worker.get(worker_id, ()))
+        holdings = self._by_worker.get(worker_id)
+        return len(holdings.slots) if holdings else 0
 
     def active_in(self, worker_id: str, queue: str) -> int:
         """Slots taken out of one queue."""
-        return len(self._by_slot.get((worker_id, queue), ()))
+        holdings = self._by_worker.get(worker_id)
+        return len(holdings.queues.get(queue, ())) if holdings else 0
 
-    def running(self, queue: str) -> int:
-        """Slots taken out of one queue, over all workers."""
-        return len(self._by_queue.get(queue, ()))
-
-    def queues(self) -> set[str]:
-        """Queues that something runs out of."""
-        return set(self._by_queue)
+    def running(self) -> Counter[str]:
+        """Slots taken out of each queue, over all workers. Looks at every lease."""
+        return Counter(lease.queue for lease in self._by_attempt.values() if lease.occupies_slot)
 
     def __iter__(self) -> Iterator[Lease]:
         return iter(self._by_attempt.values())
@@ -89,14 +126,10 @@ class Leases:
     def __len__(self) -> int:
         return len(self._by_attempt)
 
+    def _in_hand(self, worker_id: str) -> list[Lease]:
+        holdings = self._by_worker.get(worker_id)
+        return [self._by_attempt[attempt] for attempt in (*holdings.ended, *holdings.slots)] if holdings else []
 
-def _put(table: dict[_Key, _Held], key: _Key, attempt: AttemptId) -> None:
-    table.setdefault(key, {})[attempt] = None
-
-
-def _drop(table: dict[_Key, _Held], key: _Key, attempt: AttemptId) -> None:
-    """Workers name the keys, and come and go: those with nothing are dropped."""
-    if (held := table.get(key)) is not None:
-        held.pop(attempt, None)
-        if not held:
-            del table[key]
+    def _drop_if_idle(self, worker_id: str, holdings: Holdings) -> None:
+        if not holdings.slots and not holdings.ended:
+            del self._by_worker[worker_id]

@@ -1,102 +1,165 @@
 """Runs that wait, in order."""
 
-import heapq
 import itertools
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from devteam_router.domain import AttemptId, Run, Signature, WaitReason
+from devteam_router.domain import AttemptId, Run, Signature, Wait
+from devteam_router.shares import Fairness
 
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Why a line does not move, and what would move it."""
-
-    reason: WaitReason
-    detail: str
-
-
-@dataclass(order=True, slots=True)
-class Waiting:
-    """A run in its line; ordered by priority, then by arrival."""
-
-    priority: int
-    arrival: int
-    run: Run = field(compare=False)
-    since: float = field(compare=False)
-    gone: bool = field(compare=False, default=False)
+_Key = tuple[Signature, int, str]
 
 
 @dataclass(slots=True)
+class Waiting:
+    """A run in its line, since a moment on the monotonic clock."""
+
+    run: Run
+    arrival: int
+    since: float
+
+
+@dataclass(slots=True, eq=False)
 class Line:
-    """All waiting runs of one signature. What holds for the first holds for all of them."""
+    """All waiting runs of one signature, priority and tenant, first come, first served.
+
+    What holds for the first holds for all of them: why they wait, and since when that may be over.
+    """
 
     signature: Signature
+    priority: int
+    tenant: str
     wait: Wait | None = None
-    _heap: list[Waiting] = field(default_factory=list)
+    # Another number whenever agendas have to take it up anew.
+    entry: int = 0
+    # A gate holds it back: no free slot concerns it.
+    held: bool = False
+    _runs: "OrderedDict[AttemptId, Waiting]" = field(default_factory=OrderedDict)
 
-    def push(self, waiting: Waiting) -> None:
-        """Queue up."""
-        heapq.heappush(self._heap, waiting)
+    def put(self, waiting: Waiting, *, first: bool) -> None:
+        """Have a run wait at the end, or at the head."""
+        self._runs[waiting.run.id] = waiting
+        if first:
+            self._runs.move_to_end(waiting.run.id, last=False)
+
+    def take(self, attempt: AttemptId) -> None:
+        """Have a run wait no longer."""
+        del self._runs[attempt]
 
     def head(self) -> Waiting | None:
         """The run whose turn it is."""
-        while self._heap and self._heap[0].gone:
-            heapq.heappop(self._heap)
-        return self._heap[0] if self._heap else None
+        return next(iter(self._runs.values()), None)
 
     def __iter__(self) -> Iterator[Waiting]:
-        return (waiting for waiting in self._heap if not waiting.gone)
+        return iter(list(self._runs.values()))
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+
+class Reader(Protocol):
+    """Looks for what is next in a queue."""
+
+    def called(self, line: Line) -> None:
+        """There is a line that it has to take up, perhaps anew."""
 
 
 class Lines:
-    """One line for each signature that something waits with."""
+    """One line for each signature, priority and tenant that something waits with."""
 
-    def __init__(self) -> None:
-        self._lines: dict[Signature, Line] = {}
-        self._waiting: dict[AttemptId, Waiting] = {}
+    def __init__(self, fairness: Fairness | None = None) -> None:
+        self.fairness = fairness or Fairness()
+        self._lines: dict[_Key, Line] = {}
+        self._waiting: dict[AttemptId, tuple[Line, Waiting]] = {}
+        self._by_queue: dict[str, dict[Line, None]] = {}
+        self._by_model: dict[str, dict[Line, None]] = {}
+        self._of_signature: Counter[Signature] = Counter()
         self._of_queue: Counter[str] = Counter()
         self._of_tenant: Counter[str] = Counter()
-        self._arrivals = itertools.count()
+        self._in_queue: Counter[tuple[str, str]] = Counter()
+        self._readers: dict[str, dict[Reader, None]] = {}
+        self._arrivals = itertools.count(1)
+        self._returns = itertools.count(-1, -1)
+        self._entries = itertools.count(1)
 
-    def add(self, run: Run, now: float, *, first: bool = False) -> Line:
-        """Put a run at the end of its priority in its line; or at the head, when it was there before."""
-        line = self._lines.setdefault(run.signature, Line(run.signature))
-        arrival = next(self._arrivals)
-        waiting = Waiting(run.priority, -arrival if first else arrival, run, now)
-        self._waiting[run.id] = waiting
+    def add(self, run: Run, now: float, *, first: bool = False, arrival: int | None = None) -> Line:
+        """Put a run at the end of its line; or at the head, when it was there before. It may have had its `arrival`."""
+        line = self._line(run)
+        if arrival is None:
+            arrival = next(self._returns if first else self._arrivals)
+        waiting = Waiting(run, arrival, now)
+        line.put(waiting, first=first)
+        self._waiting[run.id] = line, waiting
         _count(self._of_queue, run.signature.queues[0], 1)
         _count(self._of_tenant, run.tenant, 1)
-        line.push(waiting)
+        if not line.held and (first or len(line) == 1):
+            self.call(line)
         return line
 
     def remove(self, attempt: AttemptId) -> Waiting | None:
         """Take a run out of its line; None if it was in none."""
-        waiting = self._waiting.pop(attempt, None)
-        if waiting is not None:
-            waiting.gone = True
-            _count(self._of_queue, waiting.run.signature.queues[0], -1)
-            _count(self._of_tenant, waiting.run.tenant, -1)
-            line = self._lines[waiting.run.signature]
-            if line.head() is None:
-                del self._lines[line.signature]
+        line, waiting = self._waiting.pop(attempt, (None, None))
+        if line is None or waiting is None:
+            return None
+        line.take(attempt)
+        _count(self._of_queue, line.signature.queues[0], -1)
+        _count(self._of_tenant, line.tenant, -1)
+        if not len(line):
+            self._close(line)
         return waiting
+
+    def call(self, line: Line) -> None:
+        """Have every agenda of its queues take the line up, as it is now."""
+        line.held, line.entry = False, next(self._entries)
+        for queue in line.signature.queues:
+            for reader in self._readers.get(queue, ()):
+                reader.called(line)
+
+    def hold(self, line: Line) -> None:
+        """Have agendas pass over the line until it is called again."""
+        line.held, line.entry = True, 0
+
+    def listen(self, queue: str, reader: Reader) -> None:
+        """Tell this reader of lines that are called in a queue."""
+        self._readers.setdefault(queue, {})[reader] = None
+
+    def ignore(self, queue: str, reader: Reader) -> None:
+        """Tell it nothing more."""
+        self._readers.get(queue, {}).pop(reader, None)
+        if not self._readers.get(queue, True):
+            del self._readers[queue]
 
     def line_of(self, attempt: AttemptId) -> Line | None:
         """The line that a run waits in."""
-        waiting = self._waiting.get(attempt)
-        return self._lines[waiting.run.signature] if waiting else None
+        entry = self._waiting.get(attempt)
+        return entry[0] if entry else None
+
+    def waits_with(self, signature: Signature) -> bool:
+        """Whether a run of this signature waits."""
+        return signature in self._of_signature
 
     def looking_at(self, queues: AbstractSet[str]) -> list[Line]:
         """The lines whose runs could go to any of these queues."""
-        return [line for signature, line in self._lines.items() if not queues.isdisjoint(signature.queues)]
+        return list(dict.fromkeys(line for queue in queues for line in self._by_queue.get(queue, ())))
 
-    def in_queue(self, queue: str) -> list[Waiting]:
-        """Runs whose first choice is this queue."""
-        lines = (line for signature, line in self._lines.items() if signature.queues[0] == queue)
-        return [waiting for line in lines for waiting in line]
+    def of_model(self, model: str) -> list[Line]:
+        """The lines whose runs want this model."""
+        return list(self._by_model.get(model, ()))
+
+    def competes(self, queue: str, tenant: str) -> bool:
+        """Whether a tenant has something that waits in a queue."""
+        return (queue, tenant) in self._in_queue
+
+    def any_in(self, queue: str) -> bool:
+        """Whether a run that could go to this queue waits."""
+        return queue in self._by_queue
+
+    def in_queue(self, queue: str) -> list[Line]:
+        """Lines of runs whose first choice is this queue."""
+        return [line for line in self._by_queue.get(queue, ()) if line.signature.queues[0] == queue]
 
     def waiting_in(self, queue: str) -> int:
         """How many runs have this queue as their first choice."""
@@ -108,13 +171,49 @@ class Lines:
 
     def queues(self) -> set[str]:
         """Queues that are some run's first choice."""
-        return {signature.queues[0] for signature in self._lines}
+        return set(self._of_queue)
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(list(self._lines.values()))
 
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def _line(self, run: Run) -> Line:
+        key = (run.signature, run.priority, run.tenant)
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = Line(*key)
+            self._by_model.setdefault(run.signature.model, {})[line] = None
+            _count(self._of_signature, run.signature, 1)
+            for queue in run.signature.queues:
+                self._by_queue.setdefault(queue, {})[line] = None
+                if not self.competes(queue, run.tenant):
+                    self.fairness.of(queue).enter(run.tenant)
+                _count(self._in_queue, (queue, run.tenant), 1)
+        return line
 
-def _count(counts: Counter[str], name: str, change: int) -> None:
+    def _close(self, line: Line) -> None:
+        line.entry = 0
+        signature = line.signature
+        del self._lines[signature, line.priority, line.tenant]
+        _drop(self._by_model, signature.model, line)
+        _count(self._of_signature, signature, -1)
+        for queue in signature.queues:
+            _drop(self._by_queue, queue, line)
+            _count(self._in_queue, (queue, line.tenant), -1)
+            if not self.competes(queue, line.tenant):
+                self.fairness.of(queue).leave(line.tenant)
+
+
+def _drop(table: dict[str, dict[Line, None]], key: str, line: Line) -> None:
+    """Callers name the keys: those with nothing are dropped."""
+    del table[key][line]
+    if not table[key]:
+        del table[key]
+
+
+def _count(counts: Counter, name: object, change: int) -> None:  # type: ignore[type-arg]  # of keys of any kind
     """Count up or down; names come from callers, so those with nothing are dropped."""
     counts[name] += change
     if not counts[name]:

@@ -1,218 +1,249 @@
 """The one place where a waiting run meets a free slot."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from random import Random
+from collections.abc import Iterable
+from dataclasses import replace
 
 from devteam.mesh.clock import Clock
-from devteam_router.domain import (
-    AttemptId,
-    Candidate,
-    Decision,
-    Run,
-    Signature,
-    StrategyName,
-    WaitReason,
-    Worker,
-)
-from devteam_router.fleet import Fleet, serves_model, unavailable, unmet
+from devteam_router.agendas import Agendas
+from devteam_router.choices import Choice
+from devteam_router.domain import AttemptId, Decision, Run, Signature, Wait
+from devteam_router.fleet import Fleet
 from devteam_router.frames import Assign
-from devteam_router.leases import Lease, Leases
-from devteam_router.lines import Line, Lines, Wait, Waiting
+from devteam_router.gates import Closed, Gates
+from devteam_router.holds import Holds
+from devteam_router.lines import Line, Lines, Waiting
+from devteam_router.obstacles import Nearness, Obstacles
+from devteam_router.placing import Placer
 from devteam_router.ports import Lineup, Placed
-from devteam_router.strategies.base import Strategy
-
-# In the order of the filters: the furthest that any worker came tells what is missing.
-_FILTERS = (
-    WaitReason.NO_WORKER_IN_QUEUE,
-    WaitReason.NO_WORKER_SERVES_MODEL,
-    WaitReason.NO_WORKER_MEETS_REQUIREMENTS,
-    WaitReason.NO_WORKER_AVAILABLE,
-    WaitReason.ALL_SLOTS_BUSY,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """Every worker of a run's queues, as it was weighed: who could take it, and what removed the others."""
-
-    eligible: Sequence[Candidate]
-    rejected: Sequence[Candidate]
-    wait: Wait
+from devteam_router.reasons import Reasons
+from devteam_router.routing import Routing, Wishes
+from devteam_router.seats import TAKEN, Seat
+from devteam_router.stations import Station
 
 
 class Matcher:
-    """Places runs: filters workers, lets the strategy order them, charges the slot at the decision.
+    """Places runs at once where a worker is free, else has them wait; gives a slot that comes free to whoever is due.
 
-    Never waits between reading and changing state. A worker that refused a run is not asked again for it until
-    `forgive` is called.
+    Nothing that waits could run: a run that comes looks for a worker, a slot that comes free looks for a run, and
+    neither looks at everyone. Never awaits, so nothing changes between a decision and its charge.
     """
 
     def __init__(
         self,
         fleet: Fleet,
-        leases: Leases,
         lines: Lines,
+        placer: Placer,
+        gates: Gates,
+        routing: Routing,
         lineup: Lineup,
         placed: Placed,
-        strategies: Mapping[StrategyName, Strategy],
-        default: StrategyName,
         clock: Clock,
-        random: Random,
     ) -> None:
         self._fleet = fleet
-        self._leases = leases
         self._lines = lines
+        self._placer = placer
+        self._gates = gates
+        self._routing = routing
         self._lineup = lineup
         self._placed = placed
-        self._strategies = strategies
-        self._default = default
         self._clock = clock
-        self._random = random
-        self._refusals: dict[AttemptId, set[str]] = {}
+        self._reasons = Reasons(fleet, routing)
+        self._agendas = Agendas(lines, lambda queue, tenant: lines.fairness.of(queue).had(tenant))
+        self._obstacles = Obstacles(fleet, placer, gates, routing, clock)
+        self._holds = Holds(lines, clock, self._serve)
 
     def submit(self, run: Run, *, first: bool = False) -> None:
         """Place a run now, or put it in line behind its equals (before them when it had its turn already)."""
-        line = self._lines.add(run, self._clock.monotonic(), first=first)
-        known = line.wait
-        head = line.head()
-        if head is not None and head.run is run:
+        now = self._clock.monotonic()
+        run = self._refiled(run) if first else run
+        found = None
+        if first or not self._lines.waits_with(run.signature):
+            found = self.find(run.signature, now)
+            if isinstance(found, Choice):
+                self._lines.fairness.direct(found.seat.row.queue, run.tenant)
+                self._assign(run, found, now)
+                return
+        line = self._lines.add(run, now, first=first)
+        if line.wait is not None:
+            self._placed.waiting(run.id, line.wait, run.signature.queues[0])
+        elif found is not None:
+            self._keep(line, found)
+        else:
+            # Its equals wait; but what they wait for may have come, where a loop is behind.
             self._serve([line])
-        # Whoever was in line has heard it already, and a new reason is told to the whole line.
-        if known is not None and line.wait is known and self._lines.line_of(run.id) is line:
-            self._placed.waiting(run.id, known, run.signature.queues[0])
 
     def withdraw(self, attempt: AttemptId) -> bool:
         """Take a run out of its line; False if it waits in none."""
-        line = self._lines.line_of(attempt)
-        removed = self._lines.remove(attempt)
-        if self._refusals.pop(attempt, None) and line is not None:
-            self._serve([line])  # those behind it were held up by what concerned it alone
-        return removed is not None
+        return self._lines.remove(attempt) is not None
 
-    def refused(self, attempt: AttemptId, worker_id: str) -> None:
-        """Do not offer this run to this worker for now."""
-        self._refusals.setdefault(attempt, set()).add(worker_id)
+    def refused(self, signature: Signature, worker_id: str) -> None:
+        """Do not offer runs like this to that worker for now."""
+        if station := self._fleet.station(worker_id):
+            station.refuses[signature] = station.refuses.get(signature, 0) + 1
 
-    def forgive(self, attempt: AttemptId, worker_id: str) -> None:
-        """Offer this run to this worker again."""
-        refusals = self._refusals.get(attempt, set())
-        refusals.discard(worker_id)
-        if not refusals:
-            self._refusals.pop(attempt, None)
-        if line := self._lines.line_of(attempt):
-            self._serve([line])
+    def forgive(self, signature: Signature, worker_id: str) -> None:
+        """Offer runs like this to that worker again."""
+        station = self._fleet.station(worker_id)
+        if station is None or signature not in station.refuses:
+            return
+        station.refuses[signature] -= 1
+        if not station.refuses[signature]:
+            del station.refuses[signature]
+            self.slot_freed(worker_id)
+
+    def slot_freed(self, worker_id: str) -> None:
+        """A worker has a free slot, perhaps: give it what is due."""
+        while (station := self._fleet.station(worker_id)) is not None and (due := self._due(station)) is not None:
+            self._give(*due)
 
     def worker_changed(self, worker_id: str) -> None:
-        """A worker has a free slot, or its line opened or broke: serve every line that it bears on."""
-        if worker := self._fleet.get(worker_id):
-            self.queues_changed(worker.queues.keys())
+        """A worker is another than before, or its line opened or broke."""
+        self._fleet.judge(worker_id)
+        self.slot_freed(worker_id)
+        self._reconsider()
 
-    def queues_changed(self, queues: AbstractSet[str]) -> None:
-        """The workers of these queues are different: serve every line that looks at one of them."""
-        self._serve(self._lines.looking_at(queues))
-
-    def examine(self, signature: Signature, *, refusals: Iterable[str] = ()) -> Examination:
-        """Weigh every worker of the run's queues, without changing anything."""
-        rejected: list[Candidate] = []
-        furthest = 0
-        for queue in signature.queues:
-            eligible: list[Candidate] = []
-            for worker in self._fleet.serving(queue):
-                stage, candidate = self._filtered(worker, queue, signature, refusals)
-                furthest = max(furthest, stage)
-                (rejected if candidate.rejected_because else eligible).append(candidate)
-            if eligible:
-                return Examination(eligible, rejected, Wait(WaitReason.ALL_SLOTS_BUSY, ""))
-        reason = _FILTERS[furthest]
-        return Examination((), rejected, Wait(reason, _sentence(reason, signature)))
-
-    def ordered(self, signature: Signature, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Candidates with their scores, the best first; ties in random order."""
-        strategy = self._strategy(signature)
-        scored = [(strategy.score(signature, c), self._random.random(), c) for c in candidates]
-        scored.sort(key=lambda entry: entry[:2])
-        return [replace(candidate, score=score[0]) for score, _, candidate in scored]
-
-    def _serve(self, lines: Iterable[Line]) -> None:
-        """Place what can be placed, over all lines in the order in which it is due."""
-        due = [(head, line) for line in lines if (head := line.head()) is not None]
-        heapq.heapify(due)
-        while due:
-            head, line = heapq.heappop(due)
-            if self._advanced(head, line) and (following := line.head()) is not None:
-                heapq.heappush(due, (following, line))
-
-    def _advanced(self, head: Waiting, line: Line) -> bool:
-        """Place the head, or let it go if it is too late for that; False when it has to wait."""
-        examination = self.examine(line.signature, refusals=self._refusals.get(head.run.id, ()))
-        if not examination.eligible:
-            self._hold(line, examination.wait)
+    def throttle(self, model: str, seconds: float, reason: str) -> bool:
+        """Start nothing of a model for so long; False if that was known."""
+        if not self._gates.throttle(model, seconds, reason):
             return False
-        self._lines.remove(head.run.id)
-        # Its timer may be due and not have fired yet: a loop that is behind must not hand out what nobody waits for.
-        if self._placed.shed(head.run.id, self._clock.monotonic()):
-            self._refusals.pop(head.run.id, None)
-        else:
-            self._assign(head.run, examination, head.since)
+        for line in self._lines.of_model(model):
+            self._serve([line])
         return True
 
-    def _hold(self, line: Line, wait: Wait) -> None:
-        if line.wait is not None and line.wait.reason is wait.reason:
+    def reroute(self, wishes: Wishes) -> None:
+        """Do as operators want from now on, with what waits, too."""
+        self._routing.wish(wishes)
+        self._gates.changed()
+        self._holds.let_go()
+        misfiled = [waiting for line in self._lines for waiting in self._misfiled(line)]
+        for waiting in sorted(misfiled, key=lambda waiting: waiting.arrival):
+            self._lines.remove(waiting.run.id)
+            self._lines.add(self._refiled(waiting.run), waiting.since, arrival=waiting.arrival)
+        self._serve(self._lines)
+
+    def find(self, signature: Signature, since: float) -> Choice | Closed | Wait:
+        """A worker for a run that has waited since then; or what keeps it waiting."""
+        return self._obstacles.find(signature, since) or self._reasons.of(signature)
+
+    def _serve(self, lines: Iterable[Line]) -> None:
+        """Place what can be placed, over all these lines in the order in which it is due."""
+        due = [(self._rank(line), line) for line in lines if len(line)]
+        heapq.heapify(due)
+        while due:
+            rank, line = heapq.heappop(due)
+            # What its tenant was given through another line counts here, too.
+            current = rank == self._rank(line)
+            if not current or (self._advanced(line) and len(line)):
+                heapq.heappush(due, (self._rank(line), line))
+
+    def _rank(self, line: Line) -> tuple[int, float, int]:
+        head = line.head()
+        assert head is not None
+        return line.priority, self._lines.fairness.of(line.signature.queues[0]).had(line.tenant), head.arrival
+
+    def _advanced(self, line: Line) -> bool:
+        """Place the head, or let it go if it is too late for that; False when it has to wait."""
+        head = line.head()
+        assert head is not None
+        found = self.find(line.signature, head.since)
+        if not isinstance(found, Choice):
+            self._keep(line, found)
+            return False
+        self._place(line, head, found)
+        return True
+
+    def _due(self, station: Station) -> tuple[Line, Seat] | None:
+        """What a worker should run next, and in which of its seats: by priority, then by how long it has waited.
+
+        In the first of its own queues that the worker has a seat in.
+        """
+        best: tuple[int, float, int, Line, Seat] | None = None
+        for seat in station.seats:
+            queue = seat.row.queue
+            if seat.level == TAKEN or not self._lines.any_in(queue) or self._routing.paused(queue):
+                continue
+            agenda = self._agendas.of(station.kind.profile, queue)
+            line = agenda.next(lambda line, seat=seat: self._admits(line, seat))  # type: ignore[misc]  # bound now
+            if line is not None and (head := line.head()) is not None:
+                entry = (line.priority, head.since, line.signature.queues.index(queue), line, seat)
+                best = entry if best is None or entry[:3] < best[:3] else best
+        return None if best is None else best[3:]
+
+    def _admits(self, line: Line, seat: Seat) -> bool:
+        head = line.head()
+        assert head is not None
+        obstacle = self._obstacles.between(line.signature, seat, head.since)
+        if obstacle is not None:
+            self._keep(line, obstacle)
+        return obstacle is None and line.signature not in seat.station.refuses
+
+    def _give(self, line: Line, seat: Seat) -> None:
+        head = line.head()
+        assert head is not None
+        self._place(line, head, self._placer.offer(line.signature, seat))
+
+    def _place(self, line: Line, head: Waiting, choice: Choice) -> None:
+        run = head.run
+        # Its timer may be due and not have fired yet: a loop that is behind must not hand out what nobody waits for.
+        if self._placed.shed(run.id, self._clock.monotonic()):
+            self._lines.remove(run.id)
+            return
+        self._lines.fairness.of(choice.seat.row.queue).serve(line.tenant)
+        self._lines.remove(run.id)
+        self._assign(run, choice, head.since)
+
+    def _assign(self, run: Run, choice: Choice, since: float) -> None:
+        seat, signature = choice.seat, run.signature
+        worker, queue = seat.station.worker, seat.row.queue
+        self._placer.charge(run.id, seat)
+        self._gates.passed(queue, signature.model)
+        self._fleet.warmed(worker.id, signature.model)
+        decision = self._decision(signature, choice, self._clock.monotonic() - since)
+        self._placed.assigned(run, decision, choice)
+        self._lineup.send(worker.instance, Assign(run, queue))
+
+    def _decision(self, signature: Signature, choice: Choice, waited: float) -> Decision:
+        queue, strategy, weighed = choice.seat.row.queue, choice.strategy, choice.weighed()
+        eligible = sum(kind.free for kind in weighed)
+        why = strategy.because(signature, queue, weighed[0], eligible)
+        reason = f"placed on {choice.seat.station.worker.id} by {strategy.name} because {why}"
+        return Decision(strategy.name, queue, reason, eligible, waited, choice.tied)
+
+    def _keep(self, line: Line, found: Choice | Closed | Wait) -> None:
+        """Have a line wait, and tell its runs why if that is news."""
+        assert not isinstance(found, Choice)
+        if isinstance(found, Closed):
+            self._holds.add(line, found)
+        wait = found.wait if isinstance(found, Closed) else found
+        if not wait.news_to(line.wait):
             return
         line.wait = wait
         for waiting in line:
             self._placed.waiting(waiting.run.id, wait, line.signature.queues[0])
 
-    def _assign(self, run: Run, examination: Examination, since: float) -> None:
-        strategy = self._strategy(run.signature)
-        eligible = self.ordered(run.signature, examination.eligible)
-        chosen = eligible[0]
-        why = strategy.explain(run.signature, chosen, eligible)
-        waited = self._clock.monotonic() - since
-        self._leases.grant(Lease(run.id, chosen.worker.instance, chosen.queue))
-        strategy.picked(run.signature, chosen)
-        reason = f"placed on {chosen.worker.id} by {strategy.name} because {why}"
-        decision = Decision(strategy.name, chosen.queue, reason, len(eligible), waited)
-        self._placed.assigned(run, chosen.worker.instance, decision, [*eligible, *examination.rejected])
-        self._lineup.send(chosen.worker.instance, Assign(run, chosen.queue))
+    def _reconsider(self) -> None:
+        """Where other workers are there than before, what kept runs waiting may be something else by now."""
+        shifted, self._fleet.shifted = self._fleet.shifted, set()
+        if shifted:
+            self._serve(self._lines.looking_at(shifted))
+        if self._fleet.receded:
+            self._fleet.receded = False
+            self._serve(self._holds.let_go(Nearness))
 
-    def _strategy(self, signature: Signature) -> Strategy:
-        return self._strategies[signature.strategy or self._default]
+    def _misfiled(self, line: Line) -> Iterable[Waiting]:
+        return () if self._queues(line.signature) == line.signature.queues else line
 
-    def _filtered(
-        self, worker: Worker, queue: str, signature: Signature, refusals: Iterable[str]
-    ) -> tuple[int, Candidate]:
-        served = worker.queues[queue]
-        active, total = self._leases.active_in(worker.id, queue), self._leases.active(worker.id)
-        candidate = Candidate(worker, queue, active, min(served.concurrency, worker.concurrency))
-        if not serves_model(served, signature.model):
-            return 1, replace(candidate, rejected_because=f"does not serve {signature.model} in {queue}")
-        if words := unmet(worker, signature):
-            return 2, replace(candidate, rejected_because=words)
-        if words := unavailable(worker, connected=self._lineup.connected(worker.instance)):
-            return 3, replace(candidate, rejected_because=words)
-        if active >= served.concurrency:
-            return 4, replace(candidate, rejected_because=f"all {served.concurrency} slots of {queue} are busy")
-        if total >= worker.concurrency:
-            return 4, replace(candidate, rejected_because=f"all its {worker.concurrency} slots are busy")
-        if worker.id in refusals:
-            return 4, replace(candidate, rejected_because="refused it a moment ago")
-        return 5, candidate
+    def _refiled(self, run: Run) -> Run:
+        """The run, in the queues that hold now if it left their choice to the fleet's preferences."""
+        queues = self._queues(run.signature)
+        if queues == run.signature.queues:
+            return run
+        run = replace(run, signature=replace(run.signature, queues=queues))
+        self._placed.refiled(run)
+        return run
 
-
-def _sentence(reason: WaitReason, signature: Signature) -> str:
-    queues = " or ".join(signature.queues)
-    match reason:
-        case WaitReason.NO_WORKER_IN_QUEUE:
-            return f"no worker serves {queues}; start one with: devteam-worker start --queue {signature.queues[0]}"
-        case WaitReason.NO_WORKER_SERVES_MODEL:
-            return f"no worker in {queues} serves the model {signature.model}"
-        case WaitReason.NO_WORKER_MEETS_REQUIREMENTS:
-            return f"no worker in {queues} that serves {signature.model} has what the task requires"
-        case WaitReason.NO_WORKER_AVAILABLE:
-            return f"every worker in {queues} that could run it is unhealthy, cordoned, draining or disconnected"
-        case _:
-            return f"every worker in {queues} that could run it is busy; it starts when a slot is free"
+    def _queues(self, signature: Signature) -> tuple[str, ...]:
+        if not signature.preferred:
+            return signature.queues
+        return self._routing.preferences.queues(signature.model, "", ())

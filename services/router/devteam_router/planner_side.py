@@ -7,11 +7,12 @@ from devteam.mesh.clock import Clock, Timer
 from devteam.mesh.errors import ResourceExhausted, Unavailable
 from devteam_router.attempts import Attempts
 from devteam_router.dispatch import Dispatch, Event, NeverRan, Reported, Stage, Waits, WasLost
-from devteam_router.domain import AttemptId, Run, WaitReason, WorkerInstance
+from devteam_router.domain import AttemptId, Run, Wait, WaitReason, WorkerInstance
 from devteam_router.frames import Resume, TokensAck
 from devteam_router.graces import Graces
-from devteam_router.lines import Lines, Wait
+from devteam_router.lines import Lines
 from devteam_router.matching import Matcher
+from devteam_router.peers import Peers
 from devteam_router.ports import Lineup
 
 # The worker of an attempt that was given up, to a Planner that never heard of it.
@@ -22,15 +23,25 @@ class PlannerSide:
     """Opens, follows, acknowledges and cancels attempts.
 
     The end of a Planner's call cancels nothing: an attempt that nobody follows is kept for `graces.orphan` seconds.
+    Where there are other Routers, it may stand in another one's line by then: so one that waits is not placed before
+    somebody asks for it.
     """
 
     def __init__(
-        self, attempts: Attempts, matcher: Matcher, lines: Lines, lineup: Lineup, graces: Graces, clock: Clock
+        self,
+        attempts: Attempts,
+        matcher: Matcher,
+        lines: Lines,
+        lineup: Lineup,
+        peers: Peers,
+        graces: Graces,
+        clock: Clock,
     ) -> None:
         self._attempts = attempts
         self._matcher = matcher
         self._lines = lines
         self._lineup = lineup
+        self._peers = peers
         self._graces = graces
         self._clock = clock
         self._draining = False
@@ -136,13 +147,15 @@ class PlannerSide:
         self._limits[dispatch.id] = self._clock.call_later(seconds, lambda: self._out_of_time(dispatch))
 
     def _await_worker(self, run: Run, last_seq: int, worker: WorkerInstance) -> Dispatch:
-        if self._attempts.is_over(run.id) or self._lineup.connected(worker):
+        if self._attempts.is_over(run.id):
             return self._given_up(run, worker)
         dispatch = self._attempts.open(run.id, run, Stage.RECONNECTING)
         dispatch.worker = worker
         dispatch.restart_after(last_seq)
-        wait = Wait(WaitReason.WORKER_RECONNECTING, f"worker {worker.worker_id} runs it, but is not connected")
-        dispatch.tell(Waits(wait, run.signature.queues[0]))
+        # One that is here got it from another Router: it offers it to this one, or says that it does not have it.
+        if not self._lineup.send(worker, Resume(run.id, last_seq)):
+            wait = Wait(WaitReason.WORKER_RECONNECTING, f"worker {worker.worker_id} runs it, but is not connected")
+            dispatch.tell(Waits(wait, run.signature.queues[0]))
         self._clock.call_later(self._graces.link, lambda: self._still_missing(dispatch))
         return dispatch
 
@@ -166,6 +179,8 @@ class PlannerSide:
             self._resume(dispatch, last_seq)
         else:
             dispatch.acknowledge(last_seq)
+        if dispatch.stage is Stage.WAITING and self._lines.line_of(run.id) is None:
+            self._matcher.submit(run)
 
     def _resume(self, dispatch: Dispatch, last_seq: int) -> None:
         assert dispatch.worker is not None
@@ -179,6 +194,8 @@ class PlannerSide:
             return
         held = self._attempts.get(dispatch.id)
         if held is dispatch:
+            if self._peers.addresses:
+                self._matcher.withdraw(dispatch.id)
             _stop(self._orphans, dispatch.id)
             self._orphans[dispatch.id] = self._clock.call_later(self._graces.orphan, lambda: self._orphaned(dispatch))
         if held is None or dispatch.stage is Stage.ENDED:

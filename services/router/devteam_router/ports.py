@@ -1,12 +1,13 @@
 """What the parts of the Router need of each other and of the outside."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from devteam_router.domain import AttemptId, Candidate, Decision, Run, Worker, WorkerInstance
+from devteam_router.choices import Choice
+from devteam_router.domain import AttemptId, Decision, Run, Wait, Worker, WorkerInstance
 from devteam_router.frames import Frame
-from devteam_router.lines import Wait
+from devteam_router.routing import Wishes
 
 
 class Lineup(Protocol):
@@ -28,8 +29,11 @@ class Placed(Protocol):
     def waiting(self, attempt: AttemptId, wait: Wait, queue: str) -> None:
         """It waits, for this reason; told again when the reason changes."""
 
-    def assigned(self, run: Run, worker: WorkerInstance, decision: Decision, weighed: Sequence[Candidate]) -> None:
-        """It was given to this worker, the best of those that were weighed."""
+    def assigned(self, run: Run, decision: Decision, choice: Choice) -> None:
+        """It was given to the worker of this choice."""
+
+    def refiled(self, run: Run) -> None:
+        """It waits in other queues than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,21 @@ class WorkerRemoved:
     worker_id: str
 
 
-FleetEvent = FleetSnapshot | WorkerChanged | WorkerRemoved
+@dataclass(frozen=True, slots=True)
+class RoutingChanged:
+    """Operators want runs to be placed like this."""
+
+    wishes: Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class RoutersChanged:
+    """The Routers that are alive, as address by id; those without an address of their own are not named."""
+
+    addresses: Mapping[str, str]
+
+
+FleetEvent = FleetSnapshot | WorkerChanged | WorkerRemoved | RoutingChanged | RoutersChanged
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from devteam.mesh.errors import NotFound
-from devteam_router.domain import Worker
-from devteam_router.fleet import Fleet, unavailable
+from devteam_router.domain import StrategyName
+from devteam_router.fleet import Fleet
 from devteam_router.leases import Leases
 from devteam_router.lines import Lines
-from devteam_router.ports import Lineup
+from devteam_router.routing import Routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +19,36 @@ class QueueView:
     slots: int
     workers: int
     oldest_wait: float | None
+    paused: bool = False
+    strategy: StrategyName = StrategyName.LEAST_LOADED
 
 
 class Queues:
     """Counts, each time anew, from lines, leases and fleet."""
 
-    def __init__(self, fleet: Fleet, leases: Leases, lines: Lines, lineup: Lineup) -> None:
+    def __init__(self, fleet: Fleet, leases: Leases, lines: Lines, routing: Routing) -> None:
         self._fleet = fleet
         self._leases = leases
         self._lines = lines
-        self._lineup = lineup
+        self._routing = routing
 
-    def names(self) -> list[str]:
-        """Every queue that somebody serves, waits in, or runs out of."""
-        return sorted(self._fleet.queues() | self._lines.queues() | self._leases.queues())
+    def views(self, now: float) -> list[QueueView]:
+        """Every queue that somebody serves, waits in, runs out of, or paused, by name; `now` on the monotonic clock."""
+        running = self._leases.running()
+        paused = {name for name, policy in self._routing.wishes.queues.items() if policy.paused}
+        names = self._fleet.queues() | self._lines.queues() | running.keys() | paused
+        return [self._view(name, running[name], now) for name in sorted(names)]
 
-    def view(self, name: str, now: float) -> QueueView:
-        """One queue; `now` on the monotonic clock. Raises NotFound."""
-        if name not in self.names():
-            raise NotFound("queue", name, message=f"no worker serves a queue named {name!r} and nothing waits in it")
-        waiting = self._lines.in_queue(name)
-        serving = self._fleet.serving(name)
+    def _view(self, name: str, running: int, now: float) -> QueueView:
+        heads = [head for line in self._lines.in_queue(name) if (head := line.head()) is not None]
+        rows = self._fleet.rows(name).entries
         return QueueView(
             name,
-            waiting=len(waiting),
-            running=self._leases.running(name),
-            slots=sum(min(w.queues[name].concurrency, w.concurrency) for w in serving if self._open(w)),
-            workers=len(serving),
-            oldest_wait=max((now - entry.since for entry in waiting), default=None),
+            waiting=self._lines.waiting_in(name),
+            running=running,
+            slots=sum(kind.open * row.limit for kind, row in rows),
+            workers=sum(len(kind.stations) for kind, _ in rows),
+            oldest_wait=max((now - head.since for head in heads), default=None),
+            paused=self._routing.paused(name),
+            strategy=self._routing.strategy(name),
         )
-
-    def _open(self, worker: Worker) -> bool:
-        return not unavailable(worker, connected=self._lineup.connected(worker.instance))

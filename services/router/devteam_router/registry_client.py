@@ -11,8 +11,18 @@ from devteam.mesh.errors import DevTeamError
 from devteam.mesh.tasks import Backoff
 from devteam.v1 import registry_pb2, registry_pb2_grpc
 from devteam_router.attendance import Attendance
+from devteam_router.convert.routing import wishes_from_proto
 from devteam_router.convert.workers import link_report_to_proto, worker_from_proto
-from devteam_router.ports import FleetEvent, FleetSnapshot, LinkReport, Registry, WorkerChanged, WorkerRemoved
+from devteam_router.ports import (
+    FleetEvent,
+    FleetSnapshot,
+    LinkReport,
+    Registry,
+    RoutersChanged,
+    RoutingChanged,
+    WorkerChanged,
+    WorkerRemoved,
+)
 
 _log = structlog.get_logger()
 
@@ -20,21 +30,23 @@ _CALL_TIMEOUT = 10.0
 
 
 class RegistryClient:
-    """The Registry port on a channel."""
+    """The Registry port on a channel. `address` is where this Router is reached; empty: nobody is told."""
 
-    def __init__(self, channel: grpc.aio.Channel, router_id: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, router_id: str, address: str = "") -> None:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._router_id = router_id
+        self._address = address
 
     async def watch(self) -> AsyncGenerator[FleetEvent, None]:
         """A snapshot, then every change. Raises a DevTeamError when the line breaks."""
-        call = self._stub.WatchWorkers(registry_pb2.WatchWorkersRequest(router_id=self._router_id))
+        request = registry_pb2.WatchWorkersRequest(router_id=self._router_id, address=self._address)
+        call = self._stub.WatchWorkers(request)
         first = True
         try:
             async for response in call:
                 if (event := _event(response, first=first)) is not None:
+                    first = first and not isinstance(event, FleetSnapshot)
                     yield event
-                first = False
         except grpc.aio.AioRpcError as error:
             raise status.from_rpc(error) from error
         finally:
@@ -85,4 +97,8 @@ def _event(response: registry_pb2.WatchWorkersResponse, *, first: bool) -> Fleet
             return WorkerChanged(worker_from_proto(response.changed))
         case "removed":
             return WorkerRemoved(response.removed.worker_id)
+        case "routing":
+            return RoutingChanged(wishes_from_proto(response.routing))
+        case "routers":
+            return RoutersChanged({router.router_id: router.address for router in response.routers.routers})
     return None

@@ -1,27 +1,36 @@
 """The Router's domain, put together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from random import Random
 
 from devteam.mesh.clock import Clock
 from devteam_router.attempts import Attempts
 from devteam_router.attendance import Attendance
-from devteam_router.domain import StrategyName
 from devteam_router.explain import Explainer
 from devteam_router.fleet import Fleet
 from devteam_router.frames import Drain, DrainReason
+from devteam_router.gates import Gates
 from devteam_router.graces import Graces
 from devteam_router.leases import Leases
 from devteam_router.lines import Lines
 from devteam_router.lineup import Links
 from devteam_router.matching import Matcher
+from devteam_router.peers import Peers
+from devteam_router.placing import Placer
 from devteam_router.planner_side import PlannerSide
-from devteam_router.ports import FleetEvent, FleetSnapshot, WorkerChanged, WorkerRemoved
+from devteam_router.ports import (
+    FleetEvent,
+    FleetSnapshot,
+    RoutersChanged,
+    RoutingChanged,
+    WorkerChanged,
+    WorkerRemoved,
+)
 from devteam_router.preferences import Preferences
 from devteam_router.queues import Queues
+from devteam_router.routing import Policy, Routing
+from devteam_router.shares import Fairness
 from devteam_router.strategies.capability_match import CapabilityMatch
 from devteam_router.strategies.least_loaded import LeastLoaded
 from devteam_router.strategies.locality import Locality
@@ -32,43 +41,33 @@ from devteam_router.worker_side import WorkerSide
 _LAST_WORDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How the Router places runs unless they say otherwise."""
-
-    strategy: StrategyName = StrategyName.LEAST_LOADED
-    preferences: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
 class RouterCore:
     """Planners on one side, workers on the other, slots and lines between them. One event loop is its one writer."""
 
     def __init__(self, policy: Policy, graces: Graces, clock: Clock, random: Random, router_id: str) -> None:
         self.graces = graces
-        self.preferences = Preferences(policy.preferences)
+        self.routing = Routing(policy)
+        self.gates = Gates(self.routing, clock)
         # The lambdas name parts that do not exist yet: fleet and attempts call on those that stand on them.
-        self.fleet = Fleet(lambda worker_id, queues: self.workers.fleet_changed(worker_id, queues))  # noqa: PLW0108 - bound late
-        self.leases, self.lines, self.links = Leases(), Lines(), Links()
+        self.leases, self.links = Leases(), Links()
+        self.lines = Lines(Fairness(self.routing.weight))
+        self.fleet = Fleet(self.leases, self.links, lambda worker_id: self.workers.fleet_changed(worker_id))  # noqa: PLW0108 - bound late
         self.attempts = Attempts(
             self.leases,
             self.links,
-            on_free=lambda worker_id: self.matcher.worker_changed(worker_id),  # noqa: PLW0108 - bound late
+            on_free=lambda worker_id: self.matcher.slot_freed(worker_id),  # noqa: PLW0108 - bound late
             withdraw=lambda attempt: self.matcher.withdraw(attempt),  # noqa: PLW0108 - bound late
             remembered=graces.remembered,
         )
-        strategies = (RoundRobin(), LeastLoaded(), CapabilityMatch(), Locality(lambda: self.fleet))
-        self.matcher = Matcher(
-            self.fleet,
-            self.leases,
-            self.lines,
-            self.links,
-            self.attempts,
-            {strategy.name: strategy for strategy in strategies},
-            policy.strategy,
-            clock,
-            random,
+        strategies = (RoundRobin(), LeastLoaded(), CapabilityMatch(), Locality(self.fleet.sources))
+        self.placer = Placer(
+            self.fleet, self.leases, self.routing, {strategy.name: strategy for strategy in strategies}, random
         )
-        self.planners = PlannerSide(self.attempts, self.matcher, self.lines, self.links, graces, clock)
+        self.matcher = Matcher(
+            self.fleet, self.lines, self.placer, self.gates, self.routing, self.links, self.attempts, clock
+        )
+        self.peers = Peers(router_id, self.gates)
+        self.planners = PlannerSide(self.attempts, self.matcher, self.lines, self.links, self.peers, graces, clock)
         self.attendance = Attendance(self.leases, clock, graces.link)
         self.workers = WorkerSide(
             self.fleet,
@@ -77,13 +76,19 @@ class RouterCore:
             self.attempts,
             self.matcher,
             self.attendance,
+            self.peers,
             graces,
             clock,
             router_id,
         )
-        self.explainer = Explainer(self.attempts, self.matcher)
-        self.queues = Queues(self.fleet, self.leases, self.lines, self.links)
+        self.explainer = Explainer(self.attempts, self.matcher, self.fleet, self.placer)
+        self.queues = Queues(self.fleet, self.leases, self.lines, self.routing)
         self._named: set[str] = set()
+
+    @property
+    def preferences(self) -> Preferences:
+        """Which queues suit a model, as of now."""
+        return self.routing.preferences
 
     def hear(self, event: FleetEvent) -> None:
         """Take in what the Registry says."""
@@ -102,6 +107,10 @@ class RouterCore:
                 self.fleet.put(worker)
             case WorkerRemoved(worker_id):
                 self.fleet.remove(worker_id)
+            case RoutingChanged(wishes):
+                self.matcher.reroute(wishes)
+            case RoutersChanged(addresses):
+                self.peers.are(addresses)
 
     async def drain(self) -> None:
         """Take no further runs, and tell the workers to expect another Router: those who read, in half a second."""

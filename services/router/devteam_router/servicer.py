@@ -10,13 +10,16 @@ from opentelemetry import trace
 
 from devteam.mesh import names, paging
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, InvalidInput, Violation
+from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, InvalidInput, NotFound, Violation
 from devteam.mesh.tasks import cancelled
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
-from devteam_router.convert import events, runs, workers
+from devteam_router.convert import events, routing, runs, workers
 from devteam_router.dispatch import ToldToStop
 from devteam_router.domain import AttemptId
+from devteam_router.frames import RejectReason
+from devteam_router.gates import Throttle
 from devteam_router.link import Link
+from devteam_router.peer_client import PeerClient
 from devteam_router.service import RouterCore
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -25,8 +28,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     """What Planners and operators call."""
 
-    def __init__(self, core: RouterCore, clock: Clock) -> None:
+    def __init__(self, core: RouterCore, peers: PeerClient, clock: Clock) -> None:
         self._core = core
+        self._peers = peers
         self._clock = clock
 
     async def Dispatch(
@@ -59,14 +63,24 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self._core.planners.cancel(AttemptId(request.task_id, request.attempt))
         return router_pb2.CancelDispatchResponse()
 
+    async def ShareThrottle(
+        self, request: router_pb2.ShareThrottleRequest, context: Context
+    ) -> router_pb2.ShareThrottleResponse:
+        """Another Router heard that a provider wants patience."""
+        word = routing.throttle_from_proto(request)
+        self._core.matcher.throttle(word.model, word.seconds, word.reason)
+        return router_pb2.ShareThrottleResponse()
+
     async def Explain(self, request: router_pb2.ExplainRequest, context: Context) -> router_pb2.ExplainResponse:
         """Why a task waits, or runs where it does."""
         match request.WhichOneof("subject"):
-            case "task_id":
+            case "task_id" if request.local or self._core.explainer.knows(request.task_id):
                 explanation = self._core.explainer.task(request.task_id)
+            case "task_id":
+                return await self._peers.explain(request.task_id)
             case "dry_run":
                 signature = runs.dry_run_from_proto(request.dry_run, self._core.preferences)
-                explanation = self._core.explainer.dry_run(signature)
+                explanation = self._core.explainer.dry_run(signature, self._clock.monotonic())
             case _:
                 raise InvalidInput(Violation("subject", "FIELD_REQUIRED", "name a task_id or a dry_run"))
         return events.explanation_to_proto(explanation)
@@ -74,19 +88,35 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def ListQueues(
         self, request: router_pb2.ListQueuesRequest, context: Context
     ) -> router_pb2.ListQueuesResponse:
-        """All queues, by name."""
+        """All queues, by name, and the models that have to wait."""
         size = paging.page_size(request.page_size, default=100, limit=1000)
         start = paging.page_start(request.page_token)
-        names = [name for name in self._core.queues.names() if name > start]
-        more = paging.page_token(names[size - 1]) if len(names) > size else ""
-        return router_pb2.ListQueuesResponse(queues=[self._queue(name) for name in names[:size]], next_page_token=more)
+        queues = self._queues()
+        throttles = [self._throttle(throttle) for throttle in self._core.gates.throttles()]
+        if not request.local:
+            queues, throttles = await self._peers.added(queues, throttles)
+        later = [queue for queue in queues if queue.name > start]
+        more = paging.page_token(later[size - 1].name) if len(later) > size else ""
+        first_page = throttles if not start else []
+        return router_pb2.ListQueuesResponse(queues=later[:size], next_page_token=more, throttles=first_page)
 
     async def GetQueue(self, request: router_pb2.GetQueueRequest, context: Context) -> router_pb2.GetQueueResponse:
         """One queue."""
-        return router_pb2.GetQueueResponse(queue=self._queue(request.name))
+        known = [queue for queue in self._queues() if queue.name == request.name]
+        if not request.local:
+            known, _ = await self._peers.added(known, [], name=request.name)
+        if not known:
+            message = f"no worker serves a queue named {request.name!r} and nothing waits in it"
+            raise NotFound("queue", request.name, message=message)
+        return router_pb2.GetQueueResponse(queue=known[0])
 
-    def _queue(self, name: str) -> router_pb2.Queue:
-        return events.queue_to_proto(self._core.queues.view(name, self._clock.monotonic()), self._clock.now())
+    def _queues(self) -> list[router_pb2.Queue]:
+        now = self._clock.now()
+        return [events.queue_to_proto(view, now) for view in self._core.queues.views(self._clock.monotonic())]
+
+    def _throttle(self, throttle: Throttle) -> router_pb2.Throttle:
+        waiting = sum(len(line) for line in self._core.lines.of_model(throttle.model))
+        return events.throttle_to_proto(throttle, waiting, self._clock.now(), self._clock.monotonic())
 
 
 class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
@@ -100,9 +130,10 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         self, request: AsyncIterator[worker_pb2.ConnectRequest], context: Context
     ) -> AsyncGenerator[worker_pb2.ConnectResponse, None]:
         """Be one worker's line: one task reads, this one writes."""
-        worker, token, in_hand = workers.attach_from_proto(await _first(request, self._attach_within))
+        first = await _first(request, self._attach_within)
+        worker, token, in_hand = workers.attach_from_proto(first)
         await self._workers.admit(worker, token)
-        link = self._workers.attach(worker, in_hand)
+        link = self._workers.attach(worker, in_hand, workers.occupied_from_proto(first.attach.occupied))
         reader = asyncio.create_task(self._read(request, link), name=f"read {worker.worker_id}")
         try:
             async for frame in link.frames():
@@ -129,9 +160,16 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
             case "accepted":
                 self._workers.accepted(link, _attempt(request.accepted))
             case "rejected":
-                self._workers.rejected(link, _attempt(request.rejected), request.rejected.message)
+                reason = workers.REJECT_REASONS.get(request.rejected.reason, RejectReason.NOT_SERVED)
+                self._workers.rejected(link, _attempt(request.rejected), request.rejected.message, reason)
             case "report":
                 self._workers.report(link, _attempt(request.report), workers.report_from_proto(request.report))
+            case "occupied":
+                self._workers.occupied(link, workers.occupied_from_proto(request.occupied))
+            case "offer":
+                self._workers.offered(link, workers.in_hand_from_proto(request.offer.running))
+            case "released":
+                self._workers.released(link, _attempt(request.released))
             case "attach":
                 raise FailedPrecondition("attach comes once, as the first message", reason="PROTOCOL_ORDER")
 

@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from devteam.mesh.settings import FROM_JSON, Address, ServiceSettings
 from devteam_router.domain import StrategyName
 from devteam_router.graces import Graces
-from devteam_router.service import Policy
+from devteam_router.routing import Policy
 
 
 class Settings(ServiceSettings):
@@ -21,6 +21,10 @@ class Settings(ServiceSettings):
     strategy: StrategyName = StrategyName.LEAST_LOADED
     # Model pattern -> queues in order of preference, for tasks that name no queue.
     preferences: Annotated[dict[str, list[str]], *FROM_JSON] = Field(default_factory=dict)
+    # Seconds that a task waits for a slot near its data source before it goes far.
+    locality_wait_s: float = Field(default=3.0, ge=0, le=3600)
+    # Where workers and Planners reach this very Router, where there are several: "host:port" or a URL.
+    advertised_address: str = ""
     link_grace_s: float = Field(default=10.0, ge=0, le=3600)
     orphan_grace_s: float = Field(default=60.0, ge=0, le=86_400)
     beat_interval_s: float = Field(default=15.0, gt=0, lt=50)
@@ -47,4 +51,4 @@ class Settings(ServiceSettings):
     @property
     def policy(self) -> Policy:
         """How to place runs."""
-        return Policy(self.strategy, self.preferences)
+        return Policy(self.strategy, self.preferences, self.locality_wait_s)

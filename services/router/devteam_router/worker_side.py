@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -14,17 +14,26 @@ from devteam.mesh.errors import NotFound, PermissionDenied
 from devteam_router.attempts import Attempts
 from devteam_router.attendance import Attendance
 from devteam_router.dispatch import Dispatch, Reported, Stage, TokenBatch, WasLost
-from devteam_router.domain import AttemptId, WorkerInstance, WorkerState
+from devteam_router.domain import AttemptId, Signature, WorkerInstance, WorkerState
 from devteam_router.drains import Drains
 from devteam_router.fleet import Fleet
-from devteam_router.frames import Attached, BeatAck, Resume
+from devteam_router.frames import Attached, BeatAck, RejectReason, Resume
 from devteam_router.graces import Graces
 from devteam_router.leases import Lease, Leases
 from devteam_router.lineup import Links
 from devteam_router.link import Link
 from devteam_router.matching import Matcher
+from devteam_router.peers import Peers, ThrottleWord
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """A worker's slots that runs of other Routers take."""
+
+    total: int = 0
+    by_queue: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class WorkerSide:
         attempts: Attempts,
         matcher: Matcher,
         attendance: Attendance,
+        peers: Peers,
         graces: Graces,
         clock: Clock,
         router_id: str,
@@ -57,6 +67,7 @@ class WorkerSide:
         self._attempts = attempts
         self._matcher = matcher
         self._attendance = attendance
+        self._peers = peers
         self._graces = graces
         self._clock = clock
         self._router_id = router_id
@@ -84,9 +95,10 @@ class WorkerSide:
         if not hmac.compare_digest(digest, known.session_digest):
             raise PermissionDenied("the session token is not the one that was issued", reason="SESSION_INVALID")
 
-    def attach(self, worker: WorkerInstance, in_hand: Sequence[InHand]) -> Link:
+    def attach(self, worker: WorkerInstance, in_hand: Sequence[InHand], occupied: Occupied | None = None) -> Link:
         """Open the line to an admitted worker and join what it has in hand with what is known here."""
         link = self._links.open(worker)
+        self._occupied(worker, occupied or Occupied())
         if timer := self._missing.pop(worker, None):
             timer.cancel()
         link.send(Attached(self._graces.beat, self._graces.beat_timeout, self._graces.window_bytes, self._router_id))
@@ -119,18 +131,40 @@ class WorkerSide:
         if dispatch is not None and dispatch.stage is Stage.ASSIGNED:
             self._attempts.started(dispatch)
 
-    def rejected(self, link: Link, attempt: AttemptId, message: str) -> None:
+    def occupied(self, link: Link, occupied: Occupied) -> None:
+        """Other Routers' runs take that many of the worker's slots now."""
+        self._occupied(link.worker, occupied)
+        self._matcher.slot_freed(link.worker.worker_id)
+
+    def offered(self, link: Link, in_hand: Sequence[InHand]) -> None:
+        """These runs have lost their Router."""
+        for item in in_hand:
+            self._join(link, item)
+
+    def released(self, link: Link, attempt: AttemptId) -> None:
+        """The worker does not have the run, or another Router has taken it over with the Planner that follows it."""
+        dispatch = self._attempts.owned_by(link.worker, attempt)
+        if dispatch is None:
+            return
+        if dispatch.stage is Stage.RECONNECTING:
+            self._attempts.lose(dispatch, f"worker {link.worker.worker_id} does not have it")
+        else:
+            self._attempts.hand_over(dispatch)
+
+    def rejected(
+        self, link: Link, attempt: AttemptId, message: str, reason: RejectReason = RejectReason.NOT_SERVED
+    ) -> None:
         """The worker does not take the run: find another one. Burns no attempt."""
         dispatch = self._own(link, attempt)
         if dispatch is not None and dispatch.stage is Stage.ASSIGNED:
             _log.info("run rejected", worker_id=link.worker.worker_id, task_id=attempt.task_id, why=message)
-            self._elsewhere(dispatch, refused_by=link.worker)
-            self._matcher.worker_changed(link.worker.worker_id)
+            self._elsewhere(dispatch, link.worker.worker_id, reason)
+            self._matcher.slot_freed(link.worker.worker_id)
 
     def tokens(self, link: Link, attempt: AttemptId, batch: TokenBatch) -> None:
         """More tokens. What came before is ignored; a gap is asked for again."""
         dispatch = self._own(link, attempt)
-        if dispatch is None or dispatch.stage is Stage.UNCLAIMED:
+        if dispatch is None or dispatch.stage in {Stage.UNCLAIMED, Stage.RECONNECTING}:
             return
         if dispatch.stage is Stage.ASSIGNED:
             self._attempts.started(dispatch)
@@ -153,10 +187,21 @@ class WorkerSide:
         elif dispatch.received < report.last_seq:
             link.send(Resume(attempt, dispatch.received))
         else:
+            self._heed(dispatch, report)
             self._attempts.reported(dispatch, report)
 
-    def fleet_changed(self, worker_id: str, queues: AbstractSet[str]) -> None:
-        """The Registry said something new about a worker, which serves or served these queues."""
+    def _heed(self, dispatch: Dispatch, report: Reported) -> None:
+        """Where a provider asked for patience, ask it nothing more, and tell the other Routers."""
+        patience, run = report.patience, dispatch.run
+        if patience is None or run is None:
+            return
+        model = run.signature.model
+        if self._matcher.throttle(model, patience.seconds, patience.reason):
+            _log.info("model throttled", model=model, seconds=round(patience.seconds, 3), why=patience.reason)
+            self._peers.tell(ThrottleWord(model, patience.seconds, patience.reason))
+
+    def fleet_changed(self, worker_id: str) -> None:
+        """The Registry said something new about a worker."""
         self._fleet_news.set()
         worker = self._fleet.get(worker_id)
         self._drains.hear(worker_id, worker)
@@ -170,7 +215,10 @@ class WorkerSide:
             self._links.close(worker_id, gone)
         elif drain := self._drains.word_for(worker_id):
             self._links.send(worker.instance, drain)
-        self._matcher.queues_changed(queues)
+        self._matcher.worker_changed(worker_id)
+
+    def _occupied(self, worker: WorkerInstance, occupied: Occupied) -> None:
+        self._fleet.occupied(worker, occupied.total, occupied.by_queue)
 
     def _stopped(self, worker: WorkerInstance, attempt: AttemptId) -> None:
         lease = self._leases.of(attempt)
@@ -230,22 +278,35 @@ class WorkerSide:
         if dispatch.cancel_requested:
             self._attempts.cancel(dispatch)
 
-    def _elsewhere(self, dispatch: Dispatch, *, refused_by: WorkerInstance | None = None) -> None:
+    def _elsewhere(
+        self, dispatch: Dispatch, refused_by: str | None = None, reason: RejectReason = RejectReason.NOT_SERVED
+    ) -> None:
         assert dispatch.run is not None
         run = dispatch.run
         dispatch.stage, dispatch.worker = Stage.WAITING, None
         self._leases.release(run.id)
+        if refused_by is not None:
+            self._leave_alone(refused_by, run.signature, reason)
         if dispatch.cancel_requested:
             self._attempts.never_ran(dispatch, "cancelled before it started", cancelled=True)
             return
         if dispatch.place_until is not None and dispatch.place_until <= self._clock.monotonic():
             self._attempts.out_of_time(dispatch)
             return
-        if refused_by is not None:
-            worker_id = refused_by.worker_id
-            self._matcher.refused(run.id, worker_id)
-            self._clock.call_later(self._graces.refusal, lambda: self._matcher.forgive(run.id, worker_id))
         self._matcher.submit(run, first=True)
+
+    def _leave_alone(self, worker_id: str, signature: Signature, reason: RejectReason) -> None:
+        """Do not ask a worker again at once: for runs like this, or, where that was not what it minded, for any."""
+        if reason is RejectReason.NOT_SERVED:
+            self._matcher.refused(signature, worker_id)
+            self._clock.call_later(self._graces.refusal, lambda: self._matcher.forgive(signature, worker_id))
+        else:
+            self._fleet.rest(worker_id, resting=True)
+            self._clock.call_later(self._graces.refusal, lambda: self._rested(worker_id))
+
+    def _rested(self, worker_id: str) -> None:
+        self._fleet.rest(worker_id, resting=False)
+        self._matcher.worker_changed(worker_id)
 
     def _gone(self, worker: WorkerInstance) -> None:
         del self._missing[worker]

@@ -11,14 +11,17 @@ import grpc
 import pytest
 from devteam_router.domain import Worker
 from devteam_router.graces import Graces
+from devteam_router.peer_client import PeerClient
 from devteam_router.ports import WorkerChanged
-from devteam_router.service import Policy, RouterCore
+from devteam_router.routing import Policy
+from devteam_router.service import RouterCore
 from devteam_router.servicer import RouterServicer, WorkerServicer
 
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.status import from_rpc
+from devteam.mesh.tasks import background
 from devteam.v1 import router_pb2, router_pb2_grpc, run_pb2, worker_pb2_grpc
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
@@ -93,16 +96,16 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running(clock: FakeClock, graces: Graces = GRACES) -> AsyncIterator[Mesh]:
-    """A Router on a port of its own."""
-    core = RouterCore(Policy(), graces, clock, Random(7), "router-1")
-
+async def running(clock: FakeClock, graces: Graces = GRACES, *, router_id: str = "router-1") -> AsyncIterator[Mesh]:
+    """A Router on a port of its own. It knows no others until it is told of them."""
+    core = RouterCore(Policy(), graces, clock, Random(7), router_id)
+    peers = PeerClient(core.peers)
     server = MeshServer(Listen(port=0, stop_grace=0.5), CountingIds())
-    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, clock), server.server)
+    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock), server.server)
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
     server.serve(SERVICES, core.drain)
     port = await server.start()
-    async with open_channel(f"http://127.0.0.1:{port}") as channel:
+    async with peers, background(peers.run), open_channel(f"http://127.0.0.1:{port}") as channel:
         try:
             yield Mesh(server, core, channel, router_pb2_grpc.RouterServiceStub(channel), clock)
         finally:

@@ -46,6 +46,7 @@ async def test_tokens_stream_from_the_worker_to_the_planner_and_the_end_is_ackno
         reason="placed on w1 by least-loaded because it was the least loaded of 1 (0/2)",
         eligible=1,
         waited=Duration(),
+        tied=1,
     )
     assert (await planner.hear()).WhichOneof("event") == "started"
 

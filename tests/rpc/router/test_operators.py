@@ -24,19 +24,28 @@ class TestExplain:
         answer = await mesh.stub.Explain(router_pb2.ExplainRequest(task_id="t1"))
         assert answer.waiting.reason == router_pb2.WAIT_REASON_NO_WORKER_AVAILABLE
         assert answer.candidates == [
-            router_pb2.Candidate(worker_id="w1", rejected_because="is not connected to this router", capacity=2)
+            router_pb2.Candidate(
+                worker_id="w1",
+                rejected_because="is not connected to this router",
+                capacity=2,
+                score=0.5,
+                queue="default",
+                alike=1,
+            )
         ]
 
     async def test_a_placed_task(self, mesh: Mesh) -> None:
+        """By those who could have been chosen."""
         await mesh.worker(a_worker("w1"))
-        mesh.register(a_worker("w2", availability=Availability.CORDONED))
+        await mesh.worker(a_worker("w2", queues={"default": 1}))
+        mesh.register(a_worker("w3", availability=Availability.CORDONED))
         planner = mesh.dispatch(a_run())
         assigned = (await planner.hear()).assigned
         answer = await mesh.stub.Explain(router_pb2.ExplainRequest(task_id="t1"))
         assert answer.assigned == assigned
         assert answer.candidates == [
-            router_pb2.Candidate(worker_id="w1", capacity=2),
-            router_pb2.Candidate(worker_id="w2", rejected_because="is cordoned", capacity=2),
+            router_pb2.Candidate(worker_id="w1", capacity=2, score=0.5, queue="default", alike=1),
+            router_pb2.Candidate(worker_id="w2", capacity=1, score=1.0, queue="default", alike=1),
         ]
 
     async def test_a_run_that_does_not_exist(self, mesh: Mesh) -> None:
@@ -45,11 +54,15 @@ class TestExplain:
         run = run_pb2.Run(model="haiku", placement=placement)
         answer = await mesh.stub.Explain(router_pb2.ExplainRequest(dry_run=run))
         assert answer.WhichOneof("answer") is None
-        assert answer.candidates == [router_pb2.Candidate(worker_id="w1", capacity=4, score=1.0)]
+        merits = "serves every model"
+        assert answer.candidates == [
+            router_pb2.Candidate(worker_id="w1", capacity=4, score=0.2, merits=merits, queue="b", alike=1),
+            router_pb2.Candidate(worker_id="w1", capacity=1, score=0.2, merits=merits, queue="a", alike=1),
+        ]
 
     async def test_at_most_a_hundred_candidates(self, mesh: Mesh) -> None:
         for number in range(101):
-            mesh.register(a_worker(f"w{number}"))
+            mesh.register(a_worker(f"w{number}", queues={"default": number + 1}))
         answer = await mesh.stub.Explain(router_pb2.ExplainRequest(dry_run=run_pb2.Run(model="haiku")))
         assert len(answer.candidates) == 100
         assert answer.waiting.reason == router_pb2.WAIT_REASON_NO_WORKER_AVAILABLE
@@ -96,13 +109,19 @@ class TestQueues:
         since.FromDatetime(mesh.clock.now() - timedelta(seconds=90))
         answer = await mesh.stub.GetQueue(router_pb2.GetQueueRequest(name="default"))
         assert answer.queue == router_pb2.Queue(
-            name="default", waiting=2, running=1, slots=1, workers=1, oldest_waiting_since=since
+            name="default",
+            waiting=2,
+            running=1,
+            slots=1,
+            workers=1,
+            oldest_waiting_since=since,
+            strategy=run_pb2.STRATEGY_LEAST_LOADED,
         )
 
     async def test_a_queue_in_which_nothing_waits_says_nothing_of_a_wait(self, mesh: Mesh) -> None:
         mesh.register()
         queue = (await mesh.stub.GetQueue(router_pb2.GetQueueRequest(name="default"))).queue
-        assert queue == router_pb2.Queue(name="default", workers=1)
+        assert queue == router_pb2.Queue(name="default", workers=1, strategy=run_pb2.STRATEGY_LEAST_LOADED)
         assert not queue.HasField("oldest_waiting_since")
 
     async def test_an_unknown_queue(self, mesh: Mesh) -> None:

@@ -13,7 +13,8 @@ from devteam_router.graces import Graces
 from devteam_router.leases import Leases
 from devteam_router.ports import FleetEvent, FleetSnapshot, WorkerChanged, WorkerRemoved
 from devteam_router.registry_client import RegistryClient, follow, tell
-from devteam_router.service import Policy, RouterCore
+from devteam_router.routing import Policy
+from devteam_router.service import RouterCore
 from devteam_router.settings import Settings
 
 from devteam.mesh.channel import open_channel
@@ -21,7 +22,7 @@ from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import ResourceExhausted, Unavailable
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.tasks import background, cancelled
-from devteam.v1 import router_pb2, router_pb2_grpc
+from devteam.v1 import router_pb2, router_pb2_grpc, run_pb2
 from tests.fakes.ids import CountingIds
 from tests.fakes.registry_server import ScriptedRegistryServicer, changed, registry_serving, removed, snapshot
 from tests.rpc.router.mesh import heard_of
@@ -120,7 +121,7 @@ async def test_a_mounted_router_serves_the_fleet_that_its_registry_tells_of() ->
                 await asyncio.wait_for(heard_of(stub, "default"), 60)
                 queue = (await stub.GetQueue(router_pb2.GetQueueRequest(name="default"))).queue
             await server.stop()
-    assert queue == router_pb2.Queue(name="default", workers=1)
+    assert queue == router_pb2.Queue(name="default", workers=1, strategy=run_pb2.STRATEGY_LEAST_LOADED)
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ from devteam_router.domain import AttemptId, Worker, WorkerInstance, WorkerState
 from devteam_router.graces import Graces
 from devteam_router.leases import Lease, Leases
 from devteam_router.ports import FleetSnapshot, LinkReport, LinkState, WorkerRemoved
-from devteam_router.service import Policy, RouterCore
+from devteam_router.routing import Policy
+from devteam_router.service import RouterCore
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import RouterBench, in_hand

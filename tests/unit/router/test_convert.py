@@ -76,6 +76,7 @@ class TestRun:
                 tools=("search", "shell"),
                 strategy=StrategyName.LOCALITY,
                 near_data_source="papers",
+                preferred=True,
             ),
             payload=message,
             priority=1,
@@ -84,7 +85,11 @@ class TestRun:
 
     def test_what_is_not_said_is_left_to_the_router(self, clock: FakeClock) -> None:
         run = run_from_proto(a_message(model="haiku"), PREFERENCES, clock.now())
-        assert (run.signature, run.priority, run.schedule_within) == (Signature(("default",), "haiku"), 3, None)
+        assert (run.signature, run.priority, run.schedule_within) == (
+            Signature(("default",), "haiku", preferred=True),
+            3,
+            None,
+        )
 
     def test_every_violation_is_named_at_once(self, clock: FakeClock) -> None:
         message = run_pb2.Run(
@@ -129,7 +134,10 @@ class TestRun:
         ]
 
     def test_a_dry_run_needs_neither_task_nor_attempt(self) -> None:
-        assert dry_run_from_proto(run_pb2.Run(model="opus"), PREFERENCES) == Signature(("gpu-queue",), "opus")
+        by_preference = dry_run_from_proto(run_pb2.Run(model="opus"), PREFERENCES)
+        assert by_preference == Signature(("gpu-queue",), "opus", preferred=True)
+        by_name = dry_run_from_proto(run_pb2.Run(model="opus", queue="gpu-queue"), PREFERENCES)
+        assert by_name == Signature(("gpu-queue",), "opus")
         with pytest.raises(InvalidInput) as caught:
             dry_run_from_proto(run_pb2.Run(queue="q!"), PREFERENCES)
         assert fields_of(caught) == [("dry_run.model", "FIELD_REQUIRED"), ("dry_run.queue", "ID_FORMAT")]
@@ -210,6 +218,7 @@ class TestWorker:
             ],
             data_sources=["papers"],
             tools=["search"],
+            weight=4.0,
         )
         worker = registry_pb2.Worker(
             worker_id="w1",
@@ -227,7 +236,9 @@ class TestWorker:
             location=Location("eu", "eu-1", "rack-7"),
             data_sources=frozenset({"papers"}),
             tools=frozenset({"search"}),
+            local_models=frozenset({"ollama:llama3.3", "ollama:tiny"}),
             resident_models=frozenset({"ollama:llama3.3"}),
+            weight=4.0,
             state=WorkerState.SUSPECT,
             availability=Availability.DRAINING,
             session_digest="abc",

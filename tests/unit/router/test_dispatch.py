@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from devteam_router.dispatch import AssignedTo, Dispatch, Event, HasStarted, NeverRan, Reported, Stage, Waits, WasLost
-from devteam_router.domain import AttemptId, Decision, StrategyName, WaitReason, WorkerInstance
-from devteam_router.lines import Wait
+from devteam_router.domain import AttemptId, Decision, StrategyName, Wait, WaitReason, WorkerInstance
 
 from devteam.mesh.errors import Aborted
 from devteam.mesh.tasks import cancelled

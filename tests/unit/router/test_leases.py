@@ -13,7 +13,8 @@ def lease(task_id: str, worker: WorkerInstance = W1, queue: str = "a", *, occupi
 def counts(leases: Leases) -> tuple[int, int, int, int, int]:
     """Slots of w1, of w1 in a, of w1 in b, of queue a, of queue b."""
     of_w1 = leases.active("w1"), leases.active_in("w1", "a"), leases.active_in("w1", "b")
-    return *of_w1, leases.running("a"), leases.running("b")
+    running = leases.running()
+    return *of_w1, running["a"], running["b"]
 
 
 def test_counts_follow_the_table() -> None:
@@ -23,11 +24,9 @@ def test_counts_follow_the_table() -> None:
     leases.grant(lease("t2", queue="b"))
     leases.grant(lease("t3", W2))
     assert counts(leases) == (2, 1, 1, 2, 1)
-    assert leases.queues() == {"a", "b"}
     leases.release(AttemptId("t1", 1))
     leases.release(AttemptId("t2", 1))
     assert counts(leases) == (0, 0, 0, 1, 0)
-    assert leases.queues() == {"a"}
 
 
 def test_nothing_is_kept_of_workers_and_queues_that_hold_no_lease_any_more() -> None:
@@ -36,8 +35,32 @@ def test_nothing_is_kept_of_workers_and_queues_that_hold_no_lease_any_more() -> 
     leases.grant(lease("t1"))
     leases.release(AttemptId("t1", 1))
     assert leases.held_by(W2) == []
-    tables = (leases._in_hand, leases._by_worker, leases._by_slot, leases._by_queue)
-    assert [len(table) for table in tables] == [0, 0, 0, 0]
+    assert leases._by_worker == {}
+
+
+def test_what_somebody_counts_on_stays_the_same_object_until_it_is_let_go() -> None:
+    leases = Leases()
+    holdings = leases.holdings("w1")
+    leases.grant(lease("t1"))
+    leases.release(AttemptId("t1", 1))
+    leases.grant(lease("t2"))
+    assert leases.holdings("w1") is holdings
+    assert list(holdings.slots) == [AttemptId("t2", 1)]
+    leases.release(AttemptId("t2", 1))
+    leases.unpin("w1")
+    assert leases._by_worker == {}
+
+
+def test_every_change_of_a_workers_slots_is_told() -> None:
+    told: list[int] = []
+    leases = Leases()
+    holdings = leases.holdings("w1")
+    holdings.on_change = lambda: told.append(len(holdings.slots))
+    leases.grant(lease("t1"))
+    leases.grant(lease("t2", W2, occupies_slot=False))
+    leases.release(AttemptId("t2", 1))
+    leases.release(AttemptId("t1", 1))
+    assert told == [1, 0]
 
 
 def test_an_attempt_holds_one_lease_the_newest() -> None:

@@ -9,11 +9,10 @@ from devteam_router.domain import (
     Availability,
     Requirements,
     StrategyName,
-    WaitReason,
     WorkerQueue,
     WorkerState,
 )
-from devteam_router.frames import Assign
+from devteam_router.frames import Assign, RejectReason
 from devteam_router.ports import WorkerRemoved
 
 from tests.fakes.router_bench import RouterBench
@@ -81,6 +80,17 @@ class TestPreferredQueues:
         for n in range(4):
             await bench.dispatch(a_run(f"t{n}", signature=a_signature("b", "a", "c")))
         assert bench.held == ["t0/1 on second", "t1/1 on first", "t2/1 on third"]
+
+    @pytest.mark.parametrize("queues", [("a", "b"), ("b", "a")])
+    async def test_a_slot_that_comes_free_is_taken_out_of_the_first_queue_too(
+        self, bench: RouterBench, queues: tuple[str, str]
+    ) -> None:
+        worker = bench.worker(a_worker(queues={"a": 1, "b": 1}, concurrency=1))
+        await bench.dispatch(a_run("before", signature=a_signature("a")))
+        await bench.dispatch(a_run(signature=a_signature(*queues)))
+        worker.heard()
+        worker.report("before")
+        assert worker.heard() == [Assign(a_run(signature=a_signature(*queues)), queues[0])]
 
     async def test_a_slot_in_any_of_the_queues_will_do(self, bench: RouterBench) -> None:
         await bench.dispatch(a_run(signature=a_signature("a", "b")))
@@ -272,17 +282,31 @@ class TestRefusals:
         worker.reject("t1")
         assert worker.heard() == [Assign(a_run("t2", signature=a_signature(model="opus")), "default")]
 
-    async def test_whoever_waits_behind_a_refused_run_moves_up_when_it_is_cancelled(self, bench: RouterBench) -> None:
+    async def test_a_refusal_concerns_all_runs_like_it(self, bench: RouterBench) -> None:
         worker = bench.worker(a_worker(queues={"default": 1}))
         await bench.dispatch(a_run("t1"))
         await bench.dispatch(a_run("t2"))
-        worker.reject("t1")
         worker.heard()
-        bench.cancel("t1")
-        assert worker.heard() == [Assign(a_run("t2"), "default")]
+        worker.reject("t1")
+        assert worker.heard() == []
+        await bench.advance(bench.graces.refusal)
+        assert worker.heard() == [Assign(a_run("t1"), "default")]
+
+    @pytest.mark.parametrize("reason", [RejectReason.BUSY, RejectReason.DRAINING])
+    async def test_a_worker_that_minds_anything_is_left_alone_altogether(
+        self, bench: RouterBench, reason: RejectReason
+    ) -> None:
+        worker = bench.worker(a_worker(queues={"default": 1}))
+        await bench.dispatch(a_run("t1"))
+        await bench.dispatch(a_run("t2", signature=a_signature(model="opus")))
+        worker.heard()
+        worker.reject("t1", reason=reason)
+        assert worker.heard() == []
+        await bench.advance(bench.graces.refusal)
+        assert worker.heard() == [Assign(a_run("t1"), "default")]
 
 
-async def test_examining_changes_nothing_and_names_every_worker(bench: RouterBench) -> None:
+async def test_weighing_changes_nothing_and_names_every_worker(bench: RouterBench) -> None:
     bench.worker(a_worker("busy", queues={"default": 1}))
     await bench.dispatch(a_run("t1"))
     bench.worker(a_worker("cordoned", availability=Availability.CORDONED))
@@ -291,23 +315,24 @@ async def test_examining_changes_nothing_and_names_every_worker(bench: RouterBen
     bench.worker(a_worker("small", queues=ONLY_OPUS))
     bench.worker(a_worker("free"))
 
-    examination = bench.core.matcher.examine(a_signature())
+    explanation = bench.core.explainer.dry_run(a_signature(), 0.0)
 
-    assert [candidate.worker.id for candidate in examination.eligible] == ["free"]
-    assert {candidate.worker.id: candidate.rejected_because for candidate in examination.rejected} == {
+    assert {candidate.worker.id: candidate.rejected_because for candidate in explanation.candidates} == {
+        "free": "",
         "busy": "all 1 slots of default are busy",
         "cordoned": "is cordoned",
         "full": "all its 1 slots are busy",
         "small": "does not serve haiku in default",
     }
     assert bench.held == ["t1/1 on busy", "t2/1 on full"]
-    assert examination.wait.reason is WaitReason.ALL_SLOTS_BUSY
 
 
 async def test_a_refusal_is_named_too(bench: RouterBench) -> None:
-    bench.worker()
-    examination = bench.core.matcher.examine(a_signature(), refusals={"w1"})
-    assert [candidate.rejected_because for candidate in examination.rejected] == ["refused it a moment ago"]
+    worker = bench.worker()
+    await bench.dispatch(a_run())
+    worker.reject("t1")
+    candidates = bench.core.explainer.task("t1").candidates
+    assert [candidate.rejected_because for candidate in candidates] == ["refused it a moment ago"]
 
 
 async def test_withdrawing_what_does_not_wait_says_so(bench: RouterBench) -> None:

@@ -1,16 +1,20 @@
 """Queues as operators see them."""
 
-import pytest
-from devteam_router.domain import Availability
+from devteam_router.domain import Availability, StrategyName
+from devteam_router.ports import RoutingChanged
 from devteam_router.queues import QueueView
+from devteam_router.routing import QueuePolicy, Wishes
 
-from devteam.mesh.errors import NotFound
 from tests.fakes.router_bench import RouterBench
 from tests.fakes.router_samples import a_run, a_signature, a_worker
 
 
 def view(bench: RouterBench, name: str) -> QueueView:
-    return bench.core.queues.view(name, bench.clock.monotonic())
+    return next(view for view in bench.core.queues.views(bench.clock.monotonic()) if view.name == name)
+
+
+def names(bench: RouterBench) -> list[str]:
+    return [view.name for view in bench.core.queues.views(bench.clock.monotonic())]
 
 
 async def test_a_queue_counts_what_waits_what_runs_and_the_room_there_is(bench: RouterBench) -> None:
@@ -26,7 +30,7 @@ async def test_a_queue_counts_what_waits_what_runs_and_the_room_there_is(bench: 
 
 async def test_a_run_with_several_queues_waits_in_the_first(bench: RouterBench) -> None:
     await bench.dispatch(a_run(signature=a_signature("first", "second")))
-    assert bench.core.queues.names() == ["first"]
+    assert names(bench) == ["first"]
     assert view(bench, "first").waiting == 1
 
 
@@ -34,16 +38,17 @@ async def test_queues_are_named_while_anything_is_in_them(bench: RouterBench) ->
     worker = bench.worker(a_worker(queues={"b": 1}))
     await bench.dispatch(a_run("t1", signature=a_signature("b")))
     await bench.dispatch(a_run("t2", signature=a_signature("a")))
-    assert bench.core.queues.names() == ["a", "b"]
+    assert names(bench) == ["a", "b"]
     bench.register(a_worker(queues={"c": 1}))
-    assert bench.core.queues.names() == ["a", "b", "c"]
+    assert names(bench) == ["a", "b", "c"]
     worker.accept("t1")
     worker.report("t1")
     bench.cancel("t2")
-    assert bench.core.queues.names() == ["c"]
+    assert names(bench) == ["c"]
 
 
-async def test_a_queue_that_nobody_knows_is_not_found(bench: RouterBench) -> None:
-    with pytest.raises(NotFound) as caught:
-        view(bench, "a")
-    assert (caught.value.kind, caught.value.name) == ("queue", "a")
+async def test_a_paused_queue_is_named_though_nothing_is_in_it(bench: RouterBench) -> None:
+    policy = QueuePolicy(paused=True, strategy=StrategyName.LOCALITY)
+    bench.core.hear(RoutingChanged(Wishes(queues={"a": policy, "b": QueuePolicy(strategy=StrategyName.LOCALITY)})))
+    assert names(bench) == ["a"]
+    assert (view(bench, "a").paused, view(bench, "a").strategy) == (True, StrategyName.LOCALITY)

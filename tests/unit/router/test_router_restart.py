@@ -185,11 +185,51 @@ class TestReconnecting:
         assert planner.story == ["waits: worker_reconnecting", "lost with w1"]
 
     async def test_a_worker_that_is_here_without_it_has_lost_it_at_once(self, bench: RouterBench) -> None:
-        bench.worker()
+        worker = bench.worker()
         planner = await bench.dispatch(a_run(), assigned=W1)
+        assert worker.heard() == [Resume(T1, 0)]
+        worker.release("t1")
+        await bench.settled()
         assert planner.story == ["lost with w1"]
         assert isinstance(planner.events[0], WasLost)
-        assert planner.events[0].message == "worker w1 no longer has the run"
+        assert planner.events[0].message == "worker w1 does not have it"
+
+    async def test_a_worker_that_is_here_and_never_answers_has_lost_it_in_the_end(self, bench: RouterBench) -> None:
+        bench.worker()
+        planner = await bench.dispatch(a_run(), assigned=W1)
+        await bench.advance(10)
+        assert planner.story == ["lost with w1"]
+
+    async def test_a_worker_that_got_it_from_another_router_offers_it_and_it_goes_on(self, bench: RouterBench) -> None:
+        worker = bench.worker()
+        planner = await bench.dispatch(a_run(), last_seq=3, assigned=W1)
+        worker.heard()
+        worker.offer(in_hand("t1"))
+        assert worker.heard() == [Resume(T1, 3)]
+        worker.say("t1", 4, 5)
+        worker.report("t1", 5)
+        await bench.settled()
+        assert planner.story == ["adopted on w1", "started", "tokens 4-5", "report after 5"]
+
+    async def test_what_is_offered_before_its_planner_comes_waits_for_it(self, bench: RouterBench) -> None:
+        worker = bench.worker()
+        worker.heard()
+        worker.offer(in_hand("t1"))
+        assert bench.held == ["t1/1 on w1"]
+        planner = await bench.dispatch(a_run(), last_seq=3, assigned=W1)
+        assert worker.heard() == [Resume(T1, 3)]
+        assert planner.story == ["adopted on w1"]
+
+    async def test_what_another_router_has_taken_over_is_let_go(self, bench: RouterBench) -> None:
+        worker = bench.worker()
+        planner = await bench.dispatch(a_run())
+        worker.accept("t1")
+        worker.heard()
+        worker.release("t1")
+        await bench.settled()
+        assert planner.error is not None
+        assert planner.error.reason == "DISPATCH_SUPERSEDED"
+        assert (bench.held, worker.heard(), len(bench.core.attempts)) == ([], [], 0)
 
     async def test_another_instance_of_the_worker_does_not_count(self, bench: RouterBench) -> None:
         planner = await bench.dispatch(a_run(), assigned=WorkerInstance("w1", "before"))

@@ -3,7 +3,7 @@
 import pytest
 from devteam_router.domain import StrategyName
 from devteam_router.graces import Graces
-from devteam_router.service import Policy
+from devteam_router.routing import Policy
 from devteam_router.settings import Settings
 
 from devteam.mesh.errors import InvalidInput

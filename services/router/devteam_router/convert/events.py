@@ -9,6 +9,7 @@ from devteam_router import dispatch
 from devteam_router.convert.runs import STRATEGIES
 from devteam_router.domain import AttemptId, Candidate, Decision, WaitReason, WorkerInstance
 from devteam_router.explain import Explanation
+from devteam_router.gates import Throttle
 from devteam_router.queues import QueueView
 
 _STRATEGY_NUMBERS = {name: number for number, name in STRATEGIES.items()}
@@ -49,7 +50,10 @@ def _report_to_proto(event: dispatch.Reported | dispatch.NeverRan, attempt: Atte
 
 
 def _waiting_to_proto(event: dispatch.Waits) -> router_pb2.Waiting:
-    return router_pb2.Waiting(reason=_WAIT_REASONS[event.wait.reason], detail=event.wait.detail, queue=event.queue)
+    waiting = router_pb2.Waiting(reason=_WAIT_REASONS[event.wait.reason], detail=event.wait.detail, queue=event.queue)
+    if event.wait.until is not None:
+        waiting.until.FromDatetime(event.wait.until)
+    return waiting
 
 
 def _assigned_to_proto(event: dispatch.AssignedTo) -> router_pb2.Assigned:
@@ -69,6 +73,7 @@ def _decision_to_proto(decision: Decision) -> router_pb2.Decision:
         reason=decision.reason,
         eligible=decision.eligible,
         waited=_duration(decision.waited),
+        tied=decision.tied,
     )
 
 
@@ -90,13 +95,22 @@ def _candidate_to_proto(candidate: Candidate) -> router_pb2.Candidate:
         active=candidate.active,
         capacity=candidate.capacity,
         score=candidate.score,
+        merits=candidate.merits,
+        queue=candidate.queue,
+        alike=candidate.alike,
     )
 
 
 def queue_to_proto(view: QueueView, now: datetime) -> router_pb2.Queue:
     """A queue, with the age of its oldest run turned into a moment."""
     queue = router_pb2.Queue(
-        name=view.name, waiting=view.waiting, running=view.running, slots=view.slots, workers=view.workers
+        name=view.name,
+        waiting=view.waiting,
+        running=view.running,
+        slots=view.slots,
+        workers=view.workers,
+        paused=view.paused,
+        strategy=_STRATEGY_NUMBERS[view.strategy],
     )
     if view.oldest_wait is not None:
         queue.oldest_waiting_since.FromDatetime(now - timedelta(seconds=view.oldest_wait))
@@ -107,3 +121,10 @@ def _duration(seconds: float) -> duration_pb2.Duration:
     duration = duration_pb2.Duration()
     duration.FromTimedelta(timedelta(seconds=seconds))
     return duration
+
+
+def throttle_to_proto(throttle: Throttle, waiting: int, now: datetime, monotonic: float) -> router_pb2.Throttle:
+    """A model that has to wait."""
+    message = router_pb2.Throttle(model=throttle.model, reason=throttle.reason, waiting=waiting)
+    message.until.FromDatetime(now + timedelta(seconds=throttle.until - monotonic))
+    return message

@@ -1,6 +1,8 @@
 """What Planners ask for, checked and turned into the Router's nouns."""
 
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from devteam.mesh.validation import Violations
 from devteam.v1 import router_pb2, run_pb2
@@ -59,14 +61,21 @@ def dry_run_from_proto(run: run_pb2.Run, preferences: Preferences) -> Signature:
 def signature_of(run: run_pb2.Run, preferences: Preferences) -> Signature:
     """All that placement looks at."""
     placement = run.placement
-    return Signature(
+    return _interned(
         queues=preferences.queues(run.model, run.queue, placement.preferred_queues),
         model=run.model,
         requirements=_requirements(placement.requirements),
         tools=tuple(sorted(run.tools)),
         strategy=STRATEGIES.get(placement.strategy),
         near_data_source=placement.near_data_source,
+        preferred=not run.queue and not placement.preferred_queues,
     )
+
+
+@lru_cache(maxsize=4_096)
+def _interned(**parts: Any) -> Signature:
+    """The same object for equal parts: signatures are compared with every decision, and most runs share a few."""
+    return Signature(**parts)
 
 
 def _check_signature(found: Violations, run: run_pb2.Run) -> None:
@@ -87,11 +96,17 @@ def _check_requirements(found: Violations, wants: run_pb2.Requirements) -> None:
         found.between("min_ram_gb", wants.min_ram_gb, 0, 65_536)
         found.between("min_cpu_cores", wants.min_cpu_cores, 0, 4096)
         found.count("labels", len(wants.labels), 32)
+        found.count("data_sources", len(wants.data_sources), 16)
 
 
 def _requirements(wants: run_pb2.Requirements) -> Requirements:
     return Requirements(
-        wants.gpu, wants.gpu_model, wants.min_ram_gb, wants.min_cpu_cores, tuple(sorted(wants.labels.items()))
+        wants.gpu,
+        wants.gpu_model,
+        wants.min_ram_gb,
+        wants.min_cpu_cores,
+        tuple(sorted(wants.labels.items())),
+        tuple(sorted(wants.data_sources)),
     )
 
 

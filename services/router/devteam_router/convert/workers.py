@@ -1,6 +1,6 @@
 """What workers say and hear, and what the Registry says of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from google.protobuf import duration_pb2
@@ -20,11 +20,20 @@ from devteam_router.domain import (
     WorkerState,
 )
 from devteam_router.ports import LinkReport, LinkState
-from devteam_router.worker_side import InHand
+from devteam_router.worker_side import InHand, Occupied
 
 # As the contract bounds it; reports that wait for their acknowledgement come on top of a worker's slots.
 _MOST_RUNNING = 10_000
 
+# Who does not speak for a provider that others use, too.
+_OWN = {"", "handler", "ollama"}
+# The longest that a provider is believed to want patience, in seconds.
+_LONGEST = 86_400.0
+
+REJECT_REASONS = {
+    worker_pb2.REJECT_REASON_BUSY: frames.RejectReason.BUSY,
+    worker_pb2.REJECT_REASON_DRAINING: frames.RejectReason.DRAINING,
+}
 _CANCEL_REASONS = {
     frames.CancelReason.REQUESTED: worker_pb2.CANCEL_REASON_REQUESTED,
     frames.CancelReason.FENCED: worker_pb2.CANCEL_REASON_FENCED,
@@ -60,8 +69,22 @@ def attach_from_proto(request: worker_pb2.ConnectRequest) -> tuple[WorkerInstanc
                 found.between("attempt", item.attempt, 1, 1_000_000)
                 found.name("queue", item.queue)
     found.raise_if_any()
-    in_hand = [InHand(AttemptId(item.task_id, item.attempt), item.queue, item.ended) for item in attach.running]
-    return WorkerInstance(attach.worker_id, attach.instance_id), attach.session_token, in_hand
+    return (
+        WorkerInstance(attach.worker_id, attach.instance_id),
+        attach.session_token,
+        in_hand_from_proto(attach.running),
+    )
+
+
+def in_hand_from_proto(running: Iterable[worker_pb2.RunningAttempt]) -> list[InHand]:
+    """What a worker has in hand."""
+    return [InHand(AttemptId(item.task_id, item.attempt), item.queue, item.ended) for item in running]
+
+
+def occupied_from_proto(occupied: worker_pb2.Occupied) -> Occupied:
+    """Slots that other Routers' runs take; what makes no sense counts as none."""
+    by_queue = {queue: max(0, taken) for queue, taken in occupied.by_queue.items()}
+    return Occupied(max(0, occupied.total), by_queue)
 
 
 def tokens_from_proto(tokens: run_pb2.Tokens) -> dispatch.TokenBatch:
@@ -73,7 +96,16 @@ def tokens_from_proto(tokens: run_pb2.Tokens) -> dispatch.TokenBatch:
 
 def report_from_proto(report: run_pb2.Report) -> dispatch.Reported:
     """A worker's last word, with the message itself as its payload."""
-    return dispatch.Reported(report.last_seq, payload=report)
+    return dispatch.Reported(report.last_seq, payload=report, patience=_patience(report))
+
+
+def _patience(report: run_pb2.Report) -> dispatch.Patience | None:
+    """What the provider asked of everybody, if it did; an owner's own code speaks for itself alone."""
+    hand_back = report.hand_back
+    if hand_back.reason != run_pb2.HAND_BACK_REASON_RATE_LIMITED or hand_back.provider in _OWN:
+        return None
+    seconds = hand_back.retry_after.ToNanoseconds() / 1e9
+    return dispatch.Patience(min(seconds, _LONGEST), hand_back.message) if seconds > 0 else None
 
 
 def frame_to_proto(frame: frames.Frame) -> worker_pb2.ConnectResponse:
@@ -134,7 +166,9 @@ def worker_from_proto(record: registry_pb2.WorkerRecord) -> Worker:
         location=Location(spec.location.region, spec.location.zone, spec.location.host),
         data_sources=frozenset(spec.data_sources),
         tools=frozenset(spec.tools),
+        local_models=frozenset(model.name for model in spec.local_models),
         resident_models=frozenset(model.name for model in spec.local_models if model.resident),
+        weight=spec.weight or 1.0,
         state=_STATES.get(worker.state, WorkerState.UNHEALTHY),
         availability=_AVAILABILITIES.get(worker.availability, Availability.OPEN),
         session_digest=record.session_digest,

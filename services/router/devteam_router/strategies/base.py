@@ -1,21 +1,41 @@
 """What a strategy is."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from devteam_router.domain import Candidate, Signature, StrategyName
+from devteam_router.domain import Signature, StrategyName
+from devteam_router.stations import Kind
+
+# Compared number by number; lower is better.
+Rank = tuple[float, ...]
+
+
+@dataclass(slots=True)
+class Weighed:
+    """A kind of workers as it was at a decision: the load of its best, how many were as good, how many were free."""
+
+    kind: Kind
+    active: int
+    score: float
+    tied: int
+    free: int
 
 
 class Strategy(Protocol):
-    """Orders workers for a run. All candidates could run it; the lowest score wins, ties are broken at random."""
+    """Puts kinds of workers in an order for a run. Within a rank the least loaded worker is taken, or the next in turn.
+
+    Everything that a rank is made of belongs to the kind, so that ranks need not be looked at with every decision.
+    """
 
     name: StrategyName
+    # Whether workers of a rank take turns.
+    in_turn: bool
 
-    def score(self, signature: Signature, candidate: Candidate) -> tuple[float, ...]:
-        """How well a candidate suits; lower is better, the first number decides before the second."""
+    def rank(self, signature: Signature, kind: Kind) -> Rank:
+        """How well a kind suits, whoever is busy."""
 
-    def picked(self, signature: Signature, candidate: Candidate) -> None:
-        """Learn that this candidate was chosen."""
+    def merits(self, signature: Signature, kind: Kind) -> str:
+        """What the rank is made of, in words; empty when all kinds are equal."""
 
-    def explain(self, signature: Signature, chosen: Candidate, candidates: Sequence[Candidate]) -> str:
-        """Why it was chosen, as the end of the sentence "placed on W because ..."."""
+    def because(self, signature: Signature, queue: str, chosen: Weighed, eligible: int) -> str:
+        """Why it was chosen out of so many, as the end of the sentence "placed on W because ..."."""

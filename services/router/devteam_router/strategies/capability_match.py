@@ -1,8 +1,8 @@
 """The tightest fit."""
 
-from collections.abc import Sequence
-
-from devteam_router.domain import Candidate, Signature, StrategyName
+from devteam_router.domain import Signature, StrategyName
+from devteam_router.stations import Kind
+from devteam_router.strategies.base import Rank, Weighed
 
 
 class CapabilityMatch:
@@ -12,26 +12,37 @@ class CapabilityMatch:
     """
 
     name = StrategyName.CAPABILITY_MATCH
+    in_turn = False
 
-    def score(self, signature: Signature, candidate: Candidate) -> tuple[float, ...]:
-        """Cold before warm costs most, then an idle GPU, then breadth of models, then memory, then load."""
-        worker = candidate.worker
+    def rank(self, signature: Signature, kind: Kind) -> Rank:
+        """Loading the model costs most, then fetching it, then an idle GPU, then breadth of models, then memory."""
+        worker = kind.worker
         cold = signature.model not in worker.resident_models
-        idle_gpu = worker.resources.gpu and not signature.requirements.gpu and not signature.requirements.gpu_model
-        return cold, idle_gpu, _breadth(candidate), worker.resources.ram_gb, candidate.load
+        absent = signature.model not in worker.local_models
+        return cold, absent, _wasted_gpu(signature, kind), kind.breadth, worker.resources.ram_gb
 
-    def picked(self, signature: Signature, candidate: Candidate) -> None:
-        """Nothing to remember."""
+    def merits(self, signature: Signature, kind: Kind) -> str:
+        """Name what makes it fit."""
+        worker = kind.worker
+        words = []
+        if signature.model in worker.resident_models:
+            words.append(f"has {signature.model} in memory")
+        elif signature.model in worker.local_models:
+            words.append(f"has {signature.model} on its disk")
+        if _wasted_gpu(signature, kind):
+            words.append("its GPU would idle")
+        words.append("serves every model" if kind.breadth == float("inf") else "serves few models")
+        if worker.resources.ram_gb:
+            words.append(f"{worker.resources.ram_gb:g} GB")
+        return ", ".join(words)
 
-    def explain(self, signature: Signature, chosen: Candidate, candidates: Sequence[Candidate]) -> str:
+    def because(self, signature: Signature, queue: str, chosen: Weighed, eligible: int) -> str:
         """Name what made it fit."""
-        if signature.model in chosen.worker.resident_models:
+        if signature.model in chosen.kind.worker.resident_models:
             return f"it has {signature.model} in memory"
-        return f"it is the tightest fit of {len(candidates)} for {signature.model}"
+        return f"it is the tightest fit of {eligible} for {signature.model}"
 
 
-def _breadth(candidate: Candidate) -> float:
-    """How many models the worker could run instead; no list means all of them."""
-    models = {model for queue in candidate.worker.queues.values() for model in queue.models}
-    everything = any(not queue.models for queue in candidate.worker.queues.values())
-    return float("inf") if everything else sum(100 if "*" in model else 1 for model in models)
+def _wasted_gpu(signature: Signature, kind: Kind) -> bool:
+    wants = signature.requirements
+    return kind.worker.resources.gpu and not wants.gpu and not wants.gpu_model

@@ -1,22 +1,25 @@
 """The one with the most room."""
 
-from collections.abc import Sequence
-
-from devteam_router.domain import Candidate, Signature, StrategyName
+from devteam_router.domain import Signature, StrategyName
+from devteam_router.stations import Kind
+from devteam_router.strategies.base import Rank, Weighed
 
 
 class LeastLoaded:
-    """The lowest share of taken slots, so that a large worker counts for more than a small one."""
+    """The lowest share of taken slots once it has the run, so that a large worker counts for more than a small one."""
 
     name = StrategyName.LEAST_LOADED
+    in_turn = False
 
-    def score(self, signature: Signature, candidate: Candidate) -> tuple[float, ...]:
-        """The share of slots that are taken; among equals the larger worker."""
-        return candidate.load, -candidate.capacity
+    def rank(self, signature: Signature, kind: Kind) -> Rank:
+        """All are equal: their load decides."""
+        return ()
 
-    def picked(self, signature: Signature, candidate: Candidate) -> None:
-        """Nothing to remember: load is read from the leases."""
+    def merits(self, signature: Signature, kind: Kind) -> str:
+        """How much its slots count."""
+        weight = kind.worker.weight
+        return "" if weight == 1 else f"weight {weight:g}"
 
-    def explain(self, signature: Signature, chosen: Candidate, candidates: Sequence[Candidate]) -> str:
+    def because(self, signature: Signature, queue: str, chosen: Weighed, eligible: int) -> str:
         """Name the load."""
-        return f"it was the least loaded of {len(candidates)} ({chosen.active}/{chosen.capacity})"
+        return f"it was the least loaded of {eligible} ({chosen.active}/{chosen.kind.concurrency})"

@@ -1,31 +1,27 @@
 """In turn."""
 
-import itertools
-from collections.abc import Sequence
-
-from devteam_router.domain import Candidate, Signature, StrategyName
+from devteam_router.domain import Signature, StrategyName
+from devteam_router.stations import Kind
+from devteam_router.strategies.base import Rank, Weighed
 
 
 class RoundRobin:
-    """Whoever was picked longest ago within the queue is next; newcomers come first.
+    """Whoever was given something longest ago within the queue is next; newcomers come first.
 
     An order by last turn, not a position in a list: it stays fair as workers come and go.
     """
 
     name = StrategyName.ROUND_ROBIN
+    in_turn = True
 
-    def __init__(self) -> None:
-        self._turns = itertools.count(1)
-        self._last_turn: dict[tuple[str, str], int] = {}
+    def rank(self, signature: Signature, kind: Kind) -> Rank:
+        """All are equal."""
+        return ()
 
-    def score(self, signature: Signature, candidate: Candidate) -> tuple[float, ...]:
-        """The number of the worker's last turn in this queue."""
-        return (self._last_turn.get((candidate.queue, candidate.worker.id), 0),)
+    def merits(self, signature: Signature, kind: Kind) -> str:
+        """Nothing but the turn."""
+        return ""
 
-    def picked(self, signature: Signature, candidate: Candidate) -> None:
-        """Move the worker to the end of the queue's rotation."""
-        self._last_turn[candidate.queue, candidate.worker.id] = next(self._turns)
-
-    def explain(self, signature: Signature, chosen: Candidate, candidates: Sequence[Candidate]) -> str:
+    def because(self, signature: Signature, queue: str, chosen: Weighed, eligible: int) -> str:
         """Name the rotation."""
-        return f"it was its turn among {len(candidates)} in {chosen.queue}"
+        return f"it was its turn among {eligible} in {queue}"
