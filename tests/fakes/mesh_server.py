@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from devteam.mesh.errors import NotFound
+from devteam.mesh.errors import Aborted, NotFound
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.tasks import cancelled
 from devteam.v1 import registry_pb2, registry_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
@@ -47,6 +47,11 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         # The session that counts; empty when the worker is not known.
         self.session = ""
         self._sessions = 0
+        self._superseded: Aborted | None = None
+
+    def supersede(self, message: str) -> None:
+        """Another instance has the worker's id: every beat is refused, also after one whose answer came too late."""
+        self._superseded = Aborted(message, reason="INSTANCE_SUPERSEDED")
 
     def forget(self) -> None:
         """Lose the worker."""
@@ -85,6 +90,8 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     ) -> registry_pb2.HeartbeatResponse:
         self.beats.put_nowait(request)
         self._note("Heartbeat", context)
+        if self._superseded is not None:
+            raise self._superseded
         if request.session_token != self.session:
             raise NotFound("worker", request.worker_id, reason="WORKER_NOT_REGISTERED")
         response = registry_pb2.HeartbeatResponse(

@@ -1,7 +1,7 @@
 """Runs assignments on a model."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -28,24 +28,38 @@ class _Progress:
 class ModelAgent:
     """Asks the provider that serves the assignment's model, and passes its tokens on.
 
-    A provider that says nothing for `progress_timeout` seconds has failed.
+    A provider that says nothing for `progress_timeout` seconds has failed. `on_ended` hears which model was asked, once
+    it has let go of it.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock, *, progress_timeout: float) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        *,
+        progress_timeout: float,
+        on_ended: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._progress_timeout = progress_timeout
+        self._on_ended = on_ended
 
     async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
         """Carry out one assignment. A provider's failure is an outcome, never an exception."""
-        progress = _Progress()
+        model, progress = assignment.prompt.model, _Progress()
         try:
-            provider = self._catalog.provider_for(assignment.prompt.model)
+            provider = self._catalog.provider_for(model)
+        except ProviderError as error:
+            return _failed(error)
+        try:
             return await self._answer(provider, assignment, emit, progress)
         except ProviderError as error:
             if error.reason is FailureReason.RATE_LIMITED and progress.first_token is None:
-                return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after)
-            return Failed(error.reason, error.message, error.retryable, error.retry_after)
+                return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after, provider.name)
+            return _failed(error)
+        finally:
+            self._on_ended(model)
 
     async def _answer(self, provider: Provider, assignment: Assignment, emit: Emit, progress: _Progress) -> Completed:
         model = assignment.prompt.model
@@ -101,6 +115,10 @@ async def _prompt(
             message = f"{provider} said nothing for {patience:g} s"
             raise ProviderError(FailureReason.PROVIDER_UNAVAILABLE, message) from None
         yield item
+
+
+def _failed(error: ProviderError) -> Failed:
+    return Failed(error.reason, error.message, error.retryable, error.retry_after)
 
 
 def _describe(span: Span, ended: Ended) -> None:

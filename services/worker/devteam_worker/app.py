@@ -1,9 +1,10 @@
 """The worker's composition root."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 
 import structlog
@@ -19,7 +20,9 @@ from devteam_worker.domain import Declaration, Machine, Queue
 from devteam_worker.draining import Draining
 from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.hardware import Hardware, detect
+from devteam_worker.inventory import Inventory
 from devteam_worker.link import Link
+from devteam_worker.links import Links
 from devteam_worker.providers.base import LocalModel
 from devteam_worker.providers.catalog import Catalog, found_providers
 from devteam_worker.registration import Registration, Wishes
@@ -60,16 +63,19 @@ async def serve(
     async with AsyncExitStack() as stack:
         agent: Agent
         if handler is not None:
-            agent, catalog = HandlerAgent(handler, on_error), None
+            agent, catalog, inventory = HandlerAgent(handler, on_error), None, Inventory(_no_models)
             agent.start()
             stack.callback(agent.stop)
         else:
             catalog = await found_providers(settings, clock)
             stack.push_async_callback(catalog.close)
-            agent = ModelAgent(catalog, clock, progress_timeout=settings.progress_timeout_ms / 1000)
-        declaration = await _declaration(settings, catalog, clock)
+            inventory = Inventory(catalog.local_models, aliases=settings.aliases)
+            await inventory.look()
+            patience = settings.progress_timeout_ms / 1000
+            agent = ModelAgent(catalog, clock, progress_timeout=patience, on_ended=inventory.ran)
+        declaration = await _declaration(settings, catalog, inventory, clock)
         ready = _ready(declaration, catalog)
-        await _serve(stack, settings, declaration, agent, clock, until, lambda: on_ready(ready), on_drain)
+        await _serve(stack, settings, declaration, agent, inventory, clock, until, lambda: on_ready(ready), on_drain)
 
 
 async def _serve(
@@ -77,6 +83,7 @@ async def _serve(
     settings: WorkerSettings,
     declaration: Declaration,
     agent: Agent,
+    inventory: Inventory,
     clock: Clock,
     until: Callable[[], Awaitable[object]],
     on_ready: Callable[[], None],
@@ -87,6 +94,7 @@ async def _serve(
 
     def on_wishes(wishes: Wishes) -> None:
         desk.concurrency = wishes.concurrency or declaration.concurrency
+        links.follow(registration.router_addresses or (settings.api_url,))
         if wishes.draining:
             draining.wish(wishes.drain_deadline)
 
@@ -97,27 +105,42 @@ async def _serve(
 
     api_key = settings.api_key.get_secret_value()
     channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key))
-    runs = await stack.enter_async_context(Runs(agent, lambda: link.wake(), clock, window_bytes=_WINDOW_BYTES))  # noqa: PLW0108 - bound late
-    registration = Registration(channel, declaration, runs.active, on_wishes, clock)
-    link = Link(channel, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
+    runs = await stack.enter_async_context(
+        Runs(agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late
+    )
+    registration = Registration(channel, declaration, runs.active, inventory, on_wishes, clock)
+
+    def dial(router: str) -> Link:
+        return Link(router, links, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
+
+    links = Links(runs, dial, clock)
     await _first(until, registration.register)
     if not registration.session_token:
         return  # stopped before the Registry answered
-    if registration.router_addresses:
-        router = open_channel(registration.router_addresses[0], api_key=api_key)
-        link.use(await stack.enter_async_context(router))
+    links.follow(registration.router_addresses or (settings.api_url,))
     with _ungrouped():
-        async with background(registration.beat, link.run, stop):
+        async with background(registration.beat, links.run, partial(inventory.run, registration.beat_now), stop):
             on_ready()
-            await draining.wished()
-            _log.info("draining", running=runs.active(), seconds=round(draining.rest, 1))
-            on_drain(runs.active())
-            desk.draining = True
-            registration.drain()
-            await _first(runs.emptied, draining.expired)
-            await runs.hand_back()
+            await _drained(draining, runs, desk, registration, on_drain)
     # Only now: a beat or a link that still ran would find itself unknown, and register again.
     await registration.leave()
+
+
+async def _drained(
+    draining: Draining, runs: Runs, desk: Desk, registration: Registration, on_drain: Callable[[int], None]
+) -> None:
+    """Wait until somebody wants the worker to drain, and until it has."""
+    await draining.wished()
+    _log.info("draining", running=runs.active(), seconds=round(draining.rest, 1))
+    on_drain(runs.active())
+    desk.draining = True
+    registration.drain()
+    await _first(runs.emptied, draining.expired)
+    await runs.hand_back()
+
+
+async def _no_models() -> Sequence[LocalModel]:
+    return ()
 
 
 @contextmanager
@@ -150,10 +173,11 @@ async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
         task.result()
 
 
-async def _declaration(settings: WorkerSettings, catalog: Catalog | None, clock: Clock) -> Declaration:
+async def _declaration(
+    settings: WorkerSettings, catalog: Catalog | None, inventory: Inventory, clock: Clock
+) -> Declaration:
     hardware = await detect()
     served = catalog.patterns() if catalog else ()
-    local: tuple[LocalModel, ...] = tuple(await catalog.local_models()) if catalog else ()
     queues = tuple(Queue(q.name, q.concurrency, tuple(q.models) or served) for q in settings.queues)
     return Declaration(
         settings.worker_id,
@@ -162,9 +186,10 @@ async def _declaration(settings: WorkerSettings, catalog: Catalog | None, clock:
         settings.concurrency or sum(queue.concurrency for queue in queues),
         _machine(settings, hardware),
         labels=settings.labels,
-        local_models=local,
+        local_models=inventory.models,
         data_sources=settings.data_sources,
         version=metadata.version("devteam-orchestrator"),
+        weight=settings.weight,
     )
 
 

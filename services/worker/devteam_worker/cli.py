@@ -45,6 +45,9 @@ def start(
     config: Annotated[Path | None, typer.Option(help="Worker file (YAML).", exists=True, dir_okay=False)] = None,
     queue: Annotated[list[str] | None, typer.Option(help="Queue to serve; repeat for several.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Runs at a time.")] = None,
+    weight: Annotated[
+        float | None, typer.Option(help="What a run counts for here: 4 where it takes a quarter of the usual time.")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Model pattern to serve, e.g. opus or 'ollama:*'.")] = None,
     provider: Annotated[str | None, typer.Option(help="auto, anthropic, ollama or sim.")] = None,
     api_url: Annotated[str | None, typer.Option(help="Address of the mesh [default: http://127.0.0.1:7400].")] = None,
@@ -63,6 +66,7 @@ def start(
     flags = {
         "queue": queue,
         "concurrency": concurrency,
+        "weight": weight,
         "models": model,
         "provider": provider,
         "api_url": api_url,

@@ -68,11 +68,15 @@ class HandBackReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HandedBack:
-    """The run is given back unfinished, for somebody else to run; `retry_after` in seconds."""
+    """The run is given back unfinished, for somebody else to run; `retry_after` in seconds.
+
+    `provider`: who asked for patience, "handler" for the worker's own code; empty when nobody did.
+    """
 
     reason: HandBackReason
     message: str
     retry_after: float | None = None
+    provider: str = ""
 
 
 Outcome = Completed | Failed | Cancelled | HandedBack
@@ -86,6 +90,14 @@ class Queue:
     name: str
     concurrency: int
     models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """Slots that are taken, over all queues and by queue."""
+
+    total: int = 0
+    by_queue: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a worker says of itself when it registers."""
+    """What a worker says of itself when it registers; `weight` is what a slot of it counts for beside others'."""
 
     worker_id: str
     instance_id: str
@@ -115,3 +127,4 @@ class Declaration:
     data_sources: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     version: str = ""
+    weight: float = 1.0

@@ -19,6 +19,8 @@ from devteam_worker.providers.base import FailureReason, Text
 _log = structlog.get_logger()
 
 _LONGEST_MESSAGE = 2_000
+# Whom outcomes name where a model's provider would stand.
+_PROVIDER = "handler"
 
 # Takes a Task; may be async or not, and may return text, or yield it piece by piece.
 Handler = Callable[["Task"], Any]
@@ -109,7 +111,7 @@ class HandlerAgent:
             return self._failed(Fatal(f"the worker's handler asked to exit with {error.code}"))
         except Exception as error:  # noqa: BLE001 - whatever somebody else's code raises is an outcome
             return self._failed(error)
-        return Completed("handler", model=task.model, stop_reason="end")
+        return Completed(_PROVIDER, model=task.model, stop_reason="end")
 
     def _failed(self, error: Exception) -> Outcome:
         try:
@@ -122,7 +124,7 @@ class HandlerAgent:
 def _outcome_of(error: Exception) -> Outcome:
     match error:
         case RateLimited():
-            return HandedBack(HandBackReason.RATE_LIMITED, _text_of(error), error.retry_after)
+            return HandedBack(HandBackReason.RATE_LIMITED, _text_of(error), error.retry_after, _PROVIDER)
         case Retryable() | Fatal():
             return Failed(FailureReason.HANDLER, _text_of(error), retryable=isinstance(error, Retryable))
         case _:

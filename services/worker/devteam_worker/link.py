@@ -1,41 +1,46 @@
-"""The worker's end of its stream to a Router: dials out, attaches with what it has in hand, and dials again."""
+"""The worker's end of its stream to one Router: dials out, attaches with what it has in hand, and dials again."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
 import structlog
 
 from devteam.mesh import status
-from devteam.mesh.channel import credentials
-from devteam.mesh.clock import Clock, Timer
-from devteam.mesh.errors import DevTeamError, NotFound, PermissionDenied, Unavailable
+from devteam.mesh.channel import credentials, open_channel
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Aborted, DevTeamError, NotFound, PermissionDenied, Unavailable
 from devteam.mesh.tasks import Backoff
 from devteam.v1 import worker_pb2, worker_pb2_grpc
-from devteam_worker import convert
+from devteam_worker.convert.registry import drain_deadline_from_proto
+from devteam_worker.convert.router import assignment_from_proto, attach_to_proto, attempt_from_proto, word_to_proto
 from devteam_worker.desk import Desk
-from devteam_worker.domain import AttemptId, Declaration
+from devteam_worker.domain import Declaration
+from devteam_worker.links import Links
+from devteam_worker.outbox import Outbox
 from devteam_worker.registration import Registration
 from devteam_worker.runs import Runs
+from devteam_worker.words import Accepted, Beat, Offer, Rejected, Released
 
 _log = structlog.get_logger()
 
 Call = grpc.aio.StreamStreamCall[worker_pb2.ConnectRequest, worker_pb2.ConnectResponse]
 
-# Cut off for so long, the worker stops its runs: by then somebody else is about to run them.
-SELF_STOP = 90.0
 # A Router answers `attach` sooner than this, also where it has to wait for the Registry's word first.
 ATTACH_TIMEOUT = 15.0
 
 
 class Link:
-    """One task reads, one writes, one beats. A broken stream stops nothing that runs."""
+    """One task reads, one writes, one beats. A broken stream stops nothing that runs.
+
+    `router` is the Router's address; runs are bound to it.
+    """
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        router: str,
+        links: Links,
         declaration: Declaration,
         registration: Registration,
         desk: Desk,
@@ -44,55 +49,57 @@ class Link:
         clock: Clock,
         *,
         api_key: str = "",
-        self_stop: float = SELF_STOP,
         attach_timeout: float = ATTACH_TIMEOUT,
     ) -> None:
-        self._stub = worker_pb2_grpc.WorkerServiceStub(channel)
+        self._router = router
+        self._links = links
         self._declaration = declaration
         self._registration = registration
         self._desk = desk
         self._runs = runs
         self._on_drain = on_drain
         self._clock = clock
-        self._metadata = credentials(api_key)
-        self._self_stop = self_stop
+        self._api_key = api_key
         self._attach_timeout = attach_timeout
-        self._control: deque[worker_pb2.ConnectRequest] = deque()
-        self._news = asyncio.Event()
+        self._outbox = Outbox(router, runs)
         self._last_ack = 0.0
-        # Runs from the moment that the line broke, however often the worker dials in vain.
-        self._cut_off: Timer | None = None
-
-    def use(self, channel: grpc.aio.Channel) -> None:
-        """Dial over this channel from the next time on."""
-        self._stub = worker_pb2_grpc.WorkerServiceStub(channel)
 
     def wake(self) -> None:
-        """There is something to send."""
-        self._news.set()
+        """One of the Router's runs has something to say."""
+        self._outbox.wake()
+
+    def look_around(self) -> None:
+        """Runs have begun, ended or changed hands."""
+        self._outbox.look_around()
 
     async def run(self) -> None:
         """Stay connected, for ever."""
-        backoff = Backoff(self._clock)
-        try:
-            while True:
-                ended = await self._session(backoff)
-                self._runs.silence()
-                _log.info("link to router broken", why=ended.message)
-                if isinstance(ended, NotFound | PermissionDenied):
-                    # Not to register again unasked: perhaps another instance took over, and this one has to stop.
-                    self._registration.beat_now()
-                await backoff.pause()
-        finally:
-            self._stop_timer()
+        async with open_channel(self._router, api_key=self._api_key) as channel:
+            await self._stay_connected(channel)
 
-    async def _session(self, backoff: Backoff) -> DevTeamError:
-        call: Call = self._stub.Connect(metadata=self._metadata, wait_for_ready=True)
+    async def _stay_connected(self, channel: grpc.aio.Channel) -> None:
+        backoff = Backoff(self._clock)
+        while True:
+            ended = await self._session(channel, backoff)
+            _log.info("link to router broken", router=self._router, why=ended.message)
+            if isinstance(ended, NotFound | PermissionDenied):
+                # Not to register again unasked: perhaps another instance took over, and this one has to stop.
+                self._registration.beat_now()
+            await backoff.pause()
+            if isinstance(ended, Aborted):
+                # Another of this worker's lines leads to the same Router, which keeps only the newest: they would turn
+                # each other out for ever.
+                await self._links.cut_off()
+
+    async def _session(self, channel: grpc.aio.Channel, backoff: Backoff) -> DevTeamError:
+        stub = worker_pb2_grpc.WorkerServiceStub(channel)
+        call: Call = stub.Connect(metadata=credentials(self._api_key), wait_for_ready=True)
         try:
             attached = await self._attach(call)
             backoff.reset()
             self._runs.widen(attached.window_bytes)
-            return await self._converse(call, attached)
+            with self._links.attached(self._router):
+                return await self._converse(call, attached)
         except grpc.aio.AioRpcError as error:
             return status.from_rpc(error)
         except DevTeamError as error:
@@ -100,15 +107,9 @@ class Link:
         finally:
             call.cancel()
 
-    def _stop_timer(self) -> None:
-        if self._cut_off is not None:
-            self._cut_off.cancel()
-
     async def _attach(self, call: Call) -> worker_pb2.Attached:
-        self._control.clear()
-        self._runs.silence()
-        named = list(self._runs)
-        await call.write(convert.attach_to_proto(self._declaration, self._registration.session_token, named))
+        named, occupied = self._outbox.introduce()
+        await call.write(attach_to_proto(self._declaration, self._registration.session_token, named, occupied))
 
         def hang_up() -> None:
             call.cancel()
@@ -122,17 +123,15 @@ class Link:
             raise Unavailable("the router did not begin with `attached`")
         if any(item.id not in self._runs for item in named):
             raise Unavailable("what it was told to be running was given up meanwhile")
-        _log.info("attached to router", router_id=first.attached.router_id)
+        _log.info("attached to router", router=self._router, router_id=first.attached.router_id)
         return first.attached
 
     async def _converse(self, call: Call, attached: worker_pb2.Attached) -> DevTeamError:
-        self._stop_timer()
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(self._write(call)), group.create_task(self._beat(call, attached))]
             ended = await self._read(call)
             for task in others:
                 task.cancel()
-        self._cut_off = self._clock.call_later(self._self_stop, self._give_up)
         return ended
 
     async def _read(self, call: Call) -> DevTeamError:
@@ -146,10 +145,9 @@ class Link:
         # A write that fails belongs to a stream that has ended: the reader will hear why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             while True:
-                self._news.clear()
-                for message in self._outgoing():
-                    await call.write(message)
-                await self._news.wait()
+                await self._outbox.news()
+                for word in self._outbox.words():
+                    await call.write(word_to_proto(word))
 
     async def _beat(self, call: Call, attached: worker_pb2.Attached) -> None:
         number = 0
@@ -158,65 +156,53 @@ class Link:
         self._last_ack = self._clock.monotonic()
         while self._clock.monotonic() - self._last_ack < patience:
             number += 1
-            self._say(convert.beat_to_proto(number))
+            self._outbox.answer(Beat(number))
             await self._clock.sleep(interval)
         call.cancel()
-
-    def _outgoing(self) -> Iterator[worker_pb2.ConnectRequest]:
-        """All that there is to say, made at the moment it is written, so that what waits goes out together."""
-        busy = True
-        while busy:
-            busy = False
-            while self._control:
-                yield self._control.popleft()
-            for item in self._runs:
-                if not item.has_news:
-                    continue
-                busy = True
-                if item.transcript.unsent:
-                    first_seq, tokens = item.transcript.take()
-                    yield convert.tokens_to_proto(item.id, first_seq, tokens)
-                elif item.outcome is not None:
-                    item.report_sent = True
-                    yield convert.report_to_proto(item.id, item.transcript.last_seq, item.outcome)
-
-    def _say(self, message: worker_pb2.ConnectRequest) -> None:
-        self._control.append(message)
-        self._news.set()
 
     def _hear(self, response: worker_pb2.ConnectResponse) -> None:
         match response.WhichOneof("item"):
             case "tokens_ack":
-                self._runs.acknowledge(_attempt(response.tokens_ack), response.tokens_ack.seq)
+                ack = response.tokens_ack
+                self._runs.acknowledge(attempt_from_proto(ack), ack.seq, self._router)
             case "beat_ack":
                 self._last_ack = self._clock.monotonic()
             case "assign":
                 self._consider(response.assign)
             case "cancel":
                 fenced = response.cancel.reason == worker_pb2.CANCEL_REASON_FENCED
-                self._runs.cancel(_attempt(response.cancel), fenced=fenced)
+                self._runs.cancel(attempt_from_proto(response.cancel), self._router, fenced=fenced)
             case "resume":
-                self._runs.resume(_attempt(response.resume), response.resume.after_seq)
+                self._resume(response.resume)
             case "report_ack":
-                self._runs.forget(_attempt(response.report_ack))
+                self._runs.forget(attempt_from_proto(response.report_ack), self._router)
             case "drain" if response.drain.reason == worker_pb2.Drain.REASON_WORKER:
-                self._on_drain(convert.drain_deadline_from_proto(response.drain))
+                self._on_drain(drain_deadline_from_proto(response.drain))
 
     def _consider(self, assign: worker_pb2.Assign) -> None:
-        assignment = convert.assignment_from_proto(assign)
-        if assignment.id in self._runs:
-            return
-        if refusal := self._desk.refusal(assignment, self._runs):
-            reason, message = refusal
-            self._say(convert.rejected_to_proto(assignment.id, reason, message))
+        assignment = assignment_from_proto(assign)
+        if item := self._runs.get(assignment.id):
+            if item.router != self._router:
+                # Its Router is gone, and the next one was never told where it runs.
+                self._runs.resume(assignment.id, 0, self._router)
+                self._outbox.answer(Accepted(assignment.id))
+        elif refusal := self._desk.refusal(assignment, self._runs):
+            self._outbox.answer(Rejected(assignment.id, *refusal))
         else:
-            self._runs.start(assignment)
-            self._say(convert.accepted_to_proto(assignment.id))
+            self._runs.start(assignment, self._router)
+            self._outbox.answer(Accepted(assignment.id))
 
-    def _give_up(self) -> None:
-        if self._runs.active():
-            _log.warning("cut off from every router for too long: stopping what runs", seconds=self._self_stop)
-        self._runs.stop_all()
+    def _resume(self, resume: worker_pb2.Resume) -> None:
+        attempt = attempt_from_proto(resume)
+        item = self._runs.get(attempt)
+        if item is None:
+            self._outbox.answer(Released(attempt))
+            return
+        if self._router not in item.told:
+            # Its Planner came here from the Router that has it, and named this worker: which queue it is of, and that
+            # it is here at all, this Router has to hear first.
+            self._outbox.answer(Offer([item]))
+        self._runs.resume(attempt, resume.after_seq, self._router)
 
 
 async def _next(call: Call) -> worker_pb2.ConnectResponse:
@@ -235,9 +221,3 @@ async def _next(call: Call) -> worker_pb2.ConnectResponse:
     if not isinstance(response, worker_pb2.ConnectResponse):
         raise Unavailable("the router closed the stream")
     return response
-
-
-def _attempt(
-    message: worker_pb2.TokensAck | worker_pb2.Cancel | worker_pb2.Resume | worker_pb2.ReportAck,
-) -> AttemptId:
-    return AttemptId(message.task_id, message.attempt)

@@ -1,8 +1,8 @@
 """The worker's standing with the Registry: it registers, beats, and takes its leave."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import grpc
 import structlog
@@ -12,8 +12,10 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Aborted, DevTeamError, InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from devteam.mesh.tasks import Backoff
 from devteam.v1 import registry_pb2, registry_pb2_grpc
-from devteam_worker.convert import declaration_to_proto, drain_deadline_from_proto
+from devteam_worker.convert.registry import declaration_to_proto, drain_deadline_from_proto, local_model_to_proto
 from devteam_worker.domain import Declaration
+from devteam_worker.inventory import Inventory
+from devteam_worker.providers.base import LocalModel
 
 _log = structlog.get_logger()
 
@@ -34,7 +36,8 @@ class Wishes:
 class Registration:
     """Keeps the Registry informed, whatever happens to it.
 
-    `on_wishes` hears what operators want, with every beat. Made anew for every start of a worker.
+    `on_wishes` hears what operators want, with every beat. What is new in `inventory` is told with the next one. Made
+    anew for every start of a worker.
     """
 
     def __init__(
@@ -42,12 +45,14 @@ class Registration:
         channel: grpc.aio.Channel,
         declaration: Declaration,
         active: Callable[[], int],
+        inventory: Inventory,
         on_wishes: Callable[[Wishes], None],
         clock: Clock,
     ) -> None:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._declaration = declaration
         self._active = active
+        self._inventory = inventory
         self._on_wishes = on_wishes
         self._clock = clock
         self._interval = 30.0
@@ -106,33 +111,49 @@ class Registration:
             _log.warning("left without goodbye", why=status.from_rpc(error).message)
 
     async def _register(self) -> None:
+        declaration = replace(self._declaration, local_models=self._inventory.models)
         request = registry_pb2.RegisterWorkerRequest(
-            spec=declaration_to_proto(self._declaration), instance_id=self._declaration.instance_id
+            spec=declaration_to_proto(declaration), instance_id=declaration.instance_id
         )
         try:
             response = await self._stub.RegisterWorker(request, timeout=_CALL_TIMEOUT)
         except grpc.aio.AioRpcError as error:
             raise status.from_rpc(error) from error
         self.session_token = response.session_token
-        self.router_addresses = tuple(response.router_addresses)
+        self._hear_of_routers(response.router_addresses)
         self._interval = response.policy.heartbeat_interval.ToMilliseconds() / 1000
-        _log.info("worker registered", worker_id=self._declaration.worker_id)
+        self._inventory.told(declaration.local_models)
+        _log.info("worker registered", worker_id=declaration.worker_id)
 
     async def _beat(self) -> None:
-        request = registry_pb2.HeartbeatRequest(
+        models = self._inventory.models if self._inventory.untold else None
+        self._inventory.beaten()
+        request = self._heartbeat(models)
+        try:
+            response = await self._stub.Heartbeat(request, timeout=min(_CALL_TIMEOUT, self._interval))
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from error
+        if models is not None:
+            self._inventory.told(models)
+        self._interval = response.heartbeat_interval.ToMilliseconds() / 1000
+        self._hear_of_routers(response.router_addresses)
+        draining = response.availability == registry_pb2.AVAILABILITY_DRAINING
+        self._on_wishes(Wishes(response.concurrency, draining, drain_deadline_from_proto(response)))
+
+    def _heartbeat(self, models: Sequence[LocalModel] | None) -> registry_pb2.HeartbeatRequest:
+        return registry_pb2.HeartbeatRequest(
             worker_id=self._declaration.worker_id,
             instance_id=self._declaration.instance_id,
             session_token=self.session_token,
             active_tasks=self._active(),
             availability=registry_pb2.AVAILABILITY_DRAINING if self._draining else registry_pb2.AVAILABILITY_OPEN,
+            local_models=[local_model_to_proto(model) for model in models or ()],
+            set_local_models=models is not None,
         )
-        try:
-            response = await self._stub.Heartbeat(request, timeout=min(_CALL_TIMEOUT, self._interval))
-        except grpc.aio.AioRpcError as error:
-            raise status.from_rpc(error) from error
-        self._interval = response.heartbeat_interval.ToMilliseconds() / 1000
-        draining = response.availability == registry_pb2.AVAILABILITY_DRAINING
-        self._on_wishes(Wishes(response.concurrency, draining, drain_deadline_from_proto(response)))
+
+    def _hear_of_routers(self, addresses: Sequence[str]) -> None:
+        # A Registry that has just started knows of none yet: those that it named before may well be there.
+        self.router_addresses = tuple(addresses) or self.router_addresses
 
     async def _wait_for_turn(self) -> None:
         timer = self._clock.call_later(self._interval, self._due.set)

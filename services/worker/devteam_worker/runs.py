@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 import structlog
@@ -19,7 +18,8 @@ from devteam_worker.domain import (
     HandedBack,
     Outcome,
 )
-from devteam_worker.observation import Observation, observed
+from devteam_worker.in_hand import InHand
+from devteam_worker.observation import observed
 from devteam_worker.providers.base import FailureReason, Token
 from devteam_worker.transcript import Transcript, pieces_of
 
@@ -36,45 +36,14 @@ class Agent(Protocol):
         """Carry out one assignment, handing every token to `emit`, which may make it wait. Cancellation stops it."""
 
 
-@dataclass(slots=True)
-class InHand:
-    """One attempt: what it has said, and how it ended. It stays in hand until its report is acknowledged."""
-
-    assignment: Assignment
-    transcript: Transcript
-    outcome: Outcome | None = None
-    report_sent: bool = False
-    # After a reconnect nothing is said about it until the Router has said where to go on.
-    silent: bool = False
-    # What it ends with when its task is cancelled, and since when that is so.
-    stopped_as: Outcome = field(default_factory=Cancelled)
-    stopping_since: float | None = None
-    observation: Observation | None = None
-    task: "asyncio.Task[None] | None" = None
-
-    @property
-    def id(self) -> AttemptId:
-        """Which attempt of which task."""
-        return self.assignment.id
-
-    @property
-    def running(self) -> bool:
-        """Whether it occupies a slot."""
-        return self.outcome is None
-
-    @property
-    def has_news(self) -> bool:
-        """Whether there is something to send about it."""
-        return not self.silent and (self.transcript.unsent or (self.outcome is not None and not self.report_sent))
-
-
 class Runs:
-    """Starts, stops and remembers attempts. `on_news` is called whenever there is something to send.
+    """Starts, stops and remembers attempts, each bound to the Router at some address.
 
-    An async context manager: leaving it stops whatever still runs.
+    `on_news` is called with the Router that there is something to say to, and with nothing when attempts have begun,
+    ended or changed hands. An async context manager: leaving it stops whatever still runs.
     """
 
-    def __init__(self, agent: Agent, on_news: Callable[[], None], clock: Clock, *, window_bytes: int) -> None:
+    def __init__(self, agent: Agent, on_news: Callable[[str], None], clock: Clock, *, window_bytes: int) -> None:
         self._agent = agent
         self._on_news = on_news
         self._clock = clock
@@ -101,18 +70,24 @@ class Runs:
     def __contains__(self, attempt: AttemptId) -> bool:
         return attempt in self._in_hand
 
+    def get(self, attempt: AttemptId) -> InHand | None:
+        """That attempt, if it is in hand."""
+        return self._in_hand.get(attempt)
+
     def active(self, queue: str | None = None) -> int:
         """Slots taken, over all queues or out of one."""
         items = self._in_hand.values()
         return sum(item.running and queue in {None, item.assignment.queue} for item in items)
 
-    def start(self, assignment: Assignment) -> None:
-        """Run this from now on."""
+    def start(self, assignment: Assignment, router: str = "") -> None:
+        """Run this from now on, for this Router."""
         item = InHand(assignment, Transcript(self._window_bytes))
+        item.bind(router)
         self._in_hand[assignment.id] = item
         self._empty.clear()
         item.task = self._group.create_task(self._carry_out(item), name=f"run {assignment.id.task_id}")
         item.task.add_done_callback(lambda _: self._ended(item))
+        self._moved()
 
     def widen(self, window_bytes: int) -> None:
         """Take the Router's window from now on."""
@@ -120,54 +95,73 @@ class Runs:
         for item in self._in_hand.values():
             item.transcript.widen(window_bytes)
 
-    def cancel(self, attempt: AttemptId, *, fenced: bool) -> None:
+    def cancel(self, attempt: AttemptId, router: str = "", *, fenced: bool) -> None:
         """Stop an attempt; a fenced one that has said its last word is forgotten.
 
-        The Router keeps a slot for it until then: that word is said even where nobody wants to hear it.
+        The Router keeps a slot for it until then: that word is said even where nobody wants to hear it. One that is
+        bound to another Router cannot be fenced, only stopped.
         """
         item = self._in_hand.get(attempt)
-        if item is None:
+        if item is None or (fenced and not item.heeds(router)):
             return
+        if not item.router:
+            self._bind(item, router)
         if item.running:
-            item.silent = False
-            if item.observation is not None and item.stopping_since is None:
-                item.observation.note("cancel heard")
-            self._stop(item)
-        elif fenced and (item.silent or item.report_sent):
-            self.forget(attempt)
-        elif item.silent:
-            item.silent = item.report_sent = False
-            self._on_news()
+            self._stop_on_request(item, router)
+        elif item.router == router:
+            self._repeat_end(item, fenced=fenced)
 
-    def resume(self, attempt: AttemptId, after_seq: int) -> None:
-        """Go on with an attempt after this seq."""
+    def resume(self, attempt: AttemptId, after_seq: int, router: str = "") -> None:
+        """Go on with an attempt after this seq, for this Router, whoever had it before."""
         if item := self._in_hand.get(attempt):
             item.silent = item.report_sent = False
             item.transcript.rewind(after_seq)
-            self._on_news()
+            self._bind(item, router)
+            self._on_news(router)
 
-    def acknowledge(self, attempt: AttemptId, seq: int) -> None:
+    def acknowledge(self, attempt: AttemptId, seq: int, router: str = "") -> None:
         """Tokens up to this seq are stored."""
-        if item := self._in_hand.get(attempt):
+        item = self._in_hand.get(attempt)
+        if item is not None and item.heeds(router):
             item.transcript.acknowledge(seq)
 
-    def forget(self, attempt: AttemptId) -> None:
+    def forget(self, attempt: AttemptId, router: str = "") -> None:
         """The report is stored: let the attempt go."""
-        item = self._in_hand.pop(attempt, None)
-        if item is not None and item.running:
-            self._stop(item)
-        if not self._in_hand:
-            self._empty.set()
+        item = self._in_hand.get(attempt)
+        if item is not None and item.heeds(router):
+            self._let_go(item)
 
-    def silence(self) -> None:
-        """The stream broke: say nothing about anything in hand until the Router asks for it."""
+    def introduce(self, router: str) -> list[InHand]:
+        """What this Router has to be told of when a stream to it begins: what is bound to it, or to nobody.
+
+        Nothing is said about these until it asks for them.
+        """
+        named = []
         for item in self._in_hand.values():
-            item.silent = True
+            item.told.discard(router)
+            if item.heeds(router):
+                item.told.add(router)
+                item.silent = True
+                named.append(item)
+        return named
+
+    def silence(self, router: str = "") -> None:
+        """The stream to this Router broke: say nothing about what is bound to it until it is asked for."""
+        for item in self._in_hand.values():
+            if item.router == router:
+                item.silent = True
+
+    def set_adrift(self, router: str) -> None:
+        """The Router stays away: whoever wants what is bound to it may have it."""
+        for item in self._in_hand.values():
+            if item.router == router:
+                item.router = ""
+        self._moved()
 
     def stop_all(self) -> None:
         """Stop everything and forget it: nobody waits for it any longer."""
         for item in self:
-            self.forget(item.id)
+            self._let_go(item)
 
     async def emptied(self) -> None:
         """Return once nothing is in hand."""
@@ -183,6 +177,36 @@ class Runs:
             async with asyncio.timeout(_LAST_WORDS):
                 await self._empty.wait()
 
+    def _moved(self) -> None:
+        self._on_news("")
+
+    def _bind(self, item: InHand, router: str) -> None:
+        if item.router != router:
+            item.bind(router)
+            self._moved()
+
+    def _let_go(self, item: InHand) -> None:
+        del self._in_hand[item.id]
+        if item.running:
+            self._stop(item)
+        self._moved()
+        if not self._in_hand:
+            self._empty.set()
+
+    def _stop_on_request(self, item: InHand, router: str) -> None:
+        if item.router == router:
+            item.silent = False
+        if item.observation is not None and item.stopping_since is None:
+            item.observation.note("cancel heard")
+        self._stop(item)
+
+    def _repeat_end(self, item: InHand, *, fenced: bool) -> None:
+        if fenced and (item.silent or item.report_sent):
+            self._let_go(item)
+        elif item.silent:
+            item.silent = item.report_sent = False
+            self._on_news(item.router)
+
     def _stop(self, item: InHand) -> None:
         # Once only: a second cancellation would break off the first one's closing of the model's connection.
         if item.running and item.task is not None and item.stopping_since is None:
@@ -195,7 +219,8 @@ class Runs:
                 if item.outcome is not None:
                     return  # whatever did not stop when it was stopped is not heard any longer
                 item.transcript.say(piece)
-                self._on_news()
+                if not item.silent:
+                    self._on_news(item.router)
                 await item.transcript.room()
 
         with observed(item.assignment) as item.observation:
@@ -205,7 +230,7 @@ class Runs:
     def _ended(self, item: InHand) -> None:
         # A task that is cancelled before its first step never comes to say how it ended.
         item.outcome = item.outcome or item.stopped_as
-        self._on_news()
+        self._moved()
 
     async def _outcome(self, item: InHand, emit: Emit) -> Outcome:
         timeout = item.assignment.run_timeout

@@ -160,6 +160,8 @@ class WorkerSettings(BaseSettings):
     queues: tuple[QueueSettings, ...] = Field((), max_length=64)
     # Attempts at a time over all queues; 0 means the sum over the queues.
     concurrency: Slots = 0
+    # What one of its slots counts for beside other workers': 4 for a machine that is four times as fast.
+    weight: float = Field(1.0, ge=0.01, le=100)
     resources: ResourceSettings = ResourceSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     labels: dict[str, str] = Field({}, max_length=64)

@@ -25,6 +25,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "DEVTEAM_API_KEY": ("apiKey",),
     "DEVTEAM_QUEUE": ("queue",),
     "DEVTEAM_CONCURRENCY": ("concurrency",),
+    "DEVTEAM_WEIGHT": ("weight",),
     "DEVTEAM_WORKER_ID": ("id",),
     "DEVTEAM_MODELS": ("models",),
     "DEVTEAM_PROVIDER": ("provider",),

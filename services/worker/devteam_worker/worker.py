@@ -23,7 +23,8 @@ class DevTeamWorker:
 
     `await worker.start()` then runs until `stop` is called or an operator drains the worker. What is not given here
     comes from the environment (DEVTEAM_API_URL, DEVTEAM_API_KEY, ...). `capabilities` may hold gpu, gpu_model, ram_gb
-    and cpu_cores; the rest is detected. Raises InvalidInput with everything that is wrong.
+    and cpu_cores; the rest is detected. `data_sources` are names of data that is close at hand. `weight`, 0.01 to 100,
+    is what a slot of this worker counts for beside others'. Raises InvalidInput with everything that is wrong.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class DevTeamWorker:
         concurrency: int | None = None,
         capabilities: Mapping[str, object] | None = None,
         labels: Mapping[str, str] | None = None,
+        data_sources: Sequence[str] | None = None,
+        weight: float | None = None,
     ) -> None:
         flags = {
             "api_url": api_url,
@@ -47,6 +50,8 @@ class DevTeamWorker:
             "concurrency": concurrency,
             "resources": _resources(capabilities or {}),
             "labels": labels,
+            "data_sources": data_sources,
+            "weight": weight,
         }
         given = {name: value for name, value in flags.items() if value not in (None, {})}
         self._settings = load_settings(None, given, os.environ)

@@ -1,14 +1,18 @@
 """A worker's link, registration and runs, as its composition root puts them together, with an agent of the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Queue
-from devteam_worker.link import Link
+from devteam_worker.inventory import Inventory
+from devteam_worker.link import ATTACH_TIMEOUT, Link
+from devteam_worker.links import ADRIFT_AFTER, Links
+from devteam_worker.providers.base import LocalModel
 from devteam_worker.registration import Registration, Wishes
 from devteam_worker.runs import Runs
 
@@ -44,6 +48,19 @@ class HurriedClock(SystemClock):
         await asyncio.sleep(min(seconds, 0.01))
 
 
+class ScriptedMachine:
+    """Has the models that a test wants it to have, once `gate` is open."""
+
+    def __init__(self, models: Sequence[LocalModel]) -> None:
+        self.models = tuple(models)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def look(self) -> tuple[LocalModel, ...]:
+        await self.gate.wait()
+        return self.models
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """A worker at work."""
@@ -53,6 +70,8 @@ class Rig:
     desk: Desk
     runs: Runs
     registration: Registration
+    machine: ScriptedMachine
+    inventory: Inventory
     clock: HurriedClock
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     # What it was told of drains, in seconds.
@@ -62,7 +81,7 @@ class Rig:
         """Give it a run, and see it accepted."""
         line.assign(task_id, **more)
         play = await self.agent.started()
-        accepted = (await line.hears()).accepted
+        accepted = (await beside_slots(line)).accepted
         assert (accepted.task_id, accepted.attempt) == (task_id, more.get("attempt", 1))
         return play
 
@@ -73,9 +92,16 @@ class Rig:
 
 
 @asynccontextmanager
-async def working(mesh: ScriptedMesh, *, api_key: str = "", **patience: float) -> AsyncIterator[Rig]:
-    """Registered, and dialling. `patience` is the link's."""
-    agent, clock = ScriptedAgent(), HurriedClock()
+async def working(
+    mesh: ScriptedMesh,
+    *,
+    api_key: str = "",
+    attach_timeout: float = ATTACH_TIMEOUT,
+    adrift_after: float = ADRIFT_AFTER,
+    models: Sequence[LocalModel] = (),
+) -> AsyncIterator[Rig]:
+    """Registered, and dialling."""
+    agent, machine, clock = ScriptedAgent(), ScriptedMachine(models), HurriedClock()
     desk = Desk({queue.name: queue for queue in DECLARATION.queues}, DECLARATION.concurrency)
     drained = asyncio.Event()
     deadlines: list[float | None] = []
@@ -86,18 +112,37 @@ async def working(mesh: ScriptedMesh, *, api_key: str = "", **patience: float) -
 
     def on_wishes(wishes: Wishes) -> None:
         desk.concurrency = wishes.concurrency or DECLARATION.concurrency
+        links.follow(registration.router_addresses or (mesh.url,))
         if wishes.draining:
             on_drain(wishes.drain_deadline)
 
     async with (
         open_channel(mesh.url, api_key=api_key) as channel,
-        Runs(agent, lambda: link.wake(), clock, window_bytes=1024 * 1024) as runs,  # noqa: PLW0108 - bound late
+        Runs(agent, lambda router: links.wake(router), clock, window_bytes=1024 * 1024) as runs,  # noqa: PLW0108 - bound late
     ):
-        registration = Registration(channel, DECLARATION, runs.active, on_wishes, clock)
-        link = Link(channel, DECLARATION, registration, desk, runs, on_drain, clock, api_key=api_key, **patience)
+        inventory = Inventory(machine.look)
+        await inventory.look()
+        registration = Registration(channel, DECLARATION, runs.active, inventory, on_wishes, clock)
+
+        def dial(router: str) -> Link:
+            return Link(
+                *(router, links, DECLARATION, registration, desk, runs, on_drain, clock),
+                api_key=api_key,
+                attach_timeout=attach_timeout,
+            )
+
+        links = Links(runs, dial, clock, adrift_after=adrift_after)
         await registration.register()
-        async with background(registration.beat, link.run):
-            yield Rig(mesh, agent, desk, runs, registration, clock, drained, deadlines)
+        links.follow(registration.router_addresses or (mesh.url,))
+        async with background(registration.beat, links.run, partial(inventory.run, registration.beat_now)):
+            yield Rig(mesh, agent, desk, runs, registration, machine, inventory, clock, drained, deadlines)
+
+
+async def beside_slots(line: Line) -> worker_pb2.ConnectRequest:
+    """What the worker says next that is not about slots which others take."""
+    while (request := await line.hears()).WhichOneof("item") == "occupied":
+        pass
+    return request
 
 
 def texts(request: worker_pb2.ConnectRequest) -> tuple[str, int, int, list[str]]:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from devteam.mesh.errors import Aborted
 from tests.fakes.mesh_server import ENDLESS, PATIENCE, ScriptedMesh
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("DEVTEAM_", "OTEL_", "OLLAMA_"))}
@@ -64,9 +63,7 @@ async def test_it_works_until_it_is_told_to_stop(mesh: ScriptedMesh, tmp_path: P
 
 async def test_a_worker_whose_id_another_one_took_over_says_so_in_one_line(mesh: ScriptedMesh, tmp_path: Path) -> None:
     mesh.registry.interval = 0.02
-    mesh.registry.refusals["Heartbeat"].append(
-        Aborted("another instance of w1 registered", reason="INSTANCE_SUPERSEDED")
-    )
+    mesh.registry.supersede("another instance of w1 registered")
     async with command(mesh, tmp_path, "--provider", "sim") as process:
         _, err = await process.communicate()
         assert (err.decode(), process.returncode) == ("error: another instance of w1 registered\n", 1)

@@ -36,6 +36,8 @@ async def test_it_declares_what_it_was_told(mesh: ScriptedMesh) -> None:
         concurrency=3,
         capabilities={"gpu": True, "gpu_model": "RTX 5080", "ram_gb": 24, "cpu_cores": 8},
         labels={"disk": "ssd"},
+        data_sources=["wiki"],
+        weight=4,
     )
     ready: list[Ready] = []
     worker.on_ready(ready.append)
@@ -50,7 +52,7 @@ async def test_it_declares_what_it_was_told(mesh: ScriptedMesh) -> None:
     ]
     assert spec.concurrency == 3
     assert spec.resources == registry_pb2.Resources(gpu=True, gpu_model="RTX 5080", ram_gb=24, cpu_cores=8)
-    assert dict(spec.labels) == {"disk": "ssd"}
+    assert (dict(spec.labels), list(spec.data_sources), spec.weight) == ({"disk": "ssd"}, ["wiki"], 4.0)
     assert [(said.declaration.worker_id, said.simulated) for said in ready] == [("w1", False)]
 
 
@@ -70,14 +72,15 @@ async def test_it_shows_its_key(mesh: ScriptedMesh) -> None:
     assert (line.key, mesh.registry.keys["RegisterWorker"]) == ("Bearer dt-key", "Bearer dt-key")
 
 
-async def test_it_attaches_where_the_registry_sends_it(mesh: ScriptedMesh) -> None:
-    async with scripted_mesh() as elsewhere:
-        mesh.registry.router_addresses = [f"127.0.0.1:{elsewhere.port}", "127.0.0.1:1"]
+async def test_it_attaches_wherever_the_registry_sends_it(mesh: ScriptedMesh) -> None:
+    """Also while one of the Routers is not there."""
+    async with scripted_mesh() as first, scripted_mesh() as second:
+        mesh.registry.router_addresses = ["127.0.0.1:1", f"127.0.0.1:{first.port}", second.url]
         worker = a_worker(mesh)
         worker.on_task(plain)
         async with started(worker):
-            line = await elsewhere.router.attached()
-            assert line.attach.session_token == "session-1"
+            for router in (first.router, second.router):
+                assert (await router.attached()).attach.session_token == "session-1"
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ async def test_a_worker_whose_id_another_one_took_over_ends_with_aborted(mesh: S
 
     working = asyncio.create_task(worker.start())
     await run_once(mesh, handle)
-    mesh.registry.refusals["Heartbeat"].append(Aborted("another instance", reason="INSTANCE_SUPERSEDED"))
+    mesh.registry.supersede("another instance")
     with pytest.raises(Aborted, match="another instance"):
         await asyncio.wait_for(working, PATIENCE)
     assert await asyncio.to_thread(stopped.wait, PATIENCE)

@@ -128,10 +128,16 @@ async def test_words_about_a_run_that_it_does_not_have_are_ignored(mesh: Scripte
         line = await mesh.router.attached()
         line.cancel("t9")
         line.cancel("t9", fenced=True)
-        line.resume("t9", after_seq=4)
         line.ack_tokens("t9", seq=4)
         line.ack_report("t9")
         await rig.begin(line)
+
+
+async def test_a_run_that_it_does_not_have_cannot_be_resumed(mesh: ScriptedMesh) -> None:
+    async with working(mesh):
+        line = await mesh.router.attached()
+        line.resume("t9", attempt=3, after_seq=4)
+        assert (await line.hears()).released == worker_pb2.Released(task_id="t9", attempt=3)
 
 
 async def test_a_fenced_run_is_forgotten_once_its_report_was_refused(mesh: ScriptedMesh) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from devteam_worker.domain import Failed
-from devteam_worker.link import SELF_STOP
+from devteam_worker.links import SELF_STOP
 from devteam_worker.providers.base import FailureReason
 
 from devteam.mesh.errors import Aborted, InvalidInput, Unavailable, Violation

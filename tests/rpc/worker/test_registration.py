@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from devteam_worker.convert import declaration_to_proto
+from devteam_worker.convert.registry import declaration_to_proto
 
 from devteam.mesh.errors import (
     Aborted,
@@ -129,7 +129,7 @@ async def test_a_worker_that_the_router_does_not_know_asks_the_registry(mesh: Sc
 
 async def test_a_worker_whose_id_another_instance_took_over_ends(mesh: ScriptedMesh) -> None:
     mesh.registry.interval = 0.02
-    mesh.registry.refusals["Heartbeat"].append(Aborted("another instance", reason="INSTANCE_SUPERSEDED"))
+    mesh.registry.supersede("another instance")
     with pytest.RaisesGroup(pytest.RaisesExc(Aborted, match="another instance")):
         async with working(mesh), asyncio.timeout(PATIENCE):
             await asyncio.Event().wait()
@@ -140,7 +140,7 @@ async def test_a_superseded_worker_does_not_win_its_id_back_by_way_of_the_router
     mesh: ScriptedMesh, refusal: Exception
 ) -> None:
     """The Router does not know the old instance any longer; registering again would turn out the new one."""
-    mesh.registry.refusals["Heartbeat"].append(Aborted("another instance", reason="INSTANCE_SUPERSEDED"))
+    mesh.registry.supersede("another instance")
     with pytest.RaisesGroup(pytest.RaisesExc(Aborted, match="another instance")):
         async with working(mesh), asyncio.timeout(PATIENCE):
             await mesh.registry.registered()

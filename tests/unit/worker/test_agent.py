@@ -130,7 +130,7 @@ async def test_a_failure_of_the_provider_is_the_outcome(
 
 async def test_a_rate_limit_before_the_first_token_hands_the_run_back(clock: FakeClock, emit: Listener) -> None:
     outcome = await agent(clock, ScriptedProvider(rate_limited())).run(an_assignment(), emit)
-    assert outcome == HandedBack(HandBackReason.RATE_LIMITED, "Slow down.", 7.0)
+    assert outcome == HandedBack(HandBackReason.RATE_LIMITED, "Slow down.", 7.0, "sim")
 
 
 async def test_a_rate_limit_after_the_first_token_is_a_failure(clock: FakeClock, emit: Listener) -> None:
@@ -168,6 +168,17 @@ async def test_a_model_that_nobody_serves_is_a_failure(clock: FakeClock, emit: L
     assert isinstance(outcome, Failed)
     assert outcome.reason is FailureReason.MODEL_NOT_FOUND
     assert not outcome.retryable
+
+
+async def test_whoever_keeps_the_models_hears_which_one_was_asked(clock: FakeClock, emit: Listener) -> None:
+    """However the run ended; a model that nobody serves was not asked."""
+    asked: list[str] = []
+    for scene in (END, rate_limited()):
+        catalog = Catalog({"sim": ScriptedProvider(scene)})
+        served = ModelAgent(catalog, clock, progress_timeout=60.0, on_ended=asked.append)
+        await served.run(an_assignment(model="sim"), emit)
+        await served.run(an_assignment(model="ollama:x"), emit)
+    assert asked == ["sim", "sim"]
 
 
 async def test_nothing_is_read_after_the_end(clock: FakeClock, emit: Listener) -> None:

@@ -57,7 +57,7 @@ def test_a_wrong_flag_is_refused(arguments: list[str], said: str) -> None:
 
 def test_help_names_what_can_be_told() -> None:
     helped = CliRunner().invoke(app, ["start", "--help"], env={"TERM": "dumb", "COLUMNS": "120"})
-    for option in ("--config", "--queue", "--api-url", "--id", "--alias", "--drain-deadline"):
+    for option in ("--config", "--queue", "--api-url", "--id", "--alias", "--weight", "--drain-deadline"):
         assert option in helped.stdout
     assert (helped.exit_code, helped.stderr) == (0, "")
 

@@ -13,7 +13,7 @@ QUEUES = {"default": Queue("default", 2), "gpu": Queue("gpu", 1, ("opus", "ollam
 
 @pytest.fixture
 async def runs(clock: FakeClock) -> AsyncIterator[Runs]:
-    async with Runs(ScriptedAgent(), lambda: None, clock, window_bytes=100) as runs:
+    async with Runs(ScriptedAgent(), lambda _: None, clock, window_bytes=100) as runs:
         yield runs
 
 

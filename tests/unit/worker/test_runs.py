@@ -13,8 +13,9 @@ from devteam_worker.domain import (
     HandedBack,
     Outcome,
 )
+from devteam_worker.in_hand import InHand
 from devteam_worker.providers.base import FailureReason, Text
-from devteam_worker.runs import InHand, Runs
+from devteam_worker.runs import Runs
 from devteam_worker.transcript import MAX_PIECE
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -32,6 +33,9 @@ class News:
 
     def __init__(self) -> None:
         self.rang = asyncio.Event()
+
+    def ring(self, router: str) -> None:
+        self.rang.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -52,7 +56,7 @@ def news() -> News:
 
 @pytest.fixture
 async def runs(agent: ScriptedAgent, news: News, clock: FakeClock) -> AsyncIterator[Runs]:
-    async with Runs(agent, news.rang.set, clock, window_bytes=1024 * 1024) as runs:
+    async with Runs(agent, news.ring, clock, window_bytes=1024 * 1024) as runs:
         yield runs
 
 
@@ -160,7 +164,7 @@ async def test_the_runs_span_tells_when_the_cancel_was_heard_and_the_model_close
 async def test_a_worker_that_goes_does_not_wait_for_a_model_that_never_closes(
     agent: ScriptedAgent, news: News, clock: FakeClock
 ) -> None:
-    async with asyncio.timeout(PATIENCE), Runs(agent, news.rang.set, clock, window_bytes=10) as runs:
+    async with asyncio.timeout(PATIENCE), Runs(agent, news.ring, clock, window_bytes=10) as runs:
         play, _ = await begun(runs, agent)
         play.may_close.clear()
         runs.cancel(T1, fenced=False)
@@ -239,7 +243,7 @@ async def test_a_defect_costs_one_run_and_shows_nothing_internal(
 
 
 async def test_a_run_waits_while_the_far_end_is_slow(agent: ScriptedAgent, news: News, clock: FakeClock) -> None:
-    async with Runs(agent, news.rang.set, clock, window_bytes=10) as runs:
+    async with Runs(agent, news.ring, clock, window_bytes=10) as runs:
         play, item = await begun(runs, agent)
         saying = asyncio.create_task(play.say("a longer word", "another"))
         await news.until(lambda: item.transcript.last_seq == 1)
@@ -254,7 +258,7 @@ async def test_a_run_waits_while_the_far_end_is_slow(agent: ScriptedAgent, news:
 async def test_a_huge_token_fits_into_the_window_piece_by_piece(
     agent: ScriptedAgent, news: News, clock: FakeClock
 ) -> None:
-    async with Runs(agent, news.rang.set, clock, window_bytes=10) as runs:
+    async with Runs(agent, news.ring, clock, window_bytes=10) as runs:
         play, item = await begun(runs, agent)
         saying = asyncio.create_task(play.say("x" * 3 * MAX_PIECE))
         for seq in (1, 2, 3):
@@ -376,7 +380,7 @@ async def test_stop_all_stops_and_forgets_everything(runs: Runs, agent: Scripted
 
 
 async def test_leaving_stops_what_still_runs(agent: ScriptedAgent, news: News, clock: FakeClock) -> None:
-    async with Runs(agent, news.rang.set, clock, window_bytes=100) as runs:
+    async with Runs(agent, news.ring, clock, window_bytes=100) as runs:
         play, item = await begun(runs, agent)
     assert play.stopped.is_set()
     assert item.outcome == Cancelled()

@@ -100,6 +100,7 @@ def test_everything_else_has_its_key_too(file: Path) -> None:
 worker:
   apiUrl: http://10.0.0.7:7400
   concurrency: 5
+  weight: 2.5
   labels: {team: search}
   location: {region: eu, zone: eu-1, host: rack-3}
   dataSources: [wiki]
@@ -116,7 +117,7 @@ worker:
     settings = load(file, yaml)
 
     assert settings.api_url == "http://10.0.0.7:7400"
-    assert settings.concurrency == 5
+    assert (settings.concurrency, settings.weight) == (5, 2.5)
     assert settings.labels == {"team": "search"}
     assert settings.location == LocationSettings(region="eu", zone="eu-1", host="rack-3")
     assert settings.data_sources == ("wiki",)
@@ -153,7 +154,7 @@ def test_without_anything_a_worker_serves_the_default_queue_of_a_mesh_on_its_mac
 
     assert settings.api_url == "http://127.0.0.1:7400"
     assert settings.queues == (QueueSettings(name="default", concurrency=4),)
-    assert settings.provider == "auto"
+    assert (settings.provider, settings.weight) == ("auto", 1.0)
 
 
 def test_the_id_is_made_of_host_and_first_queue_and_stays() -> None:
@@ -168,6 +169,7 @@ def test_kubernetes_variables_are_enough() -> None:
             "DEVTEAM_API_URL": "https://devteam.example",
             "DEVTEAM_QUEUE": "cpu-queue, batch",
             "DEVTEAM_CONCURRENCY": "4",
+            "DEVTEAM_WEIGHT": "0.5",
             "DEVTEAM_API_KEY": "dt-key",
             "DEVTEAM_WORKER_ID": "w7",
             "DEVTEAM_MODELS": "haiku,sonnet",
@@ -181,7 +183,7 @@ def test_kubernetes_variables_are_enough() -> None:
         QueueSettings(name="cpu-queue", concurrency=4, models=("haiku", "sonnet")),
         QueueSettings(name="batch", concurrency=4, models=("haiku", "sonnet")),
     )
-    assert (settings.concurrency, settings.worker_id) == (4, "w7")
+    assert (settings.concurrency, settings.weight, settings.worker_id) == (4, 0.5, "w7")
     assert (settings.provider, settings.log_level) == ("sim", "WARNING")
     assert settings.api_key.get_secret_value() == "dt-key"
     assert "dt-key" not in repr(settings)
@@ -259,6 +261,7 @@ worker:
   id: über
   colour: red
   queues: [{name: a b, concurrency: -1}, 5]
+  weight: 0.001
   resources: {ramGB: .nan, gpu: perhaps}
   heartbeat: {intervalMs: 0, endpoint: "ftp://h"}
   labels: {a: 1}
@@ -266,14 +269,15 @@ worker:
 """
     assert refused(file, yaml) == [
         (
-            "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, resources, heartbeat, labels, "
-            "location, dataSources, provider, aliases, anthropic, ollama, sim, drainDeadlineMs, progressTimeoutMs, "
-            "logLevel, traceFile"
+            "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
+            "labels, location, dataSources, provider, aliases, anthropic, ollama, sim, drainDeadlineMs, "
+            "progressTimeoutMs, logLevel, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
         "worker.queues[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
         "worker.queues[0].concurrency: must be greater than or equal to 0",
         "worker.queues[1]: must be a valid mapping",
+        "worker.weight: must be greater than or equal to 0.01",
         "worker.resources.gpu: must be a valid boolean, unable to interpret input",
         "worker.resources.ramGB: must be less than or equal to 65536",
         "worker.heartbeat.intervalMs: must be greater than or equal to 1",

@@ -3,10 +3,11 @@ from collections import deque
 from collections.abc import Sequence
 
 import pytest
-from devteam_worker.convert import tokens_to_proto
+from devteam_worker.convert.router import word_to_proto
 from devteam_worker.domain import AttemptId
 from devteam_worker.providers.base import Text, Thinking, Token, ToolCall, ToolResult
 from devteam_worker.transcript import MAX_PIECE, Transcript, pieces_of, size_of
+from devteam_worker.words import Spoken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def test_a_batch_has_one_mib_at_most_on_the_wire(length: int, count: int, batche
     transcript = said(*["é" * (length // 2)] * count)
     sizes = []
     while transcript.unsent:
-        sizes.append(tokens_to_proto(ATTEMPT, *transcript.take()).tokens.ByteSize())
+        sizes.append(_bytes_of(*transcript.take()))
     assert max(sizes) <= MIB
     assert len(sizes) == batches
 
@@ -94,7 +95,7 @@ def test_what_is_short_or_no_text_stays_whole(token: Token) -> None:
 )
 def test_a_token_is_counted_with_no_less_than_its_bytes(token: Token) -> None:
     """And with a few bytes more at most."""
-    alone = tokens_to_proto(ATTEMPT, 1, [token]).tokens.ByteSize() - tokens_to_proto(ATTEMPT, 1, []).tokens.ByteSize()
+    alone = _bytes_of(1, [token]) - _bytes_of(1, [])
     assert alone <= size_of(token) <= alone + 24
 
 
@@ -219,3 +220,7 @@ def test_nothing_is_lost_and_nothing_doubled_whatever_happens_on_the_way(steps: 
     while transcript.unsent:
         receiver.take(*transcript.take())
     assert receiver.held == everything
+
+
+def _bytes_of(first_seq: int, tokens: Sequence[Token]) -> int:
+    return word_to_proto(Spoken(ATTEMPT, first_seq, tokens)).tokens.ByteSize()

@@ -1,5 +1,7 @@
 import pytest
-from devteam_worker import convert
+from devteam_worker.convert.registry import declaration_to_proto
+from devteam_worker.convert.reports import report_to_proto
+from devteam_worker.convert.router import assignment_from_proto, attach_to_proto, word_to_proto
 from devteam_worker.desk import RejectReason
 from devteam_worker.domain import (
     Assignment,
@@ -11,9 +13,11 @@ from devteam_worker.domain import (
     HandBackReason,
     HandedBack,
     Machine,
+    Occupied,
     Outcome,
     Queue,
 )
+from devteam_worker.in_hand import InHand
 from devteam_worker.providers.base import (
     FailureReason,
     LocalModel,
@@ -25,8 +29,8 @@ from devteam_worker.providers.base import (
     ToolResult,
     Usage,
 )
-from devteam_worker.runs import InHand
 from devteam_worker.transcript import Transcript
+from devteam_worker.words import Accepted, Beat, Offer, Rejected, Released, Report, Spoken
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
@@ -48,8 +52,9 @@ def test_a_declaration_says_everything() -> None:
         data_sources=("wiki",),
         tools=("search",),
         version="1.2.3",
+        weight=4.0,
     )
-    assert convert.declaration_to_proto(declaration) == registry_pb2.WorkerSpec(
+    assert declaration_to_proto(declaration) == registry_pb2.WorkerSpec(
         worker_id="w1",
         queues=[
             registry_pb2.WorkerQueue(name="gpu", concurrency=4, models=["opus", "ollama:*"]),
@@ -63,6 +68,7 @@ def test_a_declaration_says_everything() -> None:
         data_sources=["wiki"],
         tools=["search"],
         version="1.2.3",
+        weight=4.0,
     )
 
 
@@ -82,7 +88,7 @@ def test_an_assignment_is_the_routers_run_in_the_queue_that_the_router_chose() -
         run_timeout=Duration(seconds=90, nanos=500_000_000),
         trace_context={"traceparent": "00-abc"},
     )
-    assert convert.assignment_from_proto(worker_pb2.Assign(run=run, queue="gpu")) == Assignment(
+    assert assignment_from_proto(worker_pb2.Assign(run=run, queue="gpu")) == Assignment(
         T1,
         "p1",
         "s1",
@@ -102,7 +108,7 @@ def test_an_assignment_is_the_routers_run_in_the_queue_that_the_router_chose() -
 
 
 def test_a_run_without_a_timeout_has_an_hour() -> None:
-    assignment = convert.assignment_from_proto(worker_pb2.Assign(run=run_pb2.Run(task_id="t1", attempt=2)))
+    assignment = assignment_from_proto(worker_pb2.Assign(run=run_pb2.Run(task_id="t1", attempt=2)))
     assert assignment.run_timeout == 3600.0
     assert assignment.prompt == Prompt("", "")
 
@@ -116,7 +122,7 @@ def test_an_attach_names_what_is_in_hand() -> None:
     ended = InHand(an_assignment("t2"), Transcript(100), outcome=Cancelled())
     declaration = Declaration("w1", "i-1", (Queue("gpu", 4),), 4)
 
-    request = convert.attach_to_proto(declaration, "secret", [running, ended])
+    request = attach_to_proto(declaration, "secret", [running, ended], Occupied(3, {"gpu": 2, "default": 1}))
 
     assert request.attach == worker_pb2.Attach(
         worker_id="w1",
@@ -128,12 +134,32 @@ def test_an_attach_names_what_is_in_hand() -> None:
                 task_id="t2", attempt=1, queue="default", last_seq=0, first_kept_seq=1, ended=True
             ),
         ],
+        occupied=worker_pb2.Occupied(total=3, by_queue={"gpu": 2, "default": 1}),
     )
 
 
-def test_a_beat_has_its_number_and_an_acceptance_names_its_attempt() -> None:
-    assert convert.beat_to_proto(7).beat == worker_pb2.Beat(number=7)
-    assert convert.accepted_to_proto(T1).accepted == worker_pb2.Accepted(task_id="t1", attempt=2)
+def test_an_attach_of_a_worker_that_nobody_else_uses_says_nothing_of_others() -> None:
+    request = attach_to_proto(Declaration("w1", "i-1", (), 4), "secret", [], Occupied())
+    assert not request.attach.HasField("occupied")
+
+
+def test_what_others_take_can_be_nothing_again() -> None:
+    assert word_to_proto(Occupied()) == worker_pb2.ConnectRequest(occupied=worker_pb2.Occupied())
+    assert word_to_proto(Occupied(1, {"gpu": 1})).occupied == worker_pb2.Occupied(total=1, by_queue={"gpu": 1})
+
+
+def test_an_offer_names_its_runs_as_an_attach_does() -> None:
+    stray = InHand(an_assignment("t1", 2), Transcript(100))
+    stray.transcript.say(Text("one"))
+    assert list(word_to_proto(Offer([stray])).offer.running) == [
+        worker_pb2.RunningAttempt(task_id="t1", attempt=2, queue="default", last_seq=1, first_kept_seq=1)
+    ]
+
+
+def test_a_beat_has_its_number_and_an_answer_names_its_attempt() -> None:
+    assert word_to_proto(Beat(7)).beat == worker_pb2.Beat(number=7)
+    assert word_to_proto(Accepted(T1)).accepted == worker_pb2.Accepted(task_id="t1", attempt=2)
+    assert word_to_proto(Released(T1)).released == worker_pb2.Released(task_id="t1", attempt=2)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +171,7 @@ def test_a_beat_has_its_number_and_an_acceptance_names_its_attempt() -> None:
     ],
 )
 def test_a_rejection_says_why(reason: RejectReason, number: worker_pb2.RejectReason.ValueType) -> None:
-    assert convert.rejected_to_proto(T1, reason, "for a reason").rejected == worker_pb2.Rejected(
+    assert word_to_proto(Rejected(T1, reason, "for a reason")).rejected == worker_pb2.Rejected(
         task_id="t1", attempt=2, reason=number, message="for a reason"
     )
 
@@ -157,7 +183,7 @@ def test_tokens_keep_their_order_and_their_kind() -> None:
         ToolCall("c1", "search", '{"q": 1}'),
         ToolResult("c1", "none", is_error=True),
     ]
-    assert convert.tokens_to_proto(T1, 9, tokens).tokens == run_pb2.Tokens(
+    assert word_to_proto(Spoken(T1, 9, tokens)).tokens == run_pb2.Tokens(
         task_id="t1",
         attempt=2,
         first_seq=9,
@@ -212,10 +238,13 @@ def test_tokens_keep_their_order_and_their_kind() -> None:
             ),
         ),
         (
-            HandedBack(HandBackReason.RATE_LIMITED, "Slow down.", 0.0),
+            HandedBack(HandBackReason.RATE_LIMITED, "Slow down.", 0.0, "anthropic"),
             run_pb2.Report(
                 hand_back=run_pb2.HandBack(
-                    reason=run_pb2.HAND_BACK_REASON_RATE_LIMITED, message="Slow down.", retry_after=Duration()
+                    reason=run_pb2.HAND_BACK_REASON_RATE_LIMITED,
+                    message="Slow down.",
+                    retry_after=Duration(),
+                    provider="anthropic",
                 )
             ),
         ),
@@ -223,12 +252,12 @@ def test_tokens_keep_their_order_and_their_kind() -> None:
 )
 def test_a_report_says_how_it_ended(outcome: Outcome, report: run_pb2.Report) -> None:
     report.MergeFrom(run_pb2.Report(task_id="t1", attempt=2, last_seq=12))
-    assert convert.report_to_proto(T1, 12, outcome).report == report
+    assert word_to_proto(Report(T1, 12, outcome)).report == report
 
 
 @pytest.mark.parametrize("reason", FailureReason)
 def test_every_reason_has_its_number(reason: FailureReason) -> None:
-    report = convert.report_to_proto(T1, 0, Failed(reason, "")).report
+    report = report_to_proto(Report(T1, 0, Failed(reason, "")))
     assert run_pb2.FailureReason.Name(report.failure.reason) == f"FAILURE_REASON_{reason}"
 
 
