@@ -179,7 +179,7 @@ def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
     """Everything that a Router still holds, in any table: nothing, once everyone has left and every grace passed."""
     tables: dict[str, Iterable[object]] = {
         "leases": core.leases,
-        "slots": [held for holdings in core.leases._by_worker.values() for held in holdings.slots],
+        "slots": [held for holdings in core.leases._by_worker.values() for part in holdings.parts for held in part],
         "ended": [held for holdings in core.leases._by_worker.values() for held in holdings.ended],
         "attempts": core.attempts,
         "newest attempts": core.attempts._newest,
@@ -191,12 +191,7 @@ def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
         "free seats": [row for rows in core.fleet._kinds._rows.values() for _, row in rows.entries if row.free],
         "places": [*core.fleet.sources._holders, *core.fleet.sources._hosts, *core.fleet.sources._versions],
         "free workers in fields": [seat for field in core.placer._fields._fields.values() for seat in field.seats()],
-        "lines on agendas": [
-            line
-            for agenda in core.matcher._agendas._agendas.values()
-            for line in (*agenda._called, *(item[3] for item in agenda._heap))
-            if line.entry
-        ],
+        "agendas": [agenda for agenda in core.matcher._agendas._agendas.values() if agenda.next(lambda _: True)],
         "held lines": core.matcher._holds._behind,
         "competing tenants": [name for name, shares in core.lines.fairness._queues.items() if shares.competing],
         "waiting": core.lines._waiting,

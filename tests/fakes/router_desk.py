@@ -44,8 +44,12 @@ class PlacingDesk:
         self.fleet.judge(worker_id)
 
     def choose(self, signature: Signature | None = None, queue: str = "default") -> Choice | None:
-        """Who would be taken now."""
-        return self.placer.choose(signature or a_signature(queue), queue)
+        """Who would be taken now, with what that was compared with."""
+        wanted = signature or a_signature(queue)
+        choice = self.placer.choose(wanted, queue)
+        if choice is not None:
+            self.placer.compare(choice, wanted)
+        return choice
 
     def give(self, signature: Signature | None = None, queue: str = "default") -> tuple[str, AttemptId]:
         """Take whoever is best: the worker, and the attempt that it has now."""
@@ -63,9 +67,8 @@ class PlacingDesk:
         """Who would be taken now, and why."""
         choice = self.choose(signature, queue)
         assert choice is not None, "nobody has a free slot"
-        weighed = choice.weighed()
-        eligible = sum(kind.free for kind in weighed)
-        return choice.seat.station.worker.id, choice.strategy.because(signature, queue, weighed[0], eligible)
+        why = choice.strategy.because(signature, queue, choice.chosen(), choice.eligible)
+        return choice.seat.station.worker.id, why
 
     def busy(self, worker_id: str, runs: int = 1, queue: str = "default") -> list[AttemptId]:
         """Have a worker run something, whoever would be best."""

@@ -3,9 +3,11 @@
 import heapq
 import itertools
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from devteam_router.domain import Signature
 from devteam_router.lines import Line, Lines
+from devteam_router.sheaves import Sheaf
 from devteam_router.stations import FITTING, Profile
 
 _Key = tuple[int, float, int]
@@ -16,20 +18,22 @@ _UNREAD = 1_000
 class Agenda:
     """The lines that workers of one profile could serve out of one queue, by priority, then by share, then by arrival.
 
-    `had` tells how much a tenant has had of the queue. A heap whose entries never are too late: keys of lines only grow
-    while they wait, so an entry that is out of date is found when it comes to the top.
+    `had` tells how much a tenant has had of the queue. It changes with every run, so that lines of a tenant are kept
+    together: one entry is put right then, and not one for each of its lines. A heap whose entries never are too late:
+    keys only grow while something waits, so an entry that is out of date is found when it comes to the top.
     """
 
     def __init__(self, profile: Profile, queue: str, had: Callable[[str], float], lines: Iterable[Line]) -> None:
         self._profile = profile
         self._queue = queue
         self._had = had
-        self._heap: list[tuple[_Key, int, int, Line]] = []
-        self._numbers = itertools.count()
+        self._sheaves: dict[tuple[int, str], Sheaf] = {}
+        self._heap: list[tuple[_Key, int, Sheaf]] = []
+        self._numbers = itertools.count(1)
         self._called: dict[Line, None] = dict.fromkeys(lines)
         self._bound = len(self._called) + _UNREAD
-        # Entries that there were when those out of date were last thrown out.
-        self._kept = 0
+        # Entries that were made since those out of date were last thrown out, and how many there were then.
+        self._made, self._kept = 0, 0
         # More has gathered than is worth keeping: one made anew would be smaller.
         self.neglected = False
 
@@ -40,45 +44,77 @@ class Agenda:
             self.neglected = True
             self._called.clear()
             self._heap.clear()
+            self._sheaves.clear()
 
     def next(self, admits: Callable[[Line], bool]) -> Line | None:
         """The line whose head is due, of those that `admits` says yes to; None when there is none."""
         self._take_up()
-        aside: list[tuple[_Key, int, int, Line]] = []
+        aside = []
         found = None
-        while self._heap and found is None:
-            key, number, entry, line = self._heap[0]
-            if line.entry != entry:
-                heapq.heappop(self._heap)
-                continue
-            now = self._key(line)
-            if now != key:
-                heapq.heapreplace(self._heap, (now, number, entry, line))
-            elif admits(line):
+        while found is None and (first := self._first()) is not None:
+            sheaf, line = first
+            if admits(line):
                 found = line
             else:
-                aside.append(heapq.heappop(self._heap))
-        for item in aside:
-            heapq.heappush(self._heap, item)
+                aside.append((sheaf, sheaf.take()))
+        for sheaf, entry in aside:
+            sheaf.put_back(entry)
+        self._enter(dict.fromkeys(sheaf for sheaf, _ in aside))
         return found
 
+    def _first(self) -> tuple[Sheaf, Line] | None:
+        """The sheaf whose turn it is, and its first line."""
+        while self._heap:
+            key, number, sheaf = self._heap[0]
+            line = sheaf.first() if sheaf.entry == number else None
+            if line is None:
+                heapq.heappop(self._heap)
+                continue
+            now = sheaf.priority, self._had(sheaf.tenant), line.arrival
+            if now == key:
+                return sheaf, line
+            heapq.heapreplace(self._heap, (now, number, sheaf))
+        return None
+
     def _take_up(self) -> None:
+        changed: dict[Sheaf, None] = {}
         while self._called:
             line, _ = self._called.popitem()
             if line.entry and self._fits(line.signature):
-                heapq.heappush(self._heap, (self._key(line), next(self._numbers), line.entry, line))
-        if len(self._heap) > 2 * self._kept + _UNREAD:
-            self._heap = [item for item in self._heap if item[3].entry == item[2]]
-            heapq.heapify(self._heap)
-            self._kept = len(self._heap)
+                sheaf = self._sheaf(line)
+                sheaf.put(line, next(self._numbers))
+                changed[sheaf] = None
+                self._made += 1
+        self._enter(changed)
+        self._made += len(changed)
+        if self._made > self._kept + _UNREAD:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Throw out what is out of date."""
+        self._sheaves = {key: sheaf for key, sheaf in self._sheaves.items() if sheaf.tidy()}
+        self._heap = [item for item in self._heap if item[2].entry == item[1]]
+        heapq.heapify(self._heap)
+        self._made, self._kept = 0, sum(map(len, self._sheaves.values()))
+
+    def _sheaf(self, line: Line) -> Sheaf:
+        key = line.priority, line.tenant
+        sheaf = self._sheaves.get(key)
+        if sheaf is None:
+            sheaf = self._sheaves[key] = Sheaf(*key)
+        return sheaf
+
+    def _enter(self, sheaves: Iterable[Sheaf]) -> None:
+        """Give sheaves that may be due earlier than before another entry."""
+        for sheaf in sheaves:
+            line = sheaf.first()
+            if line is not None:
+                sheaf.entry = next(self._numbers)
+                key = sheaf.priority, self._had(sheaf.tenant), line.arrival
+                heapq.heappush(self._heap, (key, sheaf.entry, sheaf))
 
     def _fits(self, signature: Signature) -> bool:
         return self._profile.verdict(self._queue, signature) == FITTING
-
-    def _key(self, line: Line) -> _Key:
-        head = line.head()
-        assert head is not None, "a line with an entry is not empty"
-        return line.priority, self._had(line.tenant), head.arrival
 
 
 class Agendas:
@@ -96,7 +132,7 @@ class Agendas:
         if agenda is None or agenda.neglected:
             self._forget(lambda profile, _: not profile.workers)
             self._forget(lambda profile, name: (profile, name) == key)
-            agenda = Agenda(profile, queue, lambda tenant: self._had(queue, tenant), self._lines.looking_at({queue}))
+            agenda = Agenda(profile, queue, partial(self._had, queue), self._lines.looking_at({queue}))
             self._agendas[key] = agenda
             self._lines.listen(queue, agenda)
         return agenda

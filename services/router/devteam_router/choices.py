@@ -1,6 +1,6 @@
 """What was chosen, and from what."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from devteam_router.seats import Row, Seat
 from devteam_router.strategies.base import Strategy, Weighed
@@ -14,23 +14,29 @@ class Choice:
     """A worker that a run could go to now, and what it was compared with.
 
     It has `active` runs, and `tied` workers of its kind were as good. `far`: others that are busy would suit better.
-    One is made with every decision, so it only holds what was seen; `weighed` makes sense of it.
+    `eligible` workers had a free slot. Of what it was compared with it only holds what was seen; `weighed` makes sense
+    of it.
     """
 
     seat: Seat
     strategy: Strategy
     active: int
     tied: int
-    glimpses: list[Glimpse]
     far: bool = False
+    glimpses: list[Glimpse] = field(default_factory=list)
+    eligible: int = 1
 
     def weighed(self) -> list[Weighed]:
         """The kinds of workers that had a free slot, the chosen one first."""
-        kinds = {row: self._weighed(row, low, free) for row, low, free in self.glimpses if free}
-        chosen = kinds.pop(self.seat.row, None) or self._weighed(self.seat.row, self.active, self.tied)
-        others = sorted(kinds.values(), key=lambda weighed: weighed.score)
-        return [replace(chosen, active=self.active, tied=self.tied), *others]
+        others = [
+            self._weighed(*glimpse) for glimpse in self.glimpses if glimpse[2] and glimpse[0] is not self.seat.row
+        ]
+        others.sort(key=lambda weighed: weighed.score)
+        return [self.chosen(), *others]
 
-    def _weighed(self, row: Row, low: int, free: int) -> Weighed:
-        score = 0.0 if self.strategy.in_turn else (low + 1) * row.unit
-        return Weighed(row.kind, low, score, free, free)
+    def chosen(self) -> Weighed:
+        """The kind of the chosen worker."""
+        return self._weighed(self.seat.row, self.active, self.tied)
+
+    def _weighed(self, row: Row, active: int, alike: int) -> Weighed:
+        return Weighed(row.kind, active, 0.0 if self.strategy.in_turn else (active + 1) * row.unit, alike)

@@ -80,7 +80,7 @@ class Explainer:
                 kind.kind.concurrency,
                 score=kind.score,
                 merits=strategy.merits(signature, kind.kind),
-                alike=kind.tied,
+                alike=kind.alike,
             )
             for number, kind in enumerate(weighed)
         ]

@@ -1,36 +1,28 @@
 """The workers that a run could go to, with the best one at hand."""
 
-import heapq
-import itertools
 from collections.abc import Callable, Iterator
-from math import log
 from random import Random
 
 from devteam_router.choices import Glimpse
 from devteam_router.domain import Signature, StrategyName
 from devteam_router.fleet import Fleet
+from devteam_router.orders import HeapOrder, Order, ScannedOrder
 from devteam_router.routing import Routing
-from devteam_router.seats import NOBODY, Row, Seat
+from devteam_router.seats import Row, Seat
 from devteam_router.stations import FITTING, Kind
 from devteam_router.strategies.base import Rank, Strategy
 
-# A heap of kinds is made anew once so many of its entries are out of date.
-_STALE = 64
+# Where there are no more kinds than that, to look at each is quicker than to keep them in order.
+_FEW = 64
 # Fields that are kept; runs name the signatures, so they are without end.
 _FIELDS = 4_096
-# So many kinds each decision remembers, or, where there are more, so many of those that were next.
-_GLIMPSES = 8
-_CONTENDERS = 3
-
-_Entry = tuple[Rank, float, float, int, Row]
+# So many kinds each decision remembers, or, where there are more, so many of those that are looked at first.
+_GLIMPSES = 16
+_CONTENDERS = 4
 
 
 class Field:
-    """The kinds that fit a signature in one queue, in the order of a strategy.
-
-    A heap that is put right as it is read: entries that became worse are found when they come to its top, and rows say
-    themselves when they became better. So neither a decision nor a freed slot looks at more than a few of them.
-    """
+    """The kinds that fit a signature in one queue, in the order of a strategy."""
 
     def __init__(self, fleet: Fleet, queue: str, signature: Signature, strategy: Strategy, random: Random) -> None:
         self.strategy = strategy
@@ -42,47 +34,18 @@ class Field:
         # Whether waiting for a near worker may be better than taking a far one.
         self.patient = strategy.name is StrategyName.LOCALITY and bool(self._near)
         self._random = random
-        self._key: Callable[[Row], float] = Row.turn if strategy.in_turn else Row.load
         self._rows: dict[Row, tuple[Rank, Kind]] = {}
-        self._heap: list[_Entry] = []
-        # Which entry of a row is the one that counts.
-        self._current: dict[Row, int] = {}
-        self._numbers = itertools.count(1)
-        # The lot that won; later ones begin there, so that those who lost do not fall ever further behind.
-        self._last_lot = 0.0
-        self._better: list[Row] = []
-        # The best rank of all, free or not.
+        self._order: Order = self._scanned()
+        # The best rank of all, free or not; and a kind that was found to be nearer than another, and to take work.
         self._first: Rank | None = None
+        self._near_kind: tuple[Rank, Kind] | None = None
         self._seen = 0
         # Which kinds there were, and where the data was.
         self._version, self._places = 0, 0
 
-    def improved(self, row: Row) -> None:
-        """A row has something better to give than its entry says."""
-        self._better.append(row)
-
     def best(self) -> Row | None:
         """The kind to take a worker from; None when none has a free slot."""
-        heap = self._heap
-        while heap:
-            rank, key, lot, number, row = heap[0]
-            if self._current.get(row) != number:
-                heapq.heappop(heap)
-                continue
-            now = self._key(row)
-            if now == key:
-                if len(heap) > 1:
-                    # Whoever has won draws anew: else one of several equal kinds would win as long as they are equal.
-                    self._last_lot = lot
-                    heapq.heapreplace(heap, (rank, key, self._lot(row), number, row))
-                return row
-            if now == NOBODY:
-                heapq.heappop(heap)
-                del self._current[row]
-                row.watchers[self] = None
-            else:
-                heapq.heapreplace(heap, (rank, now, self._lot(row), number, row))
-        return None
+        return self._order.best()
 
     def draw(self, row: Row) -> tuple[Seat, int]:
         """One of the best workers of a row, by lot or by turn; and how many of them there were."""
@@ -104,16 +67,23 @@ class Field:
 
     def is_far(self, row: Row) -> bool:
         """Whether it is worth waiting for a better rank: somebody of it takes work, and is busy."""
-        if not self.patient:
-            return False
         rank = self._rows[row][0]
-        return rank != self._first and any(kind.open for other, kind in self._rows.values() if other < rank)
+        if not self.patient or rank == self._first:
+            return False
+        near = self._near_kind
+        if near is None or not (near[0] < rank and near[1].open):
+            near = next((other for other in self._rows.values() if other[0] < rank and other[1].open), None)
+            self._near_kind = near
+        return near is not None
 
-    def glimpses(self) -> list[Glimpse]:
-        """The kinds that are compared, as they are now: all, or where they are many a few of the best."""
-        if len(self._rows) <= _GLIMPSES:
-            return [(row, row.low, row.free) for row in self._rows]
-        return [(entry[4], entry[4].low, entry[4].free) for entry in self._heap[:_CONTENDERS]]
+    def compared(self) -> tuple[list[Glimpse], int]:
+        """The kinds as they are now: all, or where they are many a few of them; and how many workers are free.
+
+        Where there are too many kinds to look at each, only the workers of those few are counted.
+        """
+        rows = list(self._rows) if len(self._rows) <= _GLIMPSES else self._order.first(_CONTENDERS)
+        counted = self._rows if len(self._rows) <= _FEW else rows
+        return [(row, row.low, row.free) for row in rows], sum(row.free for row in counted)
 
     def seats(self) -> Iterator[Seat]:
         """Every worker with a free slot, however many there are."""
@@ -125,12 +95,8 @@ class Field:
 
     def close(self) -> None:
         """Nobody will ask again."""
-        self._look_away()
+        self._order.close()
         self._fleet.put_down(self._queue)
-
-    def _look_away(self) -> None:
-        for row in self._rows:
-            row.watchers.pop(self, None)
 
     def catch_up(self) -> None:
         """Take in what has changed since somebody last asked."""
@@ -140,16 +106,13 @@ class Field:
             self._begin(everyone.version, places)
         if len(everyone.entries) != self._seen:
             self._take_in(everyone.entries[self._seen :])
-        while self._better:
-            self._push(self._better.pop())
 
     def _begin(self, version: int, places: int) -> None:
-        self._look_away()
+        self._order.close()
         self._rows.clear()
-        self._heap.clear()
-        self._current.clear()
-        self._better.clear()
-        self._first, self._seen, self._version, self._places = None, 0, version, places
+        self._order = self._scanned()
+        self._first = self._near_kind = None
+        self._seen, self._version, self._places = 0, version, places
 
     def _take_in(self, entries: list[tuple[Kind, Row]]) -> None:
         for kind, row in entries:
@@ -157,24 +120,17 @@ class Field:
                 rank = self.strategy.rank(self._signature, kind)
                 self._rows[row] = rank, kind
                 self._first = rank if self._first is None else min(rank, self._first)
-                self._push(row)
+                if self.strategy.in_turn:
+                    row.next_in_turn()
+                self._order.add(row, rank)
         self._seen += len(entries)
+        if len(self._rows) > _FEW and isinstance(self._order, ScannedOrder):
+            self._order = HeapOrder(self._random, in_turn=self.strategy.in_turn)
+            for row, (rank, _) in self._rows.items():
+                self._order.add(row, rank)
 
-    def _push(self, row: Row) -> None:
-        row.watchers[self] = None
-        key = self._key(row)
-        if key == NOBODY:
-            self._current.pop(row, None)
-            return
-        if len(self._heap) > 2 * len(self._rows) + _STALE:
-            self._heap = [entry for entry in self._heap if self._current.get(entry[4]) == entry[3]]
-            heapq.heapify(self._heap)
-        number = self._current[row] = next(self._numbers)
-        heapq.heappush(self._heap, (self._rows[row][0], key, self._lot(row), number, row))
-
-    def _lot(self, row: Row) -> float:
-        """Among equal kinds the lowest lot goes first: exponential, as if each of their best workers had drawn one."""
-        return self._last_lot - log(1.0 - self._random.random()) / len(row.least_loaded())
+    def _scanned(self) -> Order:
+        return ScannedOrder(self._random, in_turn=self.strategy.in_turn)
 
 
 class Fields:

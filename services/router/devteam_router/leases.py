@@ -12,13 +12,14 @@ _Held = dict[AttemptId, None]
 
 @dataclass(slots=True)
 class Holdings:
-    """What one worker holds: what takes slots, in all and by queue, and what has ended.
+    """What one worker holds: what takes slots, by queue, and what has ended.
 
-    Counts are sizes, so they cannot drift. `on_change` is called right after its slots have changed.
+    Counts are sizes, so they cannot drift. `on_change` is called right after its slots have changed. `parts` are the
+    values of `queues`, in a list that stays the same.
     """
 
-    slots: _Held = field(default_factory=dict)
     queues: dict[str, _Held] = field(default_factory=dict)
+    parts: list[_Held] = field(default_factory=list)
     ended: _Held = field(default_factory=dict)
     on_change: Callable[[], None] = lambda: None
     # Somebody counts on this very object.
@@ -26,7 +27,16 @@ class Holdings:
 
     def in_queue(self, queue: str) -> _Held:
         """What takes slots of one queue."""
-        return self.queues.setdefault(queue, {})
+        held = self.queues.get(queue)
+        if held is None:
+            held = self.queues[queue] = {}
+            self.parts.append(held)
+        return held
+
+    @property
+    def taken(self) -> int:
+        """Slots taken, over all queues."""
+        return sum(map(len, self.parts))
 
 
 @dataclass(slots=True)
@@ -75,7 +85,7 @@ class Leases:
             return
         if lease.held is None:
             lease.held = holdings.in_queue(lease.queue)
-        lease.held[attempt] = holdings.slots[attempt] = None
+        lease.held[attempt] = None
         holdings.on_change()
 
     def release(self, attempt: AttemptId) -> Lease | None:
@@ -86,7 +96,7 @@ class Leases:
         holdings, held = lease.holdings, lease.held
         assert holdings is not None
         if held is not None:
-            del held[attempt], holdings.slots[attempt]
+            del held[attempt]
             holdings.on_change()
         else:
             del holdings.ended[attempt]
@@ -99,7 +109,7 @@ class Leases:
         return self._by_attempt.get(attempt)
 
     def held_by(self, worker: WorkerInstance) -> list[Lease]:
-        """All leases of this instance: those that have ended, then the others, each the oldest first."""
+        """All leases of this instance: those that have ended, then the others by queue, each the oldest first."""
         return [lease for lease in self._in_hand(worker.worker_id) if lease.worker == worker]
 
     def instances_of(self, worker_id: str) -> set[WorkerInstance]:
@@ -109,7 +119,7 @@ class Leases:
     def active(self, worker_id: str) -> int:
         """Slots taken, over all queues."""
         holdings = self._by_worker.get(worker_id)
-        return len(holdings.slots) if holdings else 0
+        return holdings.taken if holdings else 0
 
     def active_in(self, worker_id: str, queue: str) -> int:
         """Slots taken out of one queue."""
@@ -128,8 +138,10 @@ class Leases:
 
     def _in_hand(self, worker_id: str) -> list[Lease]:
         holdings = self._by_worker.get(worker_id)
-        return [self._by_attempt[attempt] for attempt in (*holdings.ended, *holdings.slots)] if holdings else []
+        if holdings is None:
+            return []
+        return [self._by_attempt[attempt] for held in (holdings.ended, *holdings.parts) for attempt in held]
 
     def _drop_if_idle(self, worker_id: str, holdings: Holdings) -> None:
-        if not holdings.slots and not holdings.ended:
+        if not holdings.ended and not any(holdings.parts):
             del self._by_worker[worker_id]

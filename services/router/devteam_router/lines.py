@@ -37,6 +37,8 @@ class Line:
     entry: int = 0
     # A gate holds it back: no free slot concerns it.
     held: bool = False
+    # When the run came whose turn it is; without meaning while there is none.
+    arrival: int = 0
     _runs: "OrderedDict[AttemptId, Waiting]" = field(default_factory=OrderedDict)
 
     def put(self, waiting: Waiting, *, first: bool) -> None:
@@ -44,10 +46,14 @@ class Line:
         self._runs[waiting.run.id] = waiting
         if first:
             self._runs.move_to_end(waiting.run.id, last=False)
+        if first or len(self._runs) == 1:
+            self.arrival = waiting.arrival
 
     def take(self, attempt: AttemptId) -> None:
         """Have a run wait no longer."""
         del self._runs[attempt]
+        if (head := self.head()) is not None:
+            self.arrival = head.arrival
 
     def head(self) -> Waiting | None:
         """The run whose turn it is."""

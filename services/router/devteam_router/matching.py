@@ -196,6 +196,7 @@ class Matcher:
     def _assign(self, run: Run, choice: Choice, since: float) -> None:
         seat, signature = choice.seat, run.signature
         worker, queue = seat.station.worker, seat.row.queue
+        self._placer.compare(choice, signature)
         self._placer.charge(run.id, seat)
         self._gates.passed(queue, signature.model)
         self._fleet.warmed(worker.id, signature.model)
@@ -204,11 +205,10 @@ class Matcher:
         self._lineup.send(worker.instance, Assign(run, queue))
 
     def _decision(self, signature: Signature, choice: Choice, waited: float) -> Decision:
-        queue, strategy, weighed = choice.seat.row.queue, choice.strategy, choice.weighed()
-        eligible = sum(kind.free for kind in weighed)
-        why = strategy.because(signature, queue, weighed[0], eligible)
+        queue, strategy = choice.seat.row.queue, choice.strategy
+        why = strategy.because(signature, queue, choice.chosen(), choice.eligible)
         reason = f"placed on {choice.seat.station.worker.id} by {strategy.name} because {why}"
-        return Decision(strategy.name, queue, reason, eligible, waited, choice.tied)
+        return Decision(strategy.name, queue, reason, choice.eligible, waited, choice.tied)
 
     def _keep(self, line: Line, found: Choice | Closed | Wait) -> None:
         """Have a line wait, and tell its runs why if that is news."""

@@ -40,11 +40,15 @@ class Placer:
         seat, tied = field.draw(row)
         if seat.station.refuses and signature in seat.station.refuses:
             return self._second_choice(field, signature)
-        return Choice(seat, field.strategy, seat.level, tied, field.glimpses(), field.patient and field.is_far(row))
+        return Choice(seat, field.strategy, seat.level, tied, field.patient and field.is_far(row))
 
     def offer(self, signature: Signature, seat: Seat) -> Choice:
         """Take this worker, because it is the one that has a free slot; it fits."""
         return self._only(self.field(signature, seat.row.queue), seat)
+
+    def compare(self, choice: Choice, signature: Signature) -> None:
+        """Note what a choice was compared with, for those who ask why; before its slot is charged."""
+        choice.glimpses, choice.eligible = self.field(signature, choice.seat.row.queue).compared()
 
     def charge(self, attempt: AttemptId, seat: Seat) -> None:
         """Take a slot, at the moment of the decision."""
@@ -61,7 +65,7 @@ class Placer:
         return self._strategies[signature.strategy or self._routing.strategy(queue)]
 
     def _only(self, field: Field, seat: Seat) -> Choice:
-        return Choice(seat, field.strategy, seat.level, 1, field.glimpses(), field.is_far(seat.row))
+        return Choice(seat, field.strategy, seat.level, 1, field.is_far(seat.row))
 
     def _second_choice(self, field: Field, signature: Signature) -> Choice | None:
         # Rare, and over within a second: nothing is kept in order for it.

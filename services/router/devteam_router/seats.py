@@ -55,12 +55,14 @@ class Row:
 
     __slots__ = (
         "_entries",
-        "_levels",
         "_rotation",
         "awake",
+        "due",
         "free",
         "kind",
+        "levels",
         "limit",
+        "load",
         "low",
         "queue",
         "unit",
@@ -75,31 +77,27 @@ class Row:
         self.limit = limit
         self.unit = unit
         self.free = 0
+        # What the load of the least loaded worker would be with one more run, and when the worker whose turn it is had
+        # its last one (once somebody has asked for turns); NOBODY when none is free.
+        self.load = NOBODY
+        self.due = NOBODY
         self.watchers: dict[Watcher, None] = {}
-        self._levels: list[list[Seat]] = [[]]
+        # Those with a free slot, by how many runs they have.
+        self.levels: list[list[Seat]] = [[]]
         self.low = _EMPTY
         # By turn; made when somebody first asks for turns.
         self._rotation: list[tuple[int, int, Seat]] | None = None
         self._entries = 0
 
-    def load(self) -> float:
-        """What the load of the least loaded worker would be with one more run; NOBODY when none is free."""
-        return (self.low + 1) * self.unit if self.free else NOBODY
-
     def least_loaded(self) -> list[Seat]:
         """All those that are least loaded; must not be changed. Empty when none is free."""
-        return self._levels[self.low] if self.free else []
-
-    def turn(self) -> float:
-        """When the worker whose turn it is had its last one; NOBODY when none is free."""
-        seat = self.next_in_turn()
-        return NOBODY if seat is None else seat.turn
+        return self.levels[self.low] if self.free else []
 
     def next_in_turn(self) -> Seat | None:
         """The worker whose last turn is the longest ago; None when none is free."""
         if self._rotation is None:
             self._rotation = []
-            for seat in [seat for level in self._levels for seat in level]:
+            for seat in [seat for level in self.levels for seat in level]:
                 self._enter(seat)
         rotation = self._rotation
         while rotation:
@@ -110,12 +108,14 @@ class Row:
             elif seat.turn != turn:
                 heapq.heapreplace(rotation, (seat.turn, entry, seat))
             else:
+                self.due = turn
                 return seat
+        self.due = NOBODY
         return None
 
     def move(self, seat: Seat, level: int) -> None:
         """Put a seat where it belongs: its worker has so many runs, or (TAKEN) no free slot here."""
-        levels, lowest, old = self._levels, self.low, seat.level
+        levels, lowest, old = self.levels, self.low, seat.level
         seat.level = level
         if old >= 0:
             last = levels[old].pop()
@@ -130,21 +130,30 @@ class Row:
             self.free += 1
         if 0 <= level < lowest:
             self.low = level
+            self.load = (level + 1) * self.unit
         elif old == lowest and not levels[old]:
             self._climb()
-        better = 0 <= level < lowest
-        if self._rotation is not None and level >= 0 and not seat.in_rotation:
-            better = self._enter(seat) or better
-        if better and self.watchers:
+        sooner = self._rotation is not None and self._turned(seat)
+        if self.watchers and (sooner or 0 <= level < lowest):
             self._tell()
+
+    def _turned(self, seat: Seat) -> bool:
+        """The turn of a worker is another one, or it is free again or no more; True if it is its turn sooner."""
+        assert self._rotation is not None
+        if seat.level >= 0 and not seat.in_rotation:
+            return self._enter(seat)
+        if self._rotation and self._rotation[0][2] is seat:
+            self.next_in_turn()
+        return False
 
     def _climb(self) -> None:
         """The lowest level has nobody left: find the next one that has."""
         if not self.free:
-            self.low = _EMPTY
+            self.low, self.load = _EMPTY, NOBODY
             return
-        while not self._levels[self.low]:
+        while not self.levels[self.low]:
             self.low += 1
+        self.load = (self.low + 1) * self.unit
 
     def _enter(self, seat: Seat) -> bool:
         """Into the rotation; True if it is at its head now."""
@@ -152,7 +161,10 @@ class Row:
         seat.in_rotation = True
         self._entries += 1
         heapq.heappush(self._rotation, (seat.turn, self._entries, seat))
-        return self._rotation[0][2] is seat
+        if self._rotation[0][2] is not seat:
+            return False
+        self.due = seat.turn
+        return True
 
     def _tell(self) -> None:
         watchers = list(self.watchers)

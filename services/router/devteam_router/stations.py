@@ -76,7 +76,7 @@ class Station:
 
     __slots__ = (
         "_awake",
-        "_slots",
+        "_parts",
         "closed_because",
         "elsewhere",
         "holdings",
@@ -99,7 +99,7 @@ class Station:
         self.refuses: dict[Signature, int] = same.refuses if same else {}
         self.seats = tuple(Seat(self, row, holdings.in_queue(queue)) for queue, row in kind.rows.items())
         self.instance = worker.instance
-        self.holdings, self._slots = holdings, holdings.slots
+        self.holdings, self._parts = holdings, holdings.parts
         self.wake()
         for seat in self.seats:
             if before is not None and (old := before.seat(seat.row.queue)):
@@ -116,7 +116,7 @@ class Station:
     @property
     def active(self) -> int:
         """Slots taken, over all queues."""
-        return len(self._slots) + self.elsewhere
+        return self.elsewhere + sum(map(len, self._parts))
 
     def is_now(self, worker: Worker) -> None:
         """The worker is another in what does not make it of another kind."""
@@ -133,7 +133,9 @@ class Station:
 
     def settle(self) -> None:
         """Put its seats where they belong, after anything about its slots has changed."""
-        active = len(self._slots) + self.elsewhere
+        active = self.elsewhere
+        for held in self._parts:
+            active += len(held)
         room = not self.closed_because and active < self.kind.concurrency
         for seat in self._awake:
             level = active if room and len(seat.held) + seat.elsewhere < seat.limit else TAKEN

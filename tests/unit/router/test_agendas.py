@@ -28,6 +28,11 @@ def put(lines: Lines, task_id: str, *, model: str = "haiku", priority: int = 3, 
     return lines.add(a_run(task_id, signature=a_signature(model=model), priority=priority, tenant=tenant), now=0.0)
 
 
+def kept(agenda: Agenda) -> int:
+    """How many entries it holds, those that are out of date included."""
+    return len(agenda._called) + len(agenda._heap) + sum(map(len, agenda._sheaves.values()))
+
+
 def next_of(agenda: Agenda, *, but: Line | None = None) -> str | None:
     line = agenda.next(lambda line: line is not but)
     head = line.head() if line else None
@@ -84,7 +89,7 @@ def test_an_agenda_that_nobody_reads_keeps_no_more_than_a_bound_and_nothing_is_m
     for n in range(3_000):
         put(lines, f"t{n}", model=f"m{n}")
     assert unread.neglected
-    assert len(unread._called) + len(unread._heap) <= 1_001
+    assert kept(unread) <= 1_001
     assert next_of(agendas.of(profile, "default")) == "t0"
 
 
@@ -97,7 +102,7 @@ def test_a_line_that_is_held_and_called_again_and_again_does_not_fill_an_agenda(
         lines.hold(line)
         lines.call(line)
         assert next_of(agenda) == "urgent"
-    assert len(agenda._heap) <= 2_000
+    assert kept(agenda) <= 4_000
 
 
 def test_nothing_is_kept_for_profiles_that_nobody_is_of(lines: Lines) -> None:

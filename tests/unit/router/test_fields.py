@@ -1,5 +1,6 @@
 """Fields: the best worker at hand agrees with a look at everyone."""
 
+from collections import Counter
 from random import Random
 
 import pytest
@@ -60,9 +61,9 @@ def worth(field: Field, seat: Seat) -> tuple[Rank, float]:
     return field.rank(seat.row), round(field.worth(seat), 9)
 
 
-def something_happens(desk: PlacingDesk, random: Random, held: list[AttemptId]) -> None:
-    """A run starts or ends, a worker comes, changes, goes off the line or leaves."""
-    n = random.randrange(12)
+def something_happens(desk: PlacingDesk, random: Random, held: list[AttemptId], workers: int) -> None:
+    """A run starts or ends, a worker comes, changes or leaves."""
+    n = random.randrange(workers)
     match random.randrange(8):
         case 0 | 1 | 2:
             choice = desk.choose(random.choice(SIGNATURES))
@@ -76,12 +77,15 @@ def something_happens(desk: PlacingDesk, random: Random, held: list[AttemptId]) 
             desk.fleet.remove(f"w{n}")
 
 
+@pytest.mark.parametrize("workers", [12, 300], ids=["few", "many"])
 @pytest.mark.parametrize("seed", range(12))
-def test_the_index_agrees_with_a_scan_of_everyone(seed: int) -> None:
+def test_the_index_agrees_with_a_scan_of_everyone(seed: int, workers: int) -> None:
+    """With a few kinds of workers, which are looked at one by one, and with so many that they are kept in order."""
     random = Random(seed)
     desk, held = PlacingDesk(seed=seed), list[AttemptId]()
+    desk.come(*(a_mixed_worker(random, n) for n in range(workers)))
     for _ in range(120):
-        something_happens(desk, random, held)
+        something_happens(desk, random, held, workers)
         for signature in random.sample(SIGNATURES, 4):
             choice, field = desk.choose(signature), desk.field(signature)
             best = min((worth(field, seat) for seat in field.seats()), default=None)
@@ -150,3 +154,15 @@ def test_whoever_refuses_is_passed_over_for_the_second_best(desk: PlacingDesk) -
     desk.hang_up("small")
     assert desk.choose(signature) is None
     assert desk.pick(a_signature(model="opus")) == "large"
+
+
+def test_nor_does_one_of_many_equal_kinds_win_every_time(desk: PlacingDesk) -> None:
+    """Idle workers of a hundred kinds, one run at a time."""
+    desk.come(*(a_worker(f"w{n}", resources=Resources(ram_gb=n)) for n in range(100)))
+    drawn: Counter[str] = Counter()
+    for _ in range(2_000):
+        worker_id, attempt = desk.give()
+        desk.free(attempt)
+        drawn[worker_id] += 1
+    assert len(drawn) == 100
+    assert max(drawn.values()) < 60

@@ -45,7 +45,7 @@ def test_what_somebody_counts_on_stays_the_same_object_until_it_is_let_go() -> N
     leases.release(AttemptId("t1", 1))
     leases.grant(lease("t2"))
     assert leases.holdings("w1") is holdings
-    assert list(holdings.slots) == [AttemptId("t2", 1)]
+    assert list(holdings.in_queue("a")) == [AttemptId("t2", 1)]
     leases.release(AttemptId("t2", 1))
     leases.unpin("w1")
     assert leases._by_worker == {}
@@ -55,7 +55,7 @@ def test_every_change_of_a_workers_slots_is_told() -> None:
     told: list[int] = []
     leases = Leases()
     holdings = leases.holdings("w1")
-    holdings.on_change = lambda: told.append(len(holdings.slots))
+    holdings.on_change = lambda: told.append(holdings.taken)
     leases.grant(lease("t1"))
     leases.grant(lease("t2", W2, occupies_slot=False))
     leases.release(AttemptId("t2", 1))

@@ -51,15 +51,15 @@ class TestLoad:
     def test_whoever_is_full_is_not_there_until_a_slot_is_free(self, desk: PlacingDesk) -> None:
         row = a_row(desk, workers=1)
         first, _ = desk.busy("w0", 2)
-        assert (ids(row), row.free, row.load()) == ([], 0, NOBODY)
+        assert (ids(row), row.free, row.load) == ([], 0, NOBODY)
         desk.free(first)
         assert (ids(row), row.free, row.low) == (["w0"], 1, 1)
 
     def test_load_is_the_share_with_one_more_run_and_a_slot_counts_for_the_weight(self, desk: PlacingDesk) -> None:
         row = a_row(desk, workers=1, slots=4, weight=2.0)
-        assert row.load() == 1 / 8
+        assert row.load == 1 / 8
         desk.busy("w0", 3)
-        assert row.load() == 4 / 8
+        assert row.load == 4 / 8
 
     def test_whoever_goes_off_the_line_takes_its_slots_along(self, desk: PlacingDesk) -> None:
         row = a_row(desk)
@@ -83,7 +83,7 @@ class TestTurns:
             order.append(seat.station.worker.id)
             desk.busy(order[-1])
         assert order == ["w0", "w2"]
-        assert row.turn() == NOBODY
+        assert row.due == NOBODY
 
     def test_newcomers_come_first(self, desk: PlacingDesk) -> None:
         row = a_row(desk)
@@ -92,7 +92,7 @@ class TestTurns:
         desk.come(a_worker("new"))
         seat = row.next_in_turn()
         assert seat is not None
-        assert (seat.station.worker.id, row.turn()) == ("new", 0)
+        assert (seat.station.worker.id, row.due) == ("new", 0)
 
     def test_a_worker_that_registers_again_keeps_its_turn(self, desk: PlacingDesk) -> None:
         row = a_row(desk)

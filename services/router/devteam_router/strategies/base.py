@@ -12,13 +12,15 @@ Rank = tuple[float, ...]
 
 @dataclass(slots=True)
 class Weighed:
-    """A kind of workers as it was at a decision: the load of its best, how many were as good, how many were free."""
+    """A kind of workers as it was at a decision: its best worker's runs, and how many it stands for.
+
+    Of the chosen kind those that were as good, of the others those that had a free slot.
+    """
 
     kind: Kind
     active: int
     score: float
-    tied: int
-    free: int
+    alike: int
 
 
 class Strategy(Protocol):
