@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from devteam_cli import demo, drain, explain, plan, queues, routing, task, up, workers
+from devteam_cli import demo, drain, explain, plan, queues, routing, simulate, task, up, workers
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("workers")(workers.list_workers)
 app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)
 app.command("explain")(explain.explain)
+app.command("simulate")(simulate.simulate)
 
 
 @app.callback()

@@ -66,14 +66,19 @@ class Session:
         return self.output is Output.TABLE
 
     def show(self, *parts: "RenderableType") -> None:
-        """Put parts on stdout: as wide as the terminal, and as wide as need be off one."""
-        screen = console(sys.stdout)
-        if screen.is_terminal:
-            screen.print(*parts, sep="\n")
-            return
-        with screen.capture() as drawn:
-            screen.print(*parts, sep="\n")
-        sys.stdout.writelines(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
+        """Put parts on stdout."""
+        show(*parts)
+
+
+def show(*parts: "RenderableType") -> None:
+    """Put parts on stdout: as wide as the terminal, and as wide as need be off one."""
+    screen = console(sys.stdout)
+    if screen.is_terminal:
+        screen.print(*parts, sep="\n")
+        return
+    with screen.capture() as drawn:
+        screen.print(*parts, sep="\n")
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
 
 
 def console(stream: Any) -> "Console":
