@@ -33,9 +33,11 @@ def up(
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Run registry, router, planner, Temporal and a worker here, until Ctrl-C. State survives a restart."""
+    from devteam.mesh.process import collect_rarely
     from devteam.mesh.server import Listen
     from devteam_cli.mesh import LocalWorker, MeshPlan
 
+    collect_rarely()
     workers = [LocalWorker("local", queue or ["default"])] if worker else []
     temporal = os.environ.get("DEVTEAM_TEMPORAL_ADDRESS", "")
     try:

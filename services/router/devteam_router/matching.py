@@ -20,6 +20,7 @@ from devteam_router.reasons import Reasons
 from devteam_router.routing import Routing, Wishes
 from devteam_router.seats import TAKEN, Seat
 from devteam_router.stations import Station
+from devteam_router.telling import Telling
 
 
 class Matcher:
@@ -52,6 +53,7 @@ class Matcher:
         self._agendas = Agendas(lines, lambda queue, tenant: lines.fairness.of(queue).had(tenant))
         self._obstacles = Obstacles(fleet, placer, gates, routing, clock)
         self._holds = Holds(lines, clock, self._serve)
+        self._telling = Telling(lines, placed, clock)
 
     def submit(self, run: Run, *, first: bool = False) -> None:
         """Place a run now, or put it in line behind its equals (before them when it had its turn already)."""
@@ -66,7 +68,7 @@ class Matcher:
                 return
         line = self._lines.add(run, now, first=first)
         if line.wait is not None:
-            self._placed.waiting(run.id, line.wait, run.signature.queues[0])
+            self._telling.newcomer(line, run.id)
         elif found is not None:
             self._keep(line, found)
         else:
@@ -215,12 +217,7 @@ class Matcher:
         assert not isinstance(found, Choice)
         if isinstance(found, Closed):
             self._holds.add(line, found)
-        wait = found.wait if isinstance(found, Closed) else found
-        if not wait.news_to(line.wait):
-            return
-        line.wait = wait
-        for waiting in line:
-            self._placed.waiting(waiting.run.id, wait, line.signature.queues[0])
+        self._telling.everyone(line, found.wait if isinstance(found, Closed) else found)
 
     def _reconsider(self) -> None:
         """Where other workers are there than before, what kept runs waiting may be something else by now."""

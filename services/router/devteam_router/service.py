@@ -8,16 +8,12 @@ from devteam.mesh.clock import Clock
 from devteam_router.attempts import Attempts
 from devteam_router.attendance import Attendance
 from devteam_router.explain import Explainer
-from devteam_router.fleet import Fleet
 from devteam_router.frames import Drain, DrainReason
-from devteam_router.gates import Gates
 from devteam_router.graces import Graces
 from devteam_router.leases import Leases
-from devteam_router.lines import Lines
 from devteam_router.lineup import Links
-from devteam_router.matching import Matcher
 from devteam_router.peers import Peers
-from devteam_router.placing import Placer
+from devteam_router.placement import Placement
 from devteam_router.planner_side import PlannerSide
 from devteam_router.ports import (
     FleetEvent,
@@ -29,12 +25,7 @@ from devteam_router.ports import (
 )
 from devteam_router.preferences import Preferences
 from devteam_router.queues import Queues
-from devteam_router.routing import Policy, Routing
-from devteam_router.shares import Fairness
-from devteam_router.strategies.capability_match import CapabilityMatch
-from devteam_router.strategies.least_loaded import LeastLoaded
-from devteam_router.strategies.locality import Locality
-from devteam_router.strategies.round_robin import RoundRobin
+from devteam_router.routing import Policy
 from devteam_router.worker_side import WorkerSide
 
 # For workers to hear that this Router goes down.
@@ -46,12 +37,8 @@ class RouterCore:
 
     def __init__(self, policy: Policy, graces: Graces, clock: Clock, random: Random, router_id: str) -> None:
         self.graces = graces
-        self.routing = Routing(policy)
-        self.gates = Gates(self.routing, clock)
-        # The lambdas name parts that do not exist yet: fleet and attempts call on those that stand on them.
         self.leases, self.links = Leases(), Links()
-        self.lines = Lines(Fairness(self.routing.weight))
-        self.fleet = Fleet(self.leases, self.links, lambda worker_id: self.workers.fleet_changed(worker_id))  # noqa: PLW0108 - bound late
+        # The lambdas name parts that do not exist yet: attempts and fleet call on those that stand on them.
         self.attempts = Attempts(
             self.leases,
             self.links,
@@ -59,13 +46,17 @@ class RouterCore:
             withdraw=lambda attempt: self.matcher.withdraw(attempt),  # noqa: PLW0108 - bound late
             remembered=graces.remembered,
         )
-        strategies = (RoundRobin(), LeastLoaded(), CapabilityMatch(), Locality(self.fleet.sources))
-        self.placer = Placer(
-            self.fleet, self.leases, self.routing, {strategy.name: strategy for strategy in strategies}, random
+        placement = Placement(
+            policy,
+            self.leases,
+            self.links,
+            self.attempts,
+            lambda worker_id: self.workers.fleet_changed(worker_id),  # noqa: PLW0108 - bound late
+            clock,
+            random,
         )
-        self.matcher = Matcher(
-            self.fleet, self.lines, self.placer, self.gates, self.routing, self.links, self.attempts, clock
-        )
+        self.routing, self.gates, self.lines = placement.routing, placement.gates, placement.lines
+        self.fleet, self.placer, self.matcher = placement.fleet, placement.placer, placement.matcher
         self.peers = Peers(router_id, self.gates)
         self.planners = PlannerSide(self.attempts, self.matcher, self.lines, self.links, self.peers, graces, clock)
         self.attendance = Attendance(self.leases, clock, graces.link)

@@ -337,3 +337,26 @@ async def test_a_refusal_is_named_too(bench: RouterBench) -> None:
 
 async def test_withdrawing_what_does_not_wait_says_so(bench: RouterBench) -> None:
     assert not bench.core.matcher.withdraw(AttemptId("t1", 1))
+
+
+class TestLongLines:
+    async def test_a_long_line_hears_in_portions_and_only_the_last_news(self, bench: RouterBench) -> None:
+        """So that nobody else has to wait until all of them have heard."""
+        planners = [await bench.dispatch(a_run(f"t{n}")) for n in range(1_001)]
+        bench.register(a_worker(queues=ONLY_OPUS))
+        await bench.settled()
+        heard = [planner.story[-1] for planner in planners]
+        assert Counter(heard) == {"waits: no_worker_serves_model": 500, "waits: no_worker_in_queue": 501}
+        bench.register(a_worker())
+        for _ in range(3):
+            await bench.advance(0.0)
+        assert {planner.story[-1] for planner in planners} == {"waits: no_worker_available"}
+        assert [len(planner.story) for planner in planners] == [3] * 500 + [2] * 501
+
+    async def test_whoever_was_placed_meanwhile_hears_nothing_more(self, bench: RouterBench) -> None:
+        planners = [await bench.dispatch(a_run(f"t{n}")) for n in range(600)]
+        bench.register(a_worker(queues=ONLY_OPUS))
+        bench.cancel("t599")
+        await bench.advance(0.0)
+        assert planners[598].story == ["waits: no_worker_in_queue", "waits: no_worker_serves_model"]
+        assert planners[599].story == ["waits: no_worker_in_queue", "cancelled"]
