@@ -64,11 +64,12 @@ def no_gap(history: Sequence[Record]) -> Iterator[str]:
 
 def slots_hold(history: Sequence[Record]) -> Iterator[str]:
     """5. No worker runs more than it has slots, and at the end no slot is taken."""
-    running: dict[int, int] = defaultdict(int)
+    running: dict[tuple[str, int], int] = defaultdict(int)
     for record in _of(history, "begun", "left"):
-        running[record["pid"]] += 1 if record["what"] == "begun" else -1
-        if record["what"] == "begun" and running[record["pid"]] > record["slots"]:
-            yield f"{record['worker']} ran {running[record['pid']]} with {record['slots']} slots"
+        process = record["worker"], record["pid"]
+        running[process] += 1 if record["what"] == "begun" else -1
+        if record["what"] == "begun" and running[process] > record["slots"]:
+            yield f"{record['worker']} ran {running[process]} with {record['slots']} slots"
     idle = list(_of(history, "idle"))
     if not idle:
         yield "nobody looked whether slots are free at the end"

@@ -3,54 +3,54 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 from types import TracebackType
 from typing import Self
 
 import grpc
-from devteam_cli.temporal_server import _binary, _command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.chaos.journal import Journal
-from tests.e2e.programs import REPOSITORY, Program, environment
+from tests.chaos.layout import SERVICES, Layout
+from tests.e2e.programs import Program
 from tests.fakes.relay import Relay
 
-SERVICES = {
-    "temporal": "temporal.api.workflowservice.v1.WorkflowService",
-    "registry": "devteam.v1.RegistryService",
-    "router": "devteam.v1.RouterService",
-    "planner": "devteam.v1.PlannerService",
-}
 _PATIENCE = 60.0
 _TRIES = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The workers of one process: how many, and with how many slots each."""
+
+    queue: str
+    slots: int = 4
+    size: int = 1
+
+    def names(self, agent: str) -> list[str]:
+        """The workers' ids, in a process of this name."""
+        return [agent] if self.size == 1 else [f"{agent}.{number:02}" for number in range(self.size)]
+
+
 class Cluster:
-    """Temporal, registry, router, planner, and as many agents as are started. All is killed when the block ends.
+    """Temporal, registry, routers, planner, and as many agents as are started. All is killed when the block ends."""
 
-    The Planner's `database` is given as SQLAlchemy's URL, `env` is added to the environment of every process. Workers
-    reach the Router over `relay` only.
-    """
-
-    def __init__(self, folder: Path, journal: Journal, database: str, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, journal: Journal, layout: Layout) -> None:
         self._folder = folder
         self._journal = journal
-        self._ports = dict(zip([*SERVICES, "relay"], _free_ports(len(SERVICES) + 1), strict=True))
-        self._env = environment(**self._settings(database), **env)
-        self.relay = Relay("127.0.0.1", self._ports["router"])
+        self._layout = layout
+        self.relay = Relay("127.0.0.1", layout.ports["router"])
         self._programs: dict[str, Program] = {}
-        self._agents: dict[str, tuple[str, int]] = {}
+        self._crews: dict[str, Crew] = {}
 
     async def __aenter__(self) -> Self:
-        await self.relay.open(self._ports["relay"])
+        await self.relay.open(self._layout.ports["relay"])
         await self.start("temporal")
-        await asyncio.gather(*(self.start(name) for name in ("registry", "router", "planner")))
+        await asyncio.gather(*(self.start(name) for name in self._layout.services if name != "temporal"))
         return self
 
     async def __aexit__(
@@ -62,33 +62,41 @@ class Cluster:
 
     def address(self, name: str) -> str:
         """Where a service listens, as host and port."""
-        return f"127.0.0.1:{self._ports[name]}"
+        return self._layout.address(name)
+
+    @property
+    def routers(self) -> list[str]:
+        """The names of all Routers."""
+        return self._layout.routers
 
     async def start(self, name: str) -> float:
         """Start a service; returns the moment at which it answered that it serves."""
         # Temporal looks for further free ports and takes them later: whoever comes between makes it panic.
         for _ in range(_TRIES):
-            self._programs[name] = Program(*self._service(name), log=self._folder / f"{name}.log", env=self._env)
+            command, env = self._layout.command(name), self._layout.env(name)
+            self._programs[name] = Program(*command, log=self._folder / f"{name}.log", env=env)
             if await self._serving(name):
                 break
         else:
             raise AssertionError(f"{name} does not start: see {self._folder / name}.log")
         return float(self._journal.note("up", target=name)["at"])
 
-    async def agent(self, worker_id: str, queue: str, slots: int = 4) -> None:
-        """Start a worker, the same one again if it was here before; returns once it is ready for work."""
-        self._agents[worker_id] = queue, slots
-        command = (sys.executable, "-m", "tests.chaos.agent", worker_id, queue, str(slots), str(self._journal.mailbox))
-        program = Program(*command, log=self._folder / "agents.log", env=self._env)
-        self._programs[worker_id] = program
-        await asyncio.to_thread(program.line, "^Worker .* registered")
-        self._journal.note("up", target=worker_id)
+    async def agent(self, name: str, crew: Crew) -> None:
+        """Start workers in one process, the same ones again if they were here before; returns once they are ready."""
+        self._crews[name] = crew
+        ids, mailbox = ",".join(crew.names(name)), str(self._journal.mailbox)
+        command = (sys.executable, "-m", "tests.chaos.agent", ids, crew.queue, str(crew.slots), mailbox)
+        program = Program(*command, log=self._folder / "agents.log", env=self._layout.env())
+        self._programs[name] = program
+        for _ in range(crew.size):
+            await asyncio.to_thread(program.line, "^Worker .* registered")
+        self._journal.note("up", target=name)
 
     async def again(self, name: str) -> float:
         """Start whatever has this name."""
-        if name in SERVICES:
+        if name in self._layout.services:
             return await self.start(name)
-        await self.agent(name, *self._agents[name])
+        await self.agent(name, self._crews[name])
         return time.monotonic()
 
     def kill(self, *names: str) -> float:
@@ -109,8 +117,8 @@ class Cluster:
         return await asyncio.to_thread(self._programs[name].wait)
 
     async def relay_again(self) -> None:
-        """Let workers reach the Router again, after the relay was cut."""
-        await self.relay.open(self._ports["relay"])
+        """Let the first Router be reached over the relay again, after that was cut."""
+        await self.relay.open(self._layout.ports["relay"])
 
     def pause(self, name: str) -> float:
         """Let it stand still."""
@@ -133,14 +141,9 @@ class Cluster:
     def _signal(self, name: str, number: signal.Signals) -> None:
         os.killpg(self._programs[name].pid, number)
 
-    def _service(self, name: str) -> list[str]:
-        if name == "temporal":
-            return _command(_binary(), self._folder, self._ports[name], None)
-        return [sys.executable, "-m", f"devteam_{name}"]
-
     async def _serving(self, name: str) -> bool:
         """Wait until it says that it serves; False when it ends instead."""
-        request = health_pb2.HealthCheckRequest(service=SERVICES[name])
+        request = health_pb2.HealthCheckRequest(service=SERVICES[self._layout.services[name]])
         async with asyncio.timeout(_PATIENCE):
             while self._programs[name].running:
                 with suppress(grpc.aio.AioRpcError):
@@ -151,30 +154,3 @@ class Cluster:
                 await asyncio.sleep(0.02)
         self._programs[name].kill()
         return False
-
-    def _settings(self, database: str) -> dict[str, str]:
-        url = {name: f"http://{self.address(name)}" for name in SERVICES}
-        ports = {f"DEVTEAM_{name.upper()}_PORT": str(self._ports[name]) for name in ("registry", "router", "planner")}
-        return {
-            **ports,
-            "DEVTEAM_REGISTRY_DATABASE_URL": f"sqlite:///{self._folder}/registry.db",
-            "DEVTEAM_REGISTRY_ROUTER_ADDRESSES": f'["{self.address("relay")}"]',
-            "DEVTEAM_ROUTER_REGISTRY_ADDRESS": url["registry"],
-            "DEVTEAM_PLANNER_DATABASE_URL": database,
-            "DEVTEAM_PLANNER_ROUTER_ADDRESS": url["router"],
-            "DEVTEAM_PLANNER_TEMPORAL_ADDRESS": self.address("temporal"),
-            "DEVTEAM_API_URL": url["registry"],
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
-        }
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at, all different, and none that the system gives to outgoing connections."""
-    ports: list[int] = []
-    while len(ports) < count:
-        port = SystemRandom().randrange(10_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in ports:
-                ports.append(port)
-    return ports

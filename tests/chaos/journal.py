@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ class Journal:
         self.mailbox = folder / "mailbox"
         self._file = self.path.open("a", buffering=1)
         self._records: list[Record] = []
+        self._of_task: defaultdict[str, list[Record]] = defaultdict(list)
         self._news = asyncio.Event()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -51,7 +53,8 @@ class Journal:
     def all(self, what: str, **facts: Any) -> Iterator[Record]:
         """Every record of this kind with these facts, the oldest first."""
         wanted = {"what": what, **facts}
-        return (record for record in self._records if wanted.items() <= record.items())
+        known = self._of_task[facts["task"]] if "task" in facts else self._records
+        return (record for record in known if wanted.items() <= record.items())
 
     async def until(self, found: Callable[[], Record | None], patience: float) -> Record:
         """Wait until `found` finds a record, for at most `patience` seconds."""
@@ -76,6 +79,8 @@ class Journal:
     def _keep(self, record: Record) -> None:
         self._file.write(json.dumps(record) + "\n")
         self._records.append(record)
+        if "task" in record:
+            self._of_task[record["task"]].append(record)
         self._news.set()
 
 

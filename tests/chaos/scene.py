@@ -12,6 +12,7 @@ from devteam.client import DevTeamClient
 from tests.chaos.audience import Audience
 from tests.chaos.cluster import Cluster
 from tests.chaos.journal import Journal, Record
+from tests.chaos.layout import Routers
 from tests.chaos.storage import Kind, Storage
 
 # An upper bound for whatever a scene waits for.
@@ -64,6 +65,10 @@ class Fault:
     # Runs of it in the default test run.
     sample: int = 1
     lanes: int = 1
+    # Processes of workers, workers in each, slots of each worker.
     agents: int = 2
+    crew: int = 1
+    slots: int = 4
+    routers: Routers = Routers.ONE
     env: Mapping[str, str] = field(default_factory=dict)
     storage: Kind = Kind.FILE

@@ -12,8 +12,9 @@ from devteam.client import DevTeamClient
 from devteam.errors import DevTeamError
 from tests.chaos.audience import Audience, audience
 from tests.chaos.checker import complaints
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import Cluster, Crew
 from tests.chaos.journal import Journal, read
+from tests.chaos.layout import Layout
 from tests.chaos.scene import PATIENCE, Fault, Measured, Scene
 from tests.chaos.storage import Storage, storage
 
@@ -81,9 +82,10 @@ class _Stage:
     async def close(self) -> None:
         """Note how everything is stored, and whether all slots are free again."""
         await self.audience.account()
+        routers = [self.operators[name] for name in self.cluster.routers]
         async with asyncio.timeout(PATIENCE):
             while True:
-                queues = await self.operators["router"].list_queues()
+                queues = [queue for router in routers for queue in await router.list_queues()]
                 running, waiting = sum(q.running for q in queues), sum(q.waiting for q in queues)
                 if not running and not waiting:
                     break
@@ -97,11 +99,14 @@ async def _stage(fault: Fault, folder: Path) -> AsyncIterator[_Stage]:
     async with AsyncExitStack() as stack:
         kept = stack.enter_context(storage(fault.storage, folder))
         journal = await stack.enter_async_context(Journal(folder))
-        cluster = await stack.enter_async_context(Cluster(folder, journal, kept.url, fault.env))
+        layout = Layout(folder, fault.routers, kept.url, fault.env)
+        cluster = await stack.enter_async_context(Cluster(folder, journal, layout))
         for lane, agents in enumerate(lanes):
-            await asyncio.gather(*(cluster.agent(agent, _queue(lane)) for agent in agents))
+            crew = Crew(_queue(lane), fault.slots, fault.crew)
+            await asyncio.gather(*(cluster.agent(agent, crew) for agent in agents))
         clients = {
-            name: DevTeamClient(f"http://{cluster.address(name)}", api_key="") for name in ("registry", "router")
+            name: DevTeamClient(f"http://{cluster.address(name)}", api_key="")
+            for name in ("registry", *cluster.routers)
         }
         for client in clients.values():
             await stack.enter_async_context(client)

@@ -3,10 +3,10 @@
 import heapq
 import itertools
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from devteam_router.domain import Signature
 from devteam_router.lines import Line, Lines
+from devteam_router.shares import Fairness, Shares
 from devteam_router.sheaves import Sheaf
 from devteam_router.stations import FITTING, Profile
 
@@ -18,15 +18,15 @@ _UNREAD = 1_000
 class Agenda:
     """The lines that workers of one profile could serve out of one queue, by priority, then by share, then by arrival.
 
-    `had` tells how much a tenant has had of the queue. It changes with every run, so that lines of a tenant are kept
-    together: one entry is put right then, and not one for each of its lines. A heap whose entries never are too late:
+    How much a tenant has had changes with every run, so that lines of a tenant are kept together: one entry is put
+    right then, and not one for each of its lines. A heap whose entries never are too late:
     keys only grow while something waits, so an entry that is out of date is found when it comes to the top.
     """
 
-    def __init__(self, profile: Profile, queue: str, had: Callable[[str], float], lines: Iterable[Line]) -> None:
+    def __init__(self, profile: Profile, queue: str, fairness: Fairness, lines: Iterable[Line]) -> None:
         self._profile = profile
         self._queue = queue
-        self._had = had
+        self._fairness = fairness
         self._sheaves: dict[tuple[int, str], Sheaf] = {}
         self._heap: list[tuple[_Key, int, Sheaf]] = []
         self._numbers = itertools.count(1)
@@ -48,10 +48,11 @@ class Agenda:
 
     def next(self, admits: Callable[[Line], bool]) -> Line | None:
         """The line whose head is due, of those that `admits` says yes to; None when there is none."""
-        self._take_up()
+        shares = self._fairness.of(self._queue)
+        self._take_up(shares)
         aside = []
         found = None
-        while found is None and (first := self._first()) is not None:
+        while found is None and (first := self._first(shares)) is not None:
             sheaf, line = first
             if admits(line):
                 found = line
@@ -59,10 +60,10 @@ class Agenda:
                 aside.append((sheaf, sheaf.take()))
         for sheaf, entry in aside:
             sheaf.put_back(entry)
-        self._enter(dict.fromkeys(sheaf for sheaf, _ in aside))
+        self._enter(dict.fromkeys(sheaf for sheaf, _ in aside), shares)
         return found
 
-    def _first(self) -> tuple[Sheaf, Line] | None:
+    def _first(self, shares: Shares) -> tuple[Sheaf, Line] | None:
         """The sheaf whose turn it is, and its first line."""
         while self._heap:
             key, number, sheaf = self._heap[0]
@@ -70,13 +71,15 @@ class Agenda:
             if line is None:
                 heapq.heappop(self._heap)
                 continue
-            now = sheaf.priority, self._had(sheaf.tenant), line.arrival
+            now = sheaf.priority, shares.had(sheaf.tenant), line.arrival
             if now == key:
                 return sheaf, line
             heapq.heapreplace(self._heap, (now, number, sheaf))
         return None
 
-    def _take_up(self) -> None:
+    def _take_up(self, shares: Shares) -> None:
+        if not self._called:
+            return
         changed: dict[Sheaf, None] = {}
         while self._called:
             line, _ = self._called.popitem()
@@ -85,7 +88,7 @@ class Agenda:
                 sheaf.put(line, next(self._numbers))
                 changed[sheaf] = None
                 self._made += 1
-        self._enter(changed)
+        self._enter(changed, shares)
         self._made += len(changed)
         if self._made > self._kept + _UNREAD:
             self._tidy()
@@ -104,13 +107,13 @@ class Agenda:
             sheaf = self._sheaves[key] = Sheaf(*key)
         return sheaf
 
-    def _enter(self, sheaves: Iterable[Sheaf]) -> None:
+    def _enter(self, sheaves: Iterable[Sheaf], shares: Shares) -> None:
         """Give sheaves that may be due earlier than before another entry."""
         for sheaf in sheaves:
             line = sheaf.first()
             if line is not None:
                 sheaf.entry = next(self._numbers)
-                key = sheaf.priority, self._had(sheaf.tenant), line.arrival
+                key = sheaf.priority, shares.had(sheaf.tenant), line.arrival
                 heapq.heappush(self._heap, (key, sheaf.entry, sheaf))
 
     def _fits(self, signature: Signature) -> bool:
@@ -120,9 +123,8 @@ class Agenda:
 class Agendas:
     """One agenda for each profile and queue that a slot came free in."""
 
-    def __init__(self, lines: Lines, had: Callable[[str, str], float]) -> None:
+    def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._had = had
         self._agendas: dict[tuple[Profile, str], Agenda] = {}
 
     def of(self, profile: Profile, queue: str) -> Agenda:
@@ -132,7 +134,7 @@ class Agendas:
         if agenda is None or agenda.neglected:
             self._forget(lambda profile, _: not profile.workers)
             self._forget(lambda profile, name: (profile, name) == key)
-            agenda = Agenda(profile, queue, partial(self._had, queue), self._lines.looking_at({queue}))
+            agenda = Agenda(profile, queue, self._lines.fairness, self._lines.looking_at({queue}))
             self._agendas[key] = agenda
             self._lines.listen(queue, agenda)
         return agenda

@@ -50,7 +50,7 @@ class Matcher:
         self._placed = placed
         self._clock = clock
         self._reasons = Reasons(fleet, routing)
-        self._agendas = Agendas(lines, lambda queue, tenant: lines.fairness.of(queue).had(tenant))
+        self._agendas = Agendas(lines)
         self._obstacles = Obstacles(fleet, placer, gates, routing, clock)
         self._holds = Holds(lines, clock, self._serve)
         self._telling = Telling(lines, placed, clock)

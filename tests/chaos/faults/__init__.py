@@ -1,5 +1,5 @@
 """Everything that is done to a mesh."""
 
-from tests.chaos.faults import services, stores, storms, watchers, workers
+from tests.chaos.faults import pairs, services, stores, storms, watchers, workers
 
-FAULTS = [*workers.FAULTS, *services.FAULTS, *stores.FAULTS, *watchers.FAULTS, *storms.FAULTS]
+FAULTS = [*workers.FAULTS, *services.FAULTS, *pairs.FAULTS, *stores.FAULTS, *watchers.FAULTS, *storms.FAULTS]

@@ -6,7 +6,7 @@ from functools import partial
 
 from devteam.errors import DevTeamError
 from devteam.mesh.tasks import cancelled
-from tests.chaos.cluster import SERVICES
+from tests.chaos.layout import SERVICES
 from tests.chaos.scene import PATIENCE, Fault, Measured, Scene
 
 _BLOWS = 6

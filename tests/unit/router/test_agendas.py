@@ -21,7 +21,7 @@ def a_profile(*models: str) -> Profile:
 
 
 def agendas_of(lines: Lines) -> Agendas:
-    return Agendas(lines, lambda queue, tenant: lines.fairness.of(queue).had(tenant))
+    return Agendas(lines)
 
 
 def put(lines: Lines, task_id: str, *, model: str = "haiku", priority: int = 3, tenant: str = "default") -> Line:
