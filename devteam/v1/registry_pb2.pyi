@@ -1316,7 +1316,9 @@ class UpdateWorkerRequest(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     concurrency: _builtins.int
-    """0 takes the operator's wish back; else 1 to 10,000."""
+    """Over all queues. More than the worker declared is more in each of its queues, in proportion; less is less over all of
+    them. 0 takes the operator's wish back; else 1 to 10,000.
+    """
     availability: Global___Availability.ValueType
     weight: _builtins.float
     """0 takes the operator's wish back; else 0.01 to 100."""

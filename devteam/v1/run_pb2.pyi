@@ -710,8 +710,8 @@ class HandBack(_message.Message):
     reason: Global___HandBackReason.ValueType
     message: _builtins.str
     provider: _builtins.str
-    """Who asked for patience, as in Completion.provider. Set with RATE_LIMITED: the Router then sends nothing of the run's
-    model to any worker until retry_after has passed.
+    """Who asked for patience, as in Completion.provider. Set with RATE_LIMITED by a provider that other machines ask, too:
+    the Router then sends nothing of the run's model to any worker until retry_after has passed.
     """
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:

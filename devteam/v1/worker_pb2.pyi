@@ -391,12 +391,15 @@ class Attached(_message.Message):
     BEAT_TIMEOUT_FIELD_NUMBER: _builtins.int
     WINDOW_BYTES_FIELD_NUMBER: _builtins.int
     ROUTER_ID_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
     window_bytes: _builtins.int
     """Unacknowledged text that the worker may have in flight for one attempt, in bytes; beyond it, it stops reading from
     its model until `tokens_ack` comes.
     """
     router_id: _builtins.str
     """For logs."""
+    concurrency: _builtins.int
+    """How many slots operators want of this worker, over all queues; 0: the Router does not say."""
     @_builtins.property
     def beat_interval(self) -> _duration_pb2.Duration:
         """Beat at least this often. Under 50 s, so that proxies keep the stream."""
@@ -412,10 +415,11 @@ class Attached(_message.Message):
         beat_timeout: _duration_pb2.Duration | None = ...,
         window_bytes: _builtins.int = ...,
         router_id: _builtins.str = ...,
+        concurrency: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["beat_interval", b"beat_interval", "beat_timeout", b"beat_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_interval", b"beat_interval", "beat_timeout", b"beat_timeout", "router_id", b"router_id", "window_bytes", b"window_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_interval", b"beat_interval", "beat_timeout", b"beat_timeout", "concurrency", b"concurrency", "router_id", b"router_id", "window_bytes", b"window_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -622,6 +626,27 @@ class Drain(_message.Message):
 Global___Drain: _TypeAlias = Drain  # noqa: Y015
 
 @_typing.final
+class Slots(_message.Message):
+    """How many slots operators want of this worker, as in Attached: told when that changes, because Routers count on it at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    concurrency: _builtins.int
+    def __init__(
+        self,
+        *,
+        concurrency: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Slots: _TypeAlias = Slots  # noqa: Y015
+
+@_typing.final
 class ConnectResponse(_message.Message):
     """From Router to worker."""
 
@@ -635,6 +660,7 @@ class ConnectResponse(_message.Message):
     TOKENS_ACK_FIELD_NUMBER: _builtins.int
     REPORT_ACK_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attached(self) -> Global___Attached: ...
     @_builtins.property
@@ -651,6 +677,8 @@ class ConnectResponse(_message.Message):
     def report_ack(self) -> Global___ReportAck: ...
     @_builtins.property
     def drain(self) -> Global___Drain: ...
+    @_builtins.property
+    def slots(self) -> Global___Slots: ...
     def __init__(
         self,
         *,
@@ -662,12 +690,13 @@ class ConnectResponse(_message.Message):
         tokens_ack: Global___TokensAck | None = ...,
         report_ack: Global___ReportAck | None = ...,
         drain: Global___Drain | None = ...,
+        slots: Global___Slots | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assign", b"assign", "attached", b"attached", "beat_ack", b"beat_ack", "cancel", b"cancel", "drain", b"drain", "item", b"item", "report_ack", b"report_ack", "resume", b"resume", "tokens_ack", b"tokens_ack"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assign", b"assign", "attached", b"attached", "beat_ack", b"beat_ack", "cancel", b"cancel", "drain", b"drain", "item", b"item", "report_ack", b"report_ack", "resume", b"resume", "slots", b"slots", "tokens_ack", b"tokens_ack"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assign", b"assign", "attached", b"attached", "beat_ack", b"beat_ack", "cancel", b"cancel", "drain", b"drain", "item", b"item", "report_ack", b"report_ack", "resume", b"resume", "tokens_ack", b"tokens_ack"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assign", b"assign", "attached", b"attached", "beat_ack", b"beat_ack", "cancel", b"cancel", "drain", b"drain", "item", b"item", "report_ack", b"report_ack", "resume", b"resume", "slots", b"slots", "tokens_ack", b"tokens_ack"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["attached", "beat_ack", "assign", "cancel", "resume", "tokens_ack", "report_ack", "drain"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["attached", "beat_ack", "assign", "cancel", "resume", "tokens_ack", "report_ack", "drain", "slots"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 

@@ -193,6 +193,7 @@ def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
         "free workers in fields": [seat for field in core.placer._fields._fields.values() for seat in field.seats()],
         "agendas": [agenda for agenda in core.matcher._agendas._agendas.values() if agenda.next(lambda _: True)],
         "held lines": core.matcher._holds._behind,
+        "gates of lines": core.matcher._holds._gates,
         "competing tenants": [name for name, shares in core.lines.fairness._queues.items() if shares.competing],
         "waiting": core.lines._waiting,
         "lines": core.lines._lines,

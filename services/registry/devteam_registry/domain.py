@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
+from math import ceil
 
 from devteam_registry.health import Health, WorkerState
 from devteam_registry.routing import Routing
+
+# As the contract bounds the concurrency of a queue.
+_MOST_SLOTS = 10_000
 
 
 class Availability(IntEnum):
@@ -99,16 +103,25 @@ class Wishes:
         return None if self.drain_until is None else max(0.0, (self.drain_until - now).total_seconds())
 
     def over(self, spec: WorkerSpec) -> WorkerSpec:
-        """`spec` with these wishes put over it; a label wished empty is taken away."""
+        """`spec` with these wishes put over it; a label wished empty is taken away.
+
+        More slots than were declared are more in each queue, in proportion; fewer are fewer over all of them.
+        """
         labels = {
             key: value for key, value in {**spec.labels, **self.labels}.items() if value or key not in self.labels
         }
         return replace(
             spec,
+            queues=tuple(self._widened(queue, spec.slots) for queue in spec.queues),
             concurrency=self.concurrency or spec.concurrency,
             labels=labels,
             weight=self.weight or spec.weight,
         )
+
+    def _widened(self, queue: WorkerQueue, declared: int) -> WorkerQueue:
+        if self.concurrency <= declared:
+            return queue
+        return replace(queue, concurrency=min(ceil(queue.concurrency * self.concurrency / declared), _MOST_SLOTS))
 
     def fulfilled_by_leaving(self) -> "Wishes":
         """What is still wanted once the worker's process has ended: a drain is done, a cordon stays."""

@@ -177,10 +177,15 @@ class Attempts:
             self.free(dispatch.id)
 
     def hand_over(self, dispatch: Dispatch) -> None:
-        """Another Router has it now, worker and Planner: let go of it here."""
-        self.forget(dispatch, stored=False)
+        """Another Router has it now, worker and Planner: let go of it here. It is not over, and may come back."""
+        self._drop(dispatch)
         dispatch.dismiss()
         self.free(dispatch.id)
+
+    def displace(self, dispatch: Dispatch) -> None:
+        """It is with another worker, which has it from another Router: stop what is here, for that one to come."""
+        self.abandon(dispatch)
+        self._over.drop(dispatch.id)
 
     def stored(self, dispatch: Dispatch) -> None:
         """The Planner has stored the outcome: the worker may forget it too."""
@@ -189,9 +194,7 @@ class Attempts:
 
     def forget(self, dispatch: Dispatch, *, stored: bool) -> None:
         """Hold it no longer, but remember for a while how it ended."""
-        self._dispatches.pop(dispatch.id, None)
-        if self._newest.get(dispatch.id.task_id) == dispatch.id.number:
-            del self._newest[dispatch.id.task_id]
+        self._drop(dispatch)
         if dispatch.worker is not None:
             self._over.put(dispatch.id, stored)
 
@@ -205,6 +208,11 @@ class Attempts:
         """Whether the attempt has ended or was fenced here, as far as the Router remembers."""
         newest = self._newest.get(attempt.task_id, 0)
         return attempt in self._over or newest > attempt.number
+
+    def _drop(self, dispatch: Dispatch) -> None:
+        self._dispatches.pop(dispatch.id, None)
+        if self._newest.get(dispatch.id.task_id) == dispatch.id.number:
+            del self._newest[dispatch.id.task_id]
 
     def _send(self, dispatch: Dispatch, frame: Frame) -> None:
         if dispatch.worker is not None:

@@ -32,9 +32,9 @@ class Explainer:
         self._fleet = fleet
         self._placer = placer
 
-    def knows(self, task_id: str) -> bool:
-        """Whether this Router holds a run of the task, or remembers where one went."""
-        return self._attempts.newest_of(task_id) is not None or task_id in self._attempts.decisions
+    def holds(self, task_id: str) -> bool:
+        """Whether this Router holds a run of the task, and not just the memory of one."""
+        return self._attempts.newest_of(task_id) is not None
 
     def task(self, task_id: str) -> Explanation:
         """Why a task waits or runs where it does. Raises NotFound when the Router does not remember it."""

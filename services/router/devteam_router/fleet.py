@@ -8,6 +8,7 @@ from devteam_router.domain import Signature, Worker, WorkerInstance
 from devteam_router.kinds import Kinds, Rows
 from devteam_router.leases import Leases
 from devteam_router.ports import Lineup
+from devteam_router.seats import TAKEN
 from devteam_router.sources import Sources
 from devteam_router.stations import Profile, Station
 
@@ -124,6 +125,12 @@ class Fleet:
             seat.elsewhere = by_queue.get(seat.row.queue, 0)
         station.settle()
 
+    def looks_free(self, worker_id: str, queue: str) -> bool:
+        """Whether a worker could be given something out of a queue, as far as is known here."""
+        station = self._stations.get(worker_id)
+        seat = station.seat(queue) if station else None
+        return seat is not None and seat.level != TAKEN
+
     def rest(self, worker_id: str, *, resting: bool) -> None:
         """A worker refuses whatever it is given: leave it alone for now, or ask it again."""
         if resting:
@@ -200,8 +207,9 @@ class Fleet:
 
     def _relocate(self, before: Worker | None, after: Worker | None) -> set[str]:
         """Note where a worker and its data are; returns the other workers that have other data on their host by now."""
-        if before is not None and not (after and _same_place(before, after)):
-            self.receded = True
+        if before is not None and after is not None and _same_place(before, after):
+            return set()
+        self.receded = self.receded or before is not None
         hosts = {worker.location.host for worker in (before, after) if worker is not None} - {""}
         known = {host: self.sources.on_host(host) for host in hosts}
         for worker in filter(None, [before]):

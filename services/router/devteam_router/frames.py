@@ -36,6 +36,7 @@ class Attached:
     beat_timeout: float
     window_bytes: int
     router_id: str
+    concurrency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +93,11 @@ class Drain:
     deadline: float | None = None
 
 
-Frame = Attached | BeatAck | Assign | Cancel | Resume | TokensAck | ReportAck | Drain
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """So many slots do operators want of it, over all queues."""
+
+    concurrency: int
+
+
+Frame = Attached | BeatAck | Assign | Cancel | Resume | TokensAck | ReportAck | Drain | Slots

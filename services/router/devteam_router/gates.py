@@ -6,7 +6,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from devteam.mesh.clock import Clock
-from devteam_router.domain import Wait, WaitReason
+from devteam_router.domain import Signature, Wait, WaitReason
 from devteam_router.routing import ModelLimit, Routing
 
 # Starts a minute that are the fewest which can be counted: one in two months.
@@ -28,6 +28,15 @@ class Closed:
     wait: Wait
     opens_at: float
     everywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """The gate of runs whose first waits since then for somebody near."""
+
+    signature: Signature
+    queue: str
+    since: float
 
 
 @dataclass(frozen=True, slots=True)

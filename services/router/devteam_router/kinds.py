@@ -119,13 +119,15 @@ class Kinds:
 
     def ask(self, signature: Signature, workers: Iterable[Worker]) -> bool:
         """Runs of this signature have come; True if some of `workers` may be of other kinds from now on."""
-        wants = signature.requirements
+        wants, knew_all = signature.requirements, self._labels.full + self._data.full
         labels = self._labels.ask(key for key, _ in wants.labels)
         near = [signature.near_data_source] if signature.near_data_source else []
         places_counted = bool(self._data)
         sources = self._data.ask([*wants.data_sources, *near])
         if sources and not places_counted:
             return True
+        if self._labels.full + self._data.full > knew_all:
+            return True  # from now on, all of them count
         # What nobody has makes nobody different.
         return any(map(self._sources.version, sources)) or any(not labels.isdisjoint(w.labels) for w in workers)
 
@@ -173,15 +175,19 @@ class _Asked:
         self._names: set[str] = set()
 
     def ask(self, names: Iterable[str]) -> set[str]:
-        """Remember names; returns those that are new."""
-        new = set(names) - self._names
-        if len(self._names) <= _MOST_ASKED:
-            self._names |= new
+        """Remember names; returns those that are new, and count from now on."""
+        new = set() if self.full else set(names) - self._names
+        self._names |= new
         return new
 
+    @property
+    def full(self) -> bool:
+        """Whether too many were asked for to keep them apart: all count."""
+        return len(self._names) > _MOST_ASKED
+
     def of(self, names: Iterable[str]) -> frozenset[str]:
-        """Those of `names` that were asked for; all, once too many were to keep them apart."""
-        return frozenset(names if len(self._names) > _MOST_ASKED else self._names.intersection(names))
+        """Those of `names` that count."""
+        return frozenset(names if self.full else self._names.intersection(names))
 
     def __bool__(self) -> bool:
         return bool(self._names)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -90,6 +90,8 @@ class Lines:
         self._arrivals = itertools.count(1)
         self._returns = itertools.count(-1, -1)
         self._entries = itertools.count(1)
+        # Told of every line that nobody waits in any longer.
+        self.on_close: Callable[[Line], None] = lambda _: None
 
     def add(self, run: Run, now: float, *, first: bool = False, arrival: int | None = None) -> Line:
         """Put a run at the end of its line; or at the head, when it was there before. It may have had its `arrival`."""
@@ -201,6 +203,7 @@ class Lines:
 
     def _close(self, line: Line) -> None:
         line.entry = 0
+        self.on_close(line)
         signature = line.signature
         del self._lines[signature, line.priority, line.tenant]
         _drop(self._by_model, signature.model, line)

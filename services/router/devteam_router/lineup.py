@@ -4,7 +4,7 @@ import asyncio
 
 from devteam.mesh.errors import Aborted, DevTeamError
 from devteam_router.domain import WorkerInstance
-from devteam_router.frames import Frame
+from devteam_router.frames import Frame, Slots
 from devteam_router.link import Link
 
 
@@ -19,6 +19,13 @@ class Links:
         self.close(worker.worker_id, Aborted("the worker attached anew", reason="SESSION_SUPERSEDED"))
         self._links[worker.worker_id] = link = Link(worker)
         return link
+
+    def tell_slots(self, worker: WorkerInstance, concurrency: int) -> None:
+        """Say how many slots operators want of a worker, if it was told something else."""
+        link = self._links.get(worker.worker_id)
+        if link is not None and link.worker == worker and link.slots != concurrency:
+            link.slots = concurrency
+            link.send(Slots(concurrency))
 
     def drop(self, link: Link) -> bool:
         """Take a link that ended off the list; False if a newer one stands there."""

@@ -17,6 +17,8 @@ class Link:
 
     def __init__(self, worker: WorkerInstance) -> None:
         self.worker = worker
+        # How many slots operators want of the worker, as it was told last.
+        self.slots = 0
         self._frames: deque[Frame] = deque()
         self._news = asyncio.Event()
         self._out = asyncio.Event()

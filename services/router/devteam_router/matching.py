@@ -10,10 +10,10 @@ from devteam_router.choices import Choice
 from devteam_router.domain import AttemptId, Decision, Run, Signature, Wait
 from devteam_router.fleet import Fleet
 from devteam_router.frames import Assign
-from devteam_router.gates import Closed, Gates
+from devteam_router.gates import Closed, Gates, Nearness
 from devteam_router.holds import Holds
 from devteam_router.lines import Line, Lines, Waiting
-from devteam_router.obstacles import Nearness, Obstacles
+from devteam_router.obstacles import Obstacles
 from devteam_router.placing import Placer
 from devteam_router.ports import Lineup, Placed
 from devteam_router.reasons import Reasons
@@ -63,7 +63,7 @@ class Matcher:
         if first or not self._lines.waits_with(run.signature):
             found = self.find(run.signature, now)
             if isinstance(found, Choice):
-                self._lines.fairness.direct(found.seat.row.queue, run.tenant)
+                self._served(found.seat.row.queue, run.tenant)
                 self._assign(run, found, now)
                 return
         line = self._lines.add(run, now, first=first)
@@ -191,9 +191,15 @@ class Matcher:
         if self._placed.shed(run.id, self._clock.monotonic()):
             self._lines.remove(run.id)
             return
-        self._lines.fairness.of(choice.seat.row.queue).serve(line.tenant)
+        self._served(choice.seat.row.queue, line.tenant)
         self._lines.remove(run.id)
         self._assign(run, choice, head.since)
+
+    def _served(self, queue: str, tenant: str) -> None:
+        if self._lines.competes(queue, tenant):
+            self._lines.fairness.of(queue).serve(tenant)
+        else:
+            self._lines.fairness.direct(queue, tenant)
 
     def _assign(self, run: Run, choice: Choice, since: float) -> None:
         seat, signature = choice.seat, run.signature

@@ -1,25 +1,16 @@
 """What stands between a run and the workers that are free."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 
 from devteam.mesh.clock import Clock
 from devteam_router.choices import Choice
 from devteam_router.domain import Signature, Wait, WaitReason
 from devteam_router.fleet import Fleet
-from devteam_router.gates import Closed, Gates
+from devteam_router.gates import Closed, Gates, Nearness
 from devteam_router.placing import Placer
 from devteam_router.routing import Routing
 from devteam_router.seats import Seat
-
-
-@dataclass(frozen=True, slots=True)
-class Nearness:
-    """The gate of runs whose first waits since then for somebody near."""
-
-    signature: Signature
-    queue: str
-    since: float
 
 
 class Obstacles:
@@ -43,7 +34,7 @@ class Obstacles:
         for queue in signature.queues:
             if self._routing.paused(queue):
                 continue
-            gate = self._gates.queue(queue, signature.model)
+            gate = self._limit(signature, queue)
             choice = None if gate else self._placer.choose(signature, queue)
             if choice is not None and not choice.far:
                 return choice
@@ -57,11 +48,17 @@ class Obstacles:
     def between(self, signature: Signature, seat: Seat, since: float) -> Closed | None:
         """What keeps a run from this very worker, which is free and fits; None: nothing."""
         queue, model = seat.row.queue, signature.model
-        closed = self._gates.model(model) or self._gates.queue(queue, model)
+        closed = self._gates.model(model) or self._limit(signature, queue)
         if closed is not None or not signature.near_data_source:
             return closed
         field = self._placer.field(signature, queue)
         return self._too_far(signature, queue, since) if field.is_far(seat.row) else None
+
+    def _limit(self, signature: Signature, queue: str) -> Closed | None:
+        closed = self._gates.queue(queue, signature.model)
+        if closed is not None and len(signature.queues) == 1:
+            return replace(closed, everywhere=True)
+        return closed
 
     def _too_far(self, signature: Signature, queue: str, since: float) -> Closed | None:
         opens_at = since + self._routing.locality_wait(queue)

@@ -1,8 +1,8 @@
 """The other Routers, over gRPC."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
@@ -27,6 +27,12 @@ Answer = TypeVar("Answer")
 Ask = Callable[["RouterServiceAsyncStub"], Awaitable[Answer]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    channel: grpc.aio.Channel
+    stub: "RouterServiceAsyncStub"
+
+
 class PeerClient:
     """Asks the other Routers what they hold, and passes on what they have to know.
 
@@ -35,14 +41,13 @@ class PeerClient:
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._channels = AsyncExitStack()
-        self._stubs: dict[str, RouterServiceAsyncStub] = {}
+        self._known: dict[str, _Peer] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._channels.aclose()
+        await self._close(self._known)
 
     async def run(self) -> None:
         """Pass words on to the other Routers, for ever."""
@@ -50,27 +55,30 @@ class PeerClient:
             request = throttle_to_proto(await self._peers.next())
             await self._ask_all(lambda stub, request=request: stub.ShareThrottle(request, timeout=_CALL_TIMEOUT))  # type: ignore[misc]  # bound now
 
-    async def explain(self, task_id: str) -> router_pb2.ExplainResponse:
-        """What the Router that holds a run of the task says of it. Raises NotFound when none does."""
+    async def explain(self, task_id: str) -> router_pb2.ExplainResponse | None:
+        """What a Router that holds a run of the task says of it; None when none does."""
         request = router_pb2.ExplainRequest(task_id=task_id, local=True)
         answers = await self._ask_all(lambda stub: stub.Explain(request, timeout=_CALL_TIMEOUT))
-        if not answers:
-            raise NotFound("task", task_id, message=f"the router holds no run of task {task_id}")
-        return answers[0]
+        return answers[0] if answers else None
+
+    async def queue(self, known: Sequence[router_pb2.Queue], name: str) -> list[router_pb2.Queue]:
+        """What is here of a queue, with what the other Routers hold of it; empty when nobody knows it."""
+        request = router_pb2.GetQueueRequest(name=name, local=True)
+        answers = await self._ask_all(lambda stub: stub.GetQueue(request, timeout=_CALL_TIMEOUT))
+        return queues_added([*known, *(answer.queue for answer in answers)])
 
     async def added(
-        self, queues: Sequence[router_pb2.Queue], throttles: Sequence[router_pb2.Throttle], *, name: str = ""
+        self, queues: Sequence[router_pb2.Queue], throttles: Sequence[router_pb2.Throttle]
     ) -> tuple[list[router_pb2.Queue], list[router_pb2.Throttle]]:
-        """What is here, with what the other Routers hold of it; one queue of that name, or all of them, by name."""
-        request = router_pb2.ListQueuesRequest(page_size=1000, local=True)
-        answers = await self._ask_all(lambda stub: stub.ListQueues(request, timeout=_CALL_TIMEOUT))
-        everyone = [*queues, *(queue for answer in answers for queue in answer.queues)]
-        total = queues_added(queue for queue in everyone if name in {"", queue.name})
+        """What is here, with what the other Routers hold of it, by name."""
+        answers = [answer for pages in await self._ask_all(_all_queues) for answer in pages]
+        total = queues_added([*queues, *(queue for answer in answers for queue in answer.queues)])
         return total, throttles_added([*throttles, *(item for answer in answers for item in answer.throttles)])
 
     async def _ask_all(self, ask: Ask[Answer]) -> list[Answer]:
-        stubs = [await self._stub(address) for address in self._peers.addresses]
-        answers = await asyncio.gather(*(self._asked(ask, stub) for stub in stubs))
+        gone = {address: peer for address, peer in self._known.items() if address not in self._peers.addresses}
+        answers = await asyncio.gather(*(self._asked(ask, self._stub(address)) for address in self._peers.addresses))
+        await self._close(gone)
         return [answer for answer in answers if answer is not None]
 
     async def _asked(self, ask: Ask[Answer], stub: "RouterServiceAsyncStub") -> Answer | None:
@@ -84,11 +92,26 @@ class PeerClient:
         if not isinstance(error, NotFound):
             _log.info("another router did not answer", why=error.message)
 
-    async def _stub(self, address: str) -> "RouterServiceAsyncStub":
-        if address not in self._stubs:
-            channel = await self._channels.enter_async_context(open_channel(address))
-            self._stubs[address] = router_pb2_grpc.RouterServiceStub(channel)
-        return self._stubs[address]
+    def _stub(self, address: str) -> "RouterServiceAsyncStub":
+        if address not in self._known:
+            channel = open_channel(address)
+            self._known[address] = _Peer(channel, router_pb2_grpc.RouterServiceStub(channel))
+        return self._known[address].stub
+
+    async def _close(self, peers: Mapping[str, _Peer]) -> None:
+        for address in list(peers):
+            if peer := self._known.pop(address, None):
+                await peer.channel.close()
+
+
+async def _all_queues(stub: "RouterServiceAsyncStub") -> list[router_pb2.ListQueuesResponse]:
+    """Every page that a Router has of its own."""
+    pages = [router_pb2.ListQueuesResponse()]
+    while len(pages) == 1 or pages[-1].next_page_token:
+        token = pages[-1].next_page_token
+        request = router_pb2.ListQueuesRequest(page_size=1000, page_token=token, local=True)
+        pages.append(await stub.ListQueues(request, timeout=_CALL_TIMEOUT))
+    return pages
 
 
 def queues_added(queues: Iterable[router_pb2.Queue]) -> list[router_pb2.Queue]:

@@ -1,13 +1,12 @@
 """The other Routers."""
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devteam_router.gates import Gates
 
-# Throttles that wait to be passed on; beyond them the oldest are dropped.
+# Words that wait to be passed on; beyond them the oldest are dropped.
 _MOST_UNTOLD = 1_000
 
 
@@ -27,7 +26,7 @@ class Peers:
         self._router_id = router_id
         self._gates = gates
         self.addresses: tuple[str, ...] = ()
-        self._untold: deque[ThrottleWord] = deque(maxlen=_MOST_UNTOLD)
+        self._untold: dict[str, ThrottleWord] = {}
         self._news = asyncio.Event()
 
     def are(self, addresses: Mapping[str, str]) -> None:
@@ -38,7 +37,9 @@ class Peers:
     def tell(self, word: ThrottleWord) -> None:
         """Pass a word on to all of them, soon."""
         if self.addresses:
-            self._untold.append(word)
+            self._untold[word.model] = word
+            if len(self._untold) > _MOST_UNTOLD:
+                del self._untold[next(iter(self._untold))]
             self._news.set()
 
     async def next(self) -> ThrottleWord:
@@ -46,4 +47,4 @@ class Peers:
         while not self._untold:
             self._news.clear()
             await self._news.wait()
-        return self._untold.popleft()
+        return self._untold.pop(next(iter(self._untold)))

@@ -61,7 +61,7 @@ class PlannerSide:
         Raises Unavailable while draining, ResourceExhausted when too much waits, Aborted for a stale attempt or when
         another call for the same attempt takes over.
         """
-        dispatch = self._known(run.id, assigned)
+        dispatch = self._known(run.id, last_seq, assigned)
         if dispatch is None:
             dispatch = self._open(run, last_seq, assigned)
         else:
@@ -99,10 +99,17 @@ class PlannerSide:
         else:
             self._attempts.cancel(dispatch)
 
-    def _known(self, attempt: AttemptId, assigned: WorkerInstance | None) -> Dispatch | None:
+    def _known(self, attempt: AttemptId, last_seq: int, assigned: WorkerInstance | None) -> Dispatch | None:
         dispatch = self._attempts.get(attempt)
-        if dispatch is not None and dispatch.stage is Stage.UNCLAIMED and assigned not in {None, dispatch.worker}:
+        if dispatch is None or assigned in {None, dispatch.worker}:
+            return dispatch
+        if dispatch.stage is Stage.UNCLAIMED:
             self._attempts.abandon(dispatch)  # that is not the worker which it was given to
+            return None
+        if last_seq > 0:
+            self._attempts.displace(
+                dispatch
+            )  # what is stored came from another worker, which has it from another Router
             return None
         return dispatch
 
@@ -180,6 +187,11 @@ class PlannerSide:
         else:
             dispatch.acknowledge(last_seq)
         if dispatch.stage is Stage.WAITING and self._lines.line_of(run.id) is None:
+            self._line_up(dispatch, run)
+
+    def _line_up(self, dispatch: Dispatch, run: Run) -> None:
+        """Have it wait again, if it still may."""
+        if not self._attempts.shed(dispatch.id, self._clock.monotonic()):
             self._matcher.submit(run)
 
     def _resume(self, dispatch: Dispatch, last_seq: int) -> None:
@@ -208,7 +220,8 @@ class PlannerSide:
             self._attempts.abandon(dispatch)
 
     def _out_of_time(self, dispatch: Dispatch) -> None:
-        if dispatch.stage is Stage.WAITING and self._matcher.withdraw(dispatch.id):
+        if dispatch.stage is Stage.WAITING and self._attempts.get(dispatch.id) is dispatch:
+            self._matcher.withdraw(dispatch.id)
             self._attempts.out_of_time(dispatch)
 
 

@@ -35,9 +35,12 @@ class Reasons:
     def _furthest(self, queue: str, signature: Signature) -> int:
         """How many filters somebody in a queue has passed."""
         furthest = 0
-        for profile in self._fleet.profiles(queue):
-            verdict = profile.verdict(queue, signature)
-            furthest = max(furthest, verdict + (verdict == FITTING and profile.open > 0))
+        for kind, _ in self._fleet.rows(queue).entries:
+            if kind.stations:
+                verdict = kind.profile.verdict(queue, signature)
+                furthest = max(furthest, verdict + (verdict == FITTING and kind.profile.open > 0))
+            if furthest > FITTING:
+                break  # nobody comes further than that
         return furthest
 
 

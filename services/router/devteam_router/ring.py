@@ -25,5 +25,9 @@ class Ring(Generic[K, V]):
         """What was put under `key`, if it is not forgotten."""
         return self._entries.get(key)
 
+    def drop(self, key: K) -> None:
+        """Forget what was put under `key`, if anything was."""
+        self._entries.pop(key, None)
+
     def __contains__(self, key: K) -> bool:
         return key in self._entries

@@ -74,10 +74,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def Explain(self, request: router_pb2.ExplainRequest, context: Context) -> router_pb2.ExplainResponse:
         """Why a task waits, or runs where it does."""
         match request.WhichOneof("subject"):
-            case "task_id" if request.local or self._core.explainer.knows(request.task_id):
-                explanation = self._core.explainer.task(request.task_id)
             case "task_id":
-                return await self._peers.explain(request.task_id)
+                if not request.local and not self._core.explainer.holds(request.task_id):
+                    elsewhere = await self._peers.explain(request.task_id)
+                    if elsewhere is not None:
+                        return elsewhere
+                explanation = self._core.explainer.task(request.task_id)
             case "dry_run":
                 signature = runs.dry_run_from_proto(request.dry_run, self._core.preferences)
                 explanation = self._core.explainer.dry_run(signature, self._clock.monotonic())
@@ -104,7 +106,7 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         """One queue."""
         known = [queue for queue in self._queues() if queue.name == request.name]
         if not request.local:
-            known, _ = await self._peers.added(known, [], name=request.name)
+            known = await self._peers.queue(known, request.name)
         if not known:
             message = f"no worker serves a queue named {request.name!r} and nothing waits in it"
             raise NotFound("queue", request.name, message=message)
@@ -167,7 +169,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
             case "occupied":
                 self._workers.occupied(link, workers.occupied_from_proto(request.occupied))
             case "offer":
-                self._workers.offered(link, workers.in_hand_from_proto(request.offer.running))
+                self._workers.offered(link, workers.offer_from_proto(request.offer))
             case "released":
                 self._workers.released(link, _attempt(request.released))
             case "attach":

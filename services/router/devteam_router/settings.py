@@ -2,13 +2,27 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from devteam.mesh.settings import FROM_JSON, Address, ServiceSettings
 from devteam_router.domain import StrategyName
 from devteam_router.graces import Graces
 from devteam_router.routing import Policy
+
+_ADDRESS = TypeAdapter[str](Address)
+
+
+def _reachable(address: str) -> str:
+    """As the Registry takes it: of one Router, on the network."""
+    if address.startswith(("dns:", "unix:", "ipv4:", "ipv6:")):
+        raise ValueError('must be "host:port" or a URL')
+    if address:
+        try:
+            _ADDRESS.validate_python(address)
+        except ValidationError as error:
+            raise error.errors()[0]["ctx"]["error"] from None
+    return address
 
 
 class Settings(ServiceSettings):
@@ -24,7 +38,7 @@ class Settings(ServiceSettings):
     # Seconds that a task waits for a slot near its data source before it goes far.
     locality_wait_s: float = Field(default=3.0, ge=0, le=3600)
     # Where workers and Planners reach this very Router, where there are several: "host:port" or a URL.
-    advertised_address: str = ""
+    advertised_address: Annotated[str, AfterValidator(_reachable)] = ""
     link_grace_s: float = Field(default=10.0, ge=0, le=3600)
     orphan_grace_s: float = Field(default=60.0, ge=0, le=86_400)
     beat_interval_s: float = Field(default=15.0, gt=0, lt=50)

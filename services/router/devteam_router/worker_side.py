@@ -98,10 +98,19 @@ class WorkerSide:
     def attach(self, worker: WorkerInstance, in_hand: Sequence[InHand], occupied: Occupied | None = None) -> Link:
         """Open the line to an admitted worker and join what it has in hand with what is known here."""
         link = self._links.open(worker)
-        self._occupied(worker, occupied or Occupied())
+        try:
+            self._attached(link, in_hand, occupied or Occupied())
+        except BaseException:
+            self._links.drop(link)  # a worker that is listed must have somebody who writes to it
+            raise
+        return link
+
+    def _attached(self, link: Link, in_hand: Sequence[InHand], occupied: Occupied) -> None:
+        worker = link.worker
+        self._occupied(worker, occupied)
         if timer := self._missing.pop(worker, None):
             timer.cancel()
-        link.send(Attached(self._graces.beat, self._graces.beat_timeout, self._graces.window_bytes, self._router_id))
+        self._greet(link)
         for item in in_hand:
             self._join(link, item)
         self._give_up_but(worker, {item.id for item in in_hand})
@@ -110,7 +119,11 @@ class WorkerSide:
         self._attendance.came(worker)
         _log.info("worker attached", worker_id=worker.worker_id, instance_id=worker.instance_id, in_hand=len(in_hand))
         self._matcher.worker_changed(worker.worker_id)
-        return link
+
+    def _greet(self, link: Link) -> None:
+        graces, known = self._graces, self._fleet.get(link.worker.worker_id)
+        link.slots = known.concurrency if known is not None else 0
+        link.send(Attached(graces.beat, graces.beat_timeout, graces.window_bytes, self._router_id, link.slots))
 
     def detach(self, link: Link) -> None:
         """The stream is gone. The worker has `graces.link` seconds to come back before its attempts are lost."""
@@ -134,7 +147,7 @@ class WorkerSide:
     def occupied(self, link: Link, occupied: Occupied) -> None:
         """Other Routers' runs take that many of the worker's slots now."""
         self._occupied(link.worker, occupied)
-        self._matcher.slot_freed(link.worker.worker_id)
+        self._rested(link.worker.worker_id)
 
     def offered(self, link: Link, in_hand: Sequence[InHand]) -> None:
         """These runs have lost their Router."""
@@ -204,6 +217,8 @@ class WorkerSide:
         """The Registry said something new about a worker."""
         self._fleet_news.set()
         worker = self._fleet.get(worker_id)
+        if worker is not None:
+            self._links.tell_slots(worker.instance, worker.concurrency)
         self._drains.hear(worker_id, worker)
         self._attendance.compare(worker_id, worker)
         current = worker.instance if worker is not None and worker.state is not WorkerState.LOST else None
@@ -284,23 +299,28 @@ class WorkerSide:
         assert dispatch.run is not None
         run = dispatch.run
         dispatch.stage, dispatch.worker = Stage.WAITING, None
-        self._leases.release(run.id)
-        if refused_by is not None:
-            self._leave_alone(refused_by, run.signature, reason)
+        lease = self._leases.release(run.id)
+        if refused_by is not None and lease is not None:
+            self._leave_alone(refused_by, lease.queue, run.signature, reason)
         if dispatch.cancel_requested:
             self._attempts.never_ran(dispatch, "cancelled before it started", cancelled=True)
             return
         if dispatch.place_until is not None and dispatch.place_until <= self._clock.monotonic():
             self._attempts.out_of_time(dispatch)
             return
-        self._matcher.submit(run, first=True)
+        # Where there are other Routers, what nobody follows may be in another one's line by now.
+        if dispatch.followed or not self._peers.addresses:
+            self._matcher.submit(run, first=True)
 
-    def _leave_alone(self, worker_id: str, signature: Signature, reason: RejectReason) -> None:
-        """Do not ask a worker again at once: for runs like this, or, where that was not what it minded, for any."""
+    def _leave_alone(self, worker_id: str, queue: str, signature: Signature, reason: RejectReason) -> None:
+        """Do not ask a worker again at once: for runs like this, or, where that was not what it minded, for any.
+
+        One that is busy has said before how many of its slots others take. Mostly that is all there is to know.
+        """
         if reason is RejectReason.NOT_SERVED:
             self._matcher.refused(signature, worker_id)
             self._clock.call_later(self._graces.refusal, lambda: self._matcher.forgive(signature, worker_id))
-        else:
+        elif reason is RejectReason.DRAINING or self._fleet.looks_free(worker_id, queue):
             self._fleet.rest(worker_id, resting=True)
             self._clock.call_later(self._graces.refusal, lambda: self._rested(worker_id))
 

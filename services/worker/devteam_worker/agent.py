@@ -56,7 +56,8 @@ class ModelAgent:
             return await self._answer(provider, assignment, emit, progress)
         except ProviderError as error:
             if error.reason is FailureReason.RATE_LIMITED and progress.first_token is None:
-                return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after, provider.name)
+                asked = provider.name if provider.shared else ""
+                return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after, asked)
             return _failed(error)
         finally:
             self._on_ended(model)

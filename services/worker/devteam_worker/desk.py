@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 
 from devteam_worker.domain import Assignment, Queue
 from devteam_worker.models import matches
@@ -24,6 +25,10 @@ class Desk:
     queues: Mapping[str, Queue]
     concurrency: int
     draining: bool = field(default=False)
+    _declared: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._declared = self.concurrency
 
     def refusal(self, assignment: Assignment, runs: Runs) -> tuple[RejectReason, str] | None:
         """Why not to take this run, with a sentence; None to take it."""
@@ -34,6 +39,10 @@ class Desk:
             return RejectReason.NOT_SERVED, f"the queue {assignment.queue} is not served here"
         if not matches(queue.models, model):
             return RejectReason.NOT_SERVED, f"the model {model} is not served in {queue.name}"
-        if runs.active() >= self.concurrency or runs.active(queue.name) >= queue.concurrency:
+        if runs.active() >= self.concurrency or runs.active(queue.name) >= self._limit(queue):
             return RejectReason.BUSY, "every slot is taken"
         return None
+
+    def _limit(self, queue: Queue) -> int:
+        """Slots of a queue. As the Registry does it: more slots in all than declared are more in each queue."""
+        return max(queue.concurrency, ceil(queue.concurrency * self.concurrency / self._declared))

@@ -124,7 +124,7 @@ class HandlerAgent:
 def _outcome_of(error: Exception) -> Outcome:
     match error:
         case RateLimited():
-            return HandedBack(HandBackReason.RATE_LIMITED, _text_of(error), error.retry_after, _PROVIDER)
+            return HandedBack(HandBackReason.RATE_LIMITED, _text_of(error), error.retry_after)
         case Retryable() | Fatal():
             return Failed(FailureReason.HANDLER, _text_of(error), retryable=isinstance(error, Retryable))
         case _:

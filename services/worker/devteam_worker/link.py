@@ -121,8 +121,9 @@ class Link:
             late.cancel()
         if first.WhichOneof("item") != "attached":
             raise Unavailable("the router did not begin with `attached`")
-        if any(item.id not in self._runs for item in named):
-            raise Unavailable("what it was told to be running was given up meanwhile")
+        if any(item.id not in self._runs or not item.heeds(self._router) for item in named):
+            raise Unavailable("what it was told to be running was given up meanwhile, or went to another router")
+        self._desk.concurrency = first.attached.concurrency or self._desk.concurrency
         _log.info("attached to router", router=self._router, router_id=first.attached.router_id)
         return first.attached
 
@@ -176,6 +177,8 @@ class Link:
                 self._resume(response.resume)
             case "report_ack":
                 self._runs.forget(attempt_from_proto(response.report_ack), self._router)
+            case "slots":
+                self._desk.concurrency = response.slots.concurrency
             case "drain" if response.drain.reason == worker_pb2.Drain.REASON_WORKER:
                 self._on_drain(drain_deadline_from_proto(response.drain))
 

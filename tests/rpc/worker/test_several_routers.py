@@ -111,6 +111,23 @@ async def test_a_router_that_comes_back_is_not_told_of_a_run_that_another_one_to
         assert line.attach.occupied == worker_pb2.Occupied(total=1, by_queue={"default": 1})
 
 
+async def test_a_router_is_not_left_believing_in_a_run_that_another_one_took_meanwhile(mesh: ScriptedMesh) -> None:
+    """It was told of it, and took its time to answer."""
+    async with between_two(mesh, adrift_after=AT_ONCE) as two:
+        play = await begun(two)
+        two.line_a.cut(GONE)
+        line = await two.a.router.line()
+        assert list(line.attach.running) == [T1]
+        two.line_b.resume(after_seq=0)
+        assert await occupied(two.line_b) == (0, {})
+        line.attached()
+        line.resume(after_seq=0)
+        line = await two.a.router.attached()
+        assert (list(line.attach.running), line.attach.occupied.total) == ([], 1)
+        await play.say("one")
+        assert texts(await beside_slots(two.line_b)) == ("t1", 1, 1, ["one"])
+
+
 async def test_a_router_may_take_a_run_over_from_one_that_is_there(mesh: ScriptedMesh) -> None:
     """A Planner that has lost the other one asks it to; that one is told."""
     async with between_two(mesh) as two:

@@ -72,7 +72,6 @@ async def test_a_task_is_handled_by_code_of_ones_own(mesh: ScriptedMesh, handler
                 hand_back=run_pb2.HandBack(
                     reason=run_pb2.HAND_BACK_REASON_RATE_LIMITED,
                     message="three a minute",
-                    provider="handler",
                     retry_after=Duration(seconds=20),
                 )
             ),

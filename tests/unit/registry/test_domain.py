@@ -3,7 +3,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from devteam_registry.domain import Availability, WishChange, Wishes
+from devteam_registry.domain import Availability, WishChange, Wishes, WorkerQueue, WorkerSpec
 from devteam_registry.health import HealthPolicy
 
 from devteam.mesh.errors import FailedPrecondition
@@ -48,6 +48,16 @@ def test_a_wished_weight_lies_over_the_declared_one() -> None:
 def test_no_wishes_leave_the_declaration_as_it_is() -> None:
     """Nothing wished, nothing changed."""
     assert Wishes().over(full_spec()) == full_spec()
+
+
+@pytest.mark.parametrize(
+    ("wish", "in_queues"), [(0, [4, 2]), (3, [4, 2]), (6, [4, 2]), (12, [8, 4]), (7, [5, 3]), (10_000, [6_667, 3_334])]
+)
+def test_more_slots_than_declared_are_more_in_each_queue(wish: int, in_queues: list[int]) -> None:
+    declared = WorkerSpec("w1", (WorkerQueue("gpu-queue", 4), WorkerQueue("default", 2)))
+    wished = Wishes(concurrency=wish).over(declared)
+    assert [queue.concurrency for queue in wished.queues] == in_queues
+    assert wished.slots == (wish or 6)
 
 
 def test_slots_are_the_sum_over_the_queues_unless_declared() -> None:

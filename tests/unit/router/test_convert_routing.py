@@ -2,7 +2,7 @@
 
 import pytest
 from devteam_router.convert.routing import throttle_from_proto, throttle_to_proto, wishes_from_proto
-from devteam_router.convert.workers import in_hand_from_proto, occupied_from_proto, report_from_proto
+from devteam_router.convert.workers import occupied_from_proto, offer_from_proto, report_from_proto
 from devteam_router.dispatch import Patience
 from devteam_router.domain import AttemptId, StrategyName
 from devteam_router.peers import ThrottleWord
@@ -62,9 +62,8 @@ class TestPatience:
         )
         assert report_from_proto(run_pb2.Report(last_seq=3, hand_back=hand_back)).patience == patience
 
-    @pytest.mark.parametrize("provider", ["", "handler", "ollama"])
-    def test_an_owners_own_code_speaks_for_itself_alone(self, provider: str) -> None:
-        hand_back = run_pb2.HandBack(reason=RATE_LIMITED, retry_after=Duration(seconds=30), provider=provider)
+    def test_whoever_names_no_provider_speaks_for_itself_alone(self) -> None:
+        hand_back = run_pb2.HandBack(reason=RATE_LIMITED, retry_after=Duration(seconds=30))
         assert report_from_proto(run_pb2.Report(hand_back=hand_back)).patience is None
 
     def test_other_reasons_to_hand_back_throttle_nobody(self) -> None:
@@ -92,4 +91,11 @@ class TestOtherRoutersRuns:
 
     def test_what_is_offered_is_read_like_what_is_in_hand(self) -> None:
         running = worker_pb2.RunningAttempt(task_id="t1", attempt=2, queue="a", ended=True)
-        assert list(in_hand_from_proto([running])) == [InHand(AttemptId("t1", 2), "a", ended=True)]
+        offer = worker_pb2.Offer(running=[running])
+        assert offer_from_proto(offer) == [InHand(AttemptId("t1", 2), "a", ended=True)]
+
+    def test_and_checked_like_it(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            offer_from_proto(worker_pb2.Offer(running=[worker_pb2.RunningAttempt()]))
+        fields = [violation.field for violation in caught.value.violations]
+        assert fields == ["offer.running[0].task_id", "offer.running[0].attempt", "offer.running[0].queue"]

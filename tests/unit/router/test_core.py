@@ -1,10 +1,11 @@
 """What the Registry says, as the Router takes it in."""
 
+from devteam_router.frames import Assign, Slots
 from devteam_router.ports import FleetSnapshot, WorkerChanged, WorkerRemoved
 from devteam_router.service import RouterCore
 
 from tests.fakes.router_bench import RouterBench
-from tests.fakes.router_samples import a_worker
+from tests.fakes.router_samples import a_run, a_worker
 
 
 def known(core: RouterCore) -> list[str]:
@@ -34,3 +35,14 @@ async def test_changes_add_replace_and_remove(bench: RouterBench) -> None:
     bench.core.hear(WorkerRemoved("w1"))
     bench.core.hear(WorkerRemoved("w1"))
     assert known(bench.core) == []
+
+
+async def test_a_worker_hears_of_more_or_fewer_slots_before_anything_is_given_to_it(bench: RouterBench) -> None:
+    worker = bench.worker(a_worker(queues={"default": 1}))
+    for n in range(3):
+        await bench.dispatch(a_run(f"t{n}"))
+    worker.heard()
+    bench.register(a_worker(queues={"default": 2}))
+    assert worker.heard() == [Slots(2), Assign(a_run("t1"), "default")]
+    bench.register(a_worker(queues={"default": 2}, weight=2.0))
+    assert worker.heard() == []

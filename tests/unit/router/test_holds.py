@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from devteam_router.dispatch import Reported, Waits
+from devteam_router.domain import StrategyName
 from devteam_router.frames import Assign
 from devteam_router.ports import RoutersChanged, RoutingChanged
 from devteam_router.routing import ModelLimit, QueuePolicy, Wishes
@@ -253,3 +254,26 @@ async def test_when_wishes_open_a_limit_and_a_paused_queue_at_once_the_most_urge
     await bench.dispatch(a_run("urgent", signature=a_signature("b"), priority=1))
     bench.core.hear(RoutingChanged(Wishes()))
     assert assigned(worker) == ["urgent"]
+
+
+class TestNothingStays:
+    async def test_lines_that_are_gone_are_behind_no_gate(self, bench: RouterBench) -> None:
+        """A provider may want a day of patience, and runs have less of it."""
+        bench.core.matcher.throttle("opus", 86_400, "come back tomorrow")
+        for n in range(20):
+            await bench.dispatch(a_run(f"t{n}", signature=OPUS, tenant=f"tenant-{n}", schedule_within=5))
+            await bench.advance(6)
+        assert (bench.core.matcher._holds._behind, bench.core.matcher._holds._alarms) == ({}, {})
+
+    async def test_a_line_waits_for_one_near_worker_at_a_time(self, bench: RouterBench) -> None:
+        """However many heads it had while the far one had room."""
+        bench.core.hear(RoutingChanged(Wishes(strategy=StrategyName.LOCALITY, locality_wait=600)))
+        near = bench.worker(a_worker("near", queues={"default": 1}, data_sources=frozenset({"papers"})))
+        bench.worker(a_worker("far"))
+        for n in range(10):
+            await bench.dispatch(a_run(f"t{n}", signature=a_signature(near_data_source="papers")))
+            await bench.advance(0.1)
+        for n in range(8):
+            near.report(f"t{n}")
+            bench.core.matcher.slot_freed("far")
+        assert len(bench.core.matcher._holds._behind) == 1

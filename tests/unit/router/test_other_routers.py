@@ -1,6 +1,6 @@
 """Workers that are linked to several Routers: nobody is given what another Router took."""
 
-from devteam_router.frames import Assign
+from devteam_router.frames import Assign, RejectReason
 from devteam_router.worker_side import Occupied
 
 from tests.fakes.router_bench import RouterBench, WorkerEnd
@@ -82,3 +82,23 @@ async def test_a_new_instance_brings_its_own_figures(bench: RouterBench) -> None
     worker = bench.worker(a_worker(instance="i2", queues={"a": 2, "b": 2}, concurrency=3))
     await dispatch(bench, "a", 2)
     assert assigned(worker) == ["a0", "a1"]
+
+
+async def test_a_refusal_for_a_slot_that_another_router_took_costs_the_other_queues_nothing(bench: RouterBench) -> None:
+    worker = attach(bench, Occupied())
+    await dispatch(bench, "a", 2)
+    worker.heard()
+    now_occupied(bench, worker, 1, a=1)
+    worker.reject("a1", reason=RejectReason.BUSY)
+    await dispatch(bench, "b", 1)
+    assert assigned(worker) == ["b0"]
+
+
+async def test_a_worker_that_looks_free_and_is_busy_is_asked_again_once_it_says_more(bench: RouterBench) -> None:
+    worker = attach(bench, Occupied())
+    await dispatch(bench, "a", 1)
+    worker.heard()
+    worker.reject("a0", reason=RejectReason.BUSY)
+    assert assigned(worker) == []
+    now_occupied(bench, worker, 1, b=1)
+    assert assigned(worker) == ["a0"]

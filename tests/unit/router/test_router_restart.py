@@ -231,6 +231,31 @@ class TestReconnecting:
         assert planner.error.reason == "DISPATCH_SUPERSEDED"
         assert (bench.held, worker.heard(), len(bench.core.attempts)) == ([], [], 0)
 
+    async def test_what_was_let_go_may_come_back(self, bench: RouterBench) -> None:
+        """The Router that has taken it over dies: the run is offered here, and its Planner comes."""
+        worker = bench.worker()
+        await bench.dispatch(a_run())
+        worker.accept("t1")
+        worker.release("t1")
+        worker.heard()
+        worker.offer(in_hand("t1"))
+        assert worker.heard() == []
+        planner = await bench.dispatch(a_run(), last_seq=3, assigned=W1)
+        assert worker.heard() == [Resume(T1, 3)]
+        assert planner.story == ["adopted on w1"]
+
+    async def test_a_planner_may_come_back_to_what_was_let_go_before_its_worker_does(self, bench: RouterBench) -> None:
+        worker = bench.worker()
+        await bench.dispatch(a_run())
+        worker.accept("t1")
+        worker.release("t1")
+        worker.heard()
+        planner = await bench.dispatch(a_run(), last_seq=3, assigned=W1)
+        assert worker.heard() == [Resume(T1, 3)]
+        worker.offer(in_hand("t1"))
+        await bench.settled()
+        assert planner.story == ["adopted on w1", "started"]
+
     async def test_another_instance_of_the_worker_does_not_count(self, bench: RouterBench) -> None:
         planner = await bench.dispatch(a_run(), assigned=WorkerInstance("w1", "before"))
         bench.worker(a_worker())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from devteam_router.domain import WorkerQueue
 from devteam_router.frames import Assign
 from devteam_router.ports import RoutingChanged
 from devteam_router.routing import QueuePolicy, Wishes
@@ -134,3 +135,15 @@ class TestGatesThatOpen:
         await dispatched(bench, *numbered("b", 20), tenant="b")
         bench.core.hear(RoutingChanged(Wishes()))
         assert Counter(task_id[0] for task_id in assigned(worker)) == {"a": 5, "b": 5}
+
+
+async def test_a_tenant_that_waits_and_has_something_placed_at_once_goes_on_waiting(bench: RouterBench) -> None:
+    """However many tenants wait beside it: what they had is remembered while they do."""
+    bench.worker(a_worker("other", queues={"default": WorkerQueue("default", 5, ("opus",))}))
+    for n in range(1_001):
+        await bench.dispatch(a_run(f"t{n}", tenant=f"tenant-{n}"))
+    await bench.dispatch(a_run("direct", signature=a_signature(model="opus"), tenant="tenant-5"))
+    worker = bench.worker(a_worker(queues={"default": WorkerQueue("default", 2_000, ("haiku",))}))
+    order = assigned(worker)
+    assert len(order) == 1_001
+    assert order[-1] == "t5"

@@ -31,6 +31,7 @@ class ScriptedProvider:
     """Hands out what a test wrote down."""
 
     name = "sim"
+    shared = True
 
     def __init__(self, *scenes: Scene) -> None:
         self._scenes = scenes
@@ -142,6 +143,13 @@ async def test_a_rate_limit_after_the_first_token_is_a_failure(clock: FakeClock,
 async def test_an_answer_that_stops_without_its_end_is_a_failure(clock: FakeClock, emit: Listener) -> None:
     outcome = await agent(clock, ScriptedProvider(Text("Hel"))).run(an_assignment(), emit)
     assert outcome == Failed(FailureReason.PROVIDER_CONNECTION, "sim ended its answer without an end", retryable=True)
+
+
+async def test_a_provider_of_this_machine_alone_asks_nobody_else_for_patience(clock: FakeClock, emit: Listener) -> None:
+    provider = ScriptedProvider(ProviderError(FailureReason.RATE_LIMITED, "busy", retry_after=3.0))
+    provider.shared = False
+    outcome = await agent(clock, provider).run(an_assignment(), emit)
+    assert outcome == HandedBack(HandBackReason.RATE_LIMITED, "busy", 3.0)
 
 
 @pytest.mark.parametrize("before", [[], [Text("Hello")]])

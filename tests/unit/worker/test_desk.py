@@ -51,6 +51,18 @@ def test_a_full_queue_refuses_and_the_others_go_on(runs: Runs) -> None:
     assert desk.refusal(an_assignment("t2"), runs) is None
 
 
+def test_more_slots_than_declared_are_more_in_each_queue(runs: Runs) -> None:
+    desk = Desk(QUEUES, 3)
+    desk.concurrency = 6
+    runs.start(an_assignment("t1", queue="gpu", model="opus"))
+    assert desk.refusal(an_assignment("t2", queue="gpu", model="opus"), runs) is None
+    runs.start(an_assignment("t2", queue="gpu", model="opus"))
+    assert desk.refusal(an_assignment("t3", queue="gpu", model="opus"), runs) == (
+        RejectReason.BUSY,
+        "every slot is taken",
+    )
+
+
 def test_a_full_worker_refuses_for_every_queue(runs: Runs) -> None:
     desk = Desk(QUEUES, 2)
     runs.start(an_assignment("t1"))

@@ -99,9 +99,9 @@ def raising(kind: str, error: BaseException) -> Handler:
         (Fatal("no such page"), Failed(FailureReason.HANDLER, "no such page", retryable=False)),
         (
             RateLimited("three a minute", retry_after=20.0),
-            HandedBack(HandBackReason.RATE_LIMITED, "three a minute", 20.0, "handler"),
+            HandedBack(HandBackReason.RATE_LIMITED, "three a minute", 20.0),
         ),
-        (RateLimited(), HandedBack(HandBackReason.RATE_LIMITED, "rate limited", None, "handler")),
+        (RateLimited(), HandedBack(HandBackReason.RATE_LIMITED, "rate limited", None)),
         (Wrong("secret"), Failed(FailureReason.HANDLER, "the worker's handler raised Wrong", retryable=True)),
         (
             SystemExit(3),

@@ -10,6 +10,7 @@ from devteam_router.peers import ThrottleWord
 from devteam_router.routing import ModelLimit, QueuePolicy, Wishes
 
 _LONGEST = 86_400.0
+_REASON_BYTES = 4_096
 
 
 def wishes_from_proto(routing: registry_pb2.Routing) -> Wishes:
@@ -41,6 +42,7 @@ def throttle_from_proto(request: router_pb2.ShareThrottleRequest) -> ThrottleWor
     found = Violations()
     seconds = _seconds(request.remaining)
     found.text("model", request.model, limit=255, required=True)
+    found.text("reason", request.reason, limit=_REASON_BYTES)
     if not 0 < seconds <= _LONGEST:
         found.add("remaining", "OUT_OF_BOUNDS", "must be more than 0 s and at most a day")
     found.raise_if_any()

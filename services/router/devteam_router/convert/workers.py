@@ -25,8 +25,6 @@ from devteam_router.worker_side import InHand, Occupied
 # As the contract bounds it; reports that wait for their acknowledgement come on top of a worker's slots.
 _MOST_RUNNING = 10_000
 
-# Who does not speak for a provider that others use, too.
-_OWN = {"", "handler", "ollama"}
 # The longest that a provider is believed to want patience, in seconds.
 _LONGEST = 86_400.0
 
@@ -62,22 +60,30 @@ def attach_from_proto(request: worker_pb2.ConnectRequest) -> tuple[WorkerInstanc
     with found.at("attach"):
         found.name("worker_id", attach.worker_id)
         found.name("instance_id", attach.instance_id)
-        found.count("running", len(attach.running), 10_000)
-        for index, item in enumerate(attach.running):
-            with found.at(f"running[{index}]"):
-                found.name("task_id", item.task_id, limit=255)
-                found.between("attempt", item.attempt, 1, 1_000_000)
-                found.name("queue", item.queue)
+        _check_running(found, attach.running)
     found.raise_if_any()
-    return (
-        WorkerInstance(attach.worker_id, attach.instance_id),
-        attach.session_token,
-        in_hand_from_proto(attach.running),
-    )
+    return WorkerInstance(attach.worker_id, attach.instance_id), attach.session_token, _in_hand(attach.running)
 
 
-def in_hand_from_proto(running: Iterable[worker_pb2.RunningAttempt]) -> list[InHand]:
-    """What a worker has in hand."""
+def offer_from_proto(offer: worker_pb2.Offer) -> list[InHand]:
+    """Runs that have lost their Router. Raises InvalidInput."""
+    found = Violations()
+    with found.at("offer"):
+        _check_running(found, offer.running)
+    found.raise_if_any()
+    return _in_hand(offer.running)
+
+
+def _check_running(found: Violations, running: Sequence[worker_pb2.RunningAttempt]) -> None:
+    found.count("running", len(running), _MOST_RUNNING)
+    for index, item in enumerate(running):
+        with found.at(f"running[{index}]"):
+            found.name("task_id", item.task_id, limit=255)
+            found.between("attempt", item.attempt, 1, 1_000_000)
+            found.name("queue", item.queue)
+
+
+def _in_hand(running: Iterable[worker_pb2.RunningAttempt]) -> list[InHand]:
     return [InHand(AttemptId(item.task_id, item.attempt), item.queue, item.ended) for item in running]
 
 
@@ -100,9 +106,9 @@ def report_from_proto(report: run_pb2.Report) -> dispatch.Reported:
 
 
 def _patience(report: run_pb2.Report) -> dispatch.Patience | None:
-    """What the provider asked of everybody, if it did; an owner's own code speaks for itself alone."""
+    """What the provider asked of everybody, if it did."""
     hand_back = report.hand_back
-    if hand_back.reason != run_pb2.HAND_BACK_REASON_RATE_LIMITED or hand_back.provider in _OWN:
+    if hand_back.reason != run_pb2.HAND_BACK_REASON_RATE_LIMITED or not hand_back.provider:
         return None
     seconds = hand_back.retry_after.ToNanoseconds() / 1e9
     return dispatch.Patience(min(seconds, _LONGEST), hand_back.message) if seconds > 0 else None
@@ -118,6 +124,8 @@ def frame_to_proto(frame: frames.Frame) -> worker_pb2.ConnectResponse:
         case frames.Drain(reason, deadline):
             rest = None if deadline is None else _duration(deadline)
             return worker_pb2.ConnectResponse(drain=worker_pb2.Drain(reason=_DRAIN_REASONS[reason], deadline=rest))
+        case frames.Slots(concurrency):
+            return worker_pb2.ConnectResponse(slots=worker_pb2.Slots(concurrency=concurrency))
         case frames.Assign(run, queue):
             assert isinstance(run.payload, run_pb2.Run)
             return worker_pb2.ConnectResponse(assign=worker_pb2.Assign(run=run.payload, queue=queue))
@@ -148,6 +156,7 @@ def _attached_to_proto(frame: frames.Attached) -> worker_pb2.Attached:
         beat_timeout=_duration(frame.beat_timeout),
         window_bytes=frame.window_bytes,
         router_id=frame.router_id,
+        concurrency=frame.concurrency,
     )
 
 

@@ -44,6 +44,7 @@ class AnthropicProvider:
     """
 
     name = "anthropic"
+    shared = True
 
     def __init__(
         self,

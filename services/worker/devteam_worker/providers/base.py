@@ -135,9 +135,13 @@ class ProviderError(Exception):
 
 
 class Provider(Protocol):
-    """A source of models."""
+    """A source of models.
+
+    `shared`: other machines ask the same one, so that its wish to be left alone is everybody's business.
+    """
 
     name: str
+    shared: bool
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
         """Ask, and hand out tokens as they come; the last item is Ended. Raises ProviderError.

@@ -45,6 +45,7 @@ class OllamaProvider:
     """Asks the models of one Ollama server. `host` as in OLLAMA_HOST; empty means this machine. Timeouts in seconds."""
 
     name = "ollama"
+    shared = False
 
     def __init__(
         self, host: str = "", *, aliases: Mapping[str, str] = DEFAULT_ALIASES, read_timeout: float = _READ_TIMEOUT

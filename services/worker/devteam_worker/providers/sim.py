@@ -50,6 +50,7 @@ class SimProvider:
     """
 
     name = "sim"
+    shared = True
 
     def __init__(
         self,
