@@ -1,8 +1,5 @@
 """What workers say to the Router."""
 
-import asyncio
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -10,11 +7,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from devteam.mesh.clock import Clock, Timer
-from devteam.mesh.errors import NotFound, PermissionDenied
+from devteam.mesh.errors import NotFound
+from devteam_router.admission import Admission
 from devteam_router.attempts import Attempts
 from devteam_router.attendance import Attendance
 from devteam_router.dispatch import Dispatch, Reported, Stage, TokenBatch, WasLost
-from devteam_router.domain import AttemptId, Signature, WorkerInstance, WorkerState
+from devteam_router.domain import AttemptId, WorkerInstance, WorkerState
 from devteam_router.drains import Drains
 from devteam_router.fleet import Fleet
 from devteam_router.frames import Attached, BeatAck, RejectReason, Resume
@@ -24,6 +22,7 @@ from devteam_router.lineup import Links
 from devteam_router.link import Link
 from devteam_router.matching import Matcher
 from devteam_router.peers import Peers, ThrottleWord
+from devteam_router.refusals import Refusals
 
 _log = structlog.get_logger()
 
@@ -71,29 +70,16 @@ class WorkerSide:
         self._graces = graces
         self._clock = clock
         self._router_id = router_id
-        self._fleet_news = asyncio.Event()
+        self._admission = Admission(fleet, graces.admission)
+        self._refusals = Refusals(fleet, matcher, clock, graces.refusal)
         self._drains = Drains(clock)
         # Instances whose stream broke, and what gives them up.
         self._missing: dict[WorkerInstance, Timer] = {}
         self.refused_words = 0
 
     async def admit(self, worker: WorkerInstance, session_token: str) -> None:
-        """Return once the Registry vouches for this instance. Raises NotFound or PermissionDenied."""
-        try:
-            async with asyncio.timeout(self._graces.admission):
-                while (known := self._fleet.get(worker.worker_id)) is None or known.instance != worker:
-                    self._fleet_news.clear()
-                    await self._fleet_news.wait()
-        except TimeoutError:
-            raise NotFound(
-                "worker",
-                worker.worker_id,
-                reason="WORKER_NOT_REGISTERED",
-                message=f"worker {worker.worker_id} is not registered under this instance; register first",
-            ) from None
-        digest = hashlib.sha256(session_token.encode()).hexdigest()
-        if not hmac.compare_digest(digest, known.session_digest):
-            raise PermissionDenied("the session token is not the one that was issued", reason="SESSION_INVALID")
+        """As Admission.admit."""
+        await self._admission.admit(worker, session_token)
 
     def attach(self, worker: WorkerInstance, in_hand: Sequence[InHand], occupied: Occupied | None = None) -> Link:
         """Open the line to an admitted worker and join what it has in hand with what is known here."""
@@ -147,7 +133,7 @@ class WorkerSide:
     def occupied(self, link: Link, occupied: Occupied) -> None:
         """Other Routers' runs take that many of the worker's slots now."""
         self._occupied(link.worker, occupied)
-        self._rested(link.worker.worker_id)
+        self._refusals.over(link.worker.worker_id)
 
     def offered(self, link: Link, in_hand: Sequence[InHand]) -> None:
         """These runs have lost their Router."""
@@ -215,7 +201,7 @@ class WorkerSide:
 
     def fleet_changed(self, worker_id: str) -> None:
         """The Registry said something new about a worker."""
-        self._fleet_news.set()
+        self._admission.heard()
         worker = self._fleet.get(worker_id)
         if worker is not None:
             self._links.tell_slots(worker.instance, worker.concurrency)
@@ -301,7 +287,7 @@ class WorkerSide:
         dispatch.stage, dispatch.worker = Stage.WAITING, None
         lease = self._leases.release(run.id)
         if refused_by is not None and lease is not None:
-            self._leave_alone(refused_by, lease.queue, run.signature, reason)
+            self._refusals.note(refused_by, lease.queue, run.signature, reason)
         if dispatch.cancel_requested:
             self._attempts.never_ran(dispatch, "cancelled before it started", cancelled=True)
             return
@@ -311,22 +297,6 @@ class WorkerSide:
         # Where there are other Routers, what nobody follows may be in another one's line by now.
         if dispatch.followed or not self._peers.addresses:
             self._matcher.submit(run, first=True)
-
-    def _leave_alone(self, worker_id: str, queue: str, signature: Signature, reason: RejectReason) -> None:
-        """Do not ask a worker again at once: for runs like this, or, where that was not what it minded, for any.
-
-        One that is busy has said before how many of its slots others take. Mostly that is all there is to know.
-        """
-        if reason is RejectReason.NOT_SERVED:
-            self._matcher.refused(signature, worker_id)
-            self._clock.call_later(self._graces.refusal, lambda: self._matcher.forgive(signature, worker_id))
-        elif reason is RejectReason.DRAINING or self._fleet.looks_free(worker_id, queue):
-            self._fleet.rest(worker_id, resting=True)
-            self._clock.call_later(self._graces.refusal, lambda: self._rested(worker_id))
-
-    def _rested(self, worker_id: str) -> None:
-        self._fleet.rest(worker_id, resting=False)
-        self._matcher.worker_changed(worker_id)
 
     def _gone(self, worker: WorkerInstance) -> None:
         del self._missing[worker]
