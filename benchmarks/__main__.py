@@ -1,56 +1,61 @@
-"""Measures the mesh beside plain Temporal, in one run: machines differ, ratios less so. One JSON line a figure."""
+"""Measures the mesh beside plain Temporal, in one run: machines differ, ratios less so. One JSON line a figure.
+
+Then the Router's core by itself, as `python -m benchmarks.router` does.
+"""
 
 import asyncio
-import json
 import statistics
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from benchmarks import mesh_work
+from benchmarks.figures import tell
 from benchmarks.local_mesh import local_mesh
 from benchmarks.plain_temporal import plain_temporal, seconds_for
+from benchmarks.router import suite
 from devteam import DevTeamClient
 from devteam.mesh.logs import configure_logs
 
 _REPETITIONS = 5
 
 
-async def main() -> None:
+def main() -> None:
     """Run everything, one thing at a time."""
     configure_logs("benchmarks", level="ERROR")
+    asyncio.run(_measure_mesh())
+    suite.measure()
+
+
+async def _measure_mesh() -> None:
     async with plain_temporal() as client:
         plain_chain = await _median(lambda: seconds_for(client, [1] * 50))
         plain_fan = await _median(lambda: seconds_for(client, [1, 200, 1]))
-    _tell("Temporal alone: chain of 50, ms a step", plain_chain / 50 * 1000)
-    _tell("Temporal alone: fan of 200, ms", plain_fan * 1000)
+    tell("Temporal alone: chain of 50, ms a step", plain_chain / 50 * 1000)
+    tell("Temporal alone: fan of 200, ms", plain_fan * 1000)
     with tempfile.TemporaryDirectory() as folder:
         async with local_mesh(Path(folder)) as mesh, DevTeamClient(mesh.url) as client:
-            _tell("devteam up to ready, s", mesh.seconds_to_ready)
+            tell("devteam up to ready, s", mesh.seconds_to_ready)
             await _measure(client, plain_chain, plain_fan)
 
 
 async def _measure(client: DevTeamClient, plain_chain: float, plain_fan: float) -> None:
     await mesh_work.seconds_to_first_token(client)
     firsts = sorted([await mesh_work.seconds_to_first_token(client) for _ in range(100)])
-    _tell("CreateTask to first token, p50 ms", firsts[50] * 1000)
-    _tell("CreateTask to first token, p99 ms", firsts[98] * 1000)
+    tell("CreateTask to first token, p50 ms", firsts[50] * 1000)
+    tell("CreateTask to first token, p99 ms", firsts[98] * 1000)
     chain = await _median(lambda: mesh_work.seconds_for_chain(client, 50))
-    _tell("chain of 50, ms a step", chain / 50 * 1000)
-    _tell("chain of 50, over Temporal alone", chain / plain_chain)
+    tell("chain of 50, ms a step", chain / 50 * 1000)
+    tell("chain of 50, over Temporal alone", chain / plain_chain)
     fan = await _median(lambda: mesh_work.seconds_for_fan(client, 200))
-    _tell("fan of 200, ms", fan * 1000)
-    _tell("fan of 200, over Temporal alone", fan / plain_fan)
-    _tell("one stream, tokens a second", await _median(lambda: mesh_work.tokens_per_second(client, 50_000)))
+    tell("fan of 200, ms", fan * 1000)
+    tell("fan of 200, over Temporal alone", fan / plain_fan)
+    tell("one stream, tokens a second", await _median(lambda: mesh_work.tokens_per_second(client, 50_000)))
 
 
 async def _median(measure: Callable[[], Awaitable[float]]) -> float:
     return statistics.median([await measure() for _ in range(_REPETITIONS)])
 
 
-def _tell(what: str, value: float) -> None:
-    print(json.dumps({"what": what, "value": round(value, 3)}), flush=True)
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
