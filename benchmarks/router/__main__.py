@@ -4,12 +4,14 @@ import argparse
 
 from benchmarks.router import balance, litellm_process, suite
 from devteam.mesh.logs import configure_logs
+from devteam.mesh.process import collect_rarely
 
 
 def main() -> None:
     """Do what the command line says."""
     asked = _arguments()
     configure_logs("benchmarks", level="ERROR")
+    collect_rarely()
     if asked.peers:
         litellm_process.install()
     suite.measure(asked.parts)

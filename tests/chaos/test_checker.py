@@ -68,3 +68,9 @@ def test_a_good_history_has_nothing_wrong_with_it() -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_named(name: str) -> None:
     assert any(complaint.startswith(name.partition(":")[0]) for complaint in complaints(WRONG[name]))
+
+
+def test_workers_of_one_process_have_slots_of_their_own() -> None:
+    other = {"worker": "w2", "task": "t-000002"}
+    history = with_({**BEGUN, **other}, {**LEFT, **other}, before=LEFT)
+    assert complaints(history) == []
