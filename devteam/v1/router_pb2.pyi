@@ -309,7 +309,12 @@ class Lost(_message.Message):
 
     WORKER_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    NEVER_BEGAN_FIELD_NUMBER: _builtins.int
     message: _builtins.str
+    never_began: _builtins.bool
+    """Nothing of it was heard, and its worker is there and does not have it: its Router was lost before it could begin.
+    It has cost nothing, and should count for nothing.
+    """
     @_builtins.property
     def worker(self) -> Global___WorkerInstance: ...
     def __init__(
@@ -317,10 +322,11 @@ class Lost(_message.Message):
         *,
         worker: Global___WorkerInstance | None = ...,
         message: _builtins.str = ...,
+        never_began: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "never_began", b"never_began", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

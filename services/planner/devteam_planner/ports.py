@@ -203,10 +203,11 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class RunLost:
-    """The worker vanished."""
+    """The worker vanished; or it `never_began` the run, which has cost nothing."""
 
     worker: WorkerInstance
     message: str
+    never_began: bool = False
 
 
 RunEvent = RunWaiting | RunAssigned | RunTokens | RunCancelling | RunReport | RunLost

@@ -47,6 +47,8 @@ def verdict(
             return _failed(task, outcome, jitter)
         case HandedBack():
             return _handed_back(task, outcome, jitter)
+        case RunLost(never_began=True) if task.spec.policy.on_worker_loss is not OnWorkerLoss.FAIL:
+            return _not_begun(task, outcome, jitter)
         case RunLost():
             return _lost(task, outcome.worker.worker_id, outcome.message, losses)
         case Cancelled():
@@ -91,10 +93,18 @@ def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
     if outcome.provider and outcome.retry_after:
         # The Routers keep the whole model waiting. The next attempt waits in their sight, not unseen in a timer.
         return Verdict(ending)
-    # The first hand-back costs nothing; a task that is handed back again and again must not spin.
+    return Verdict(ending, max(outcome.retry_after or 0.0, _pause_between_free_ones(task, jitter)))
+
+
+def _not_begun(task: Task, outcome: RunLost, jitter: float) -> Verdict:
+    why = f"its router was lost before worker {outcome.worker.worker_id} began"
+    return Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), _pause_between_free_ones(task, jitter))
+
+
+def _pause_between_free_ones(task: Task, jitter: float) -> float:
+    """The first attempt that costs nothing is free; a task that is given back again and again must not spin."""
     earlier = task.attempt - task.burnt - 1
-    pause = _pause(earlier - 1, jitter) if earlier > 0 else 0.0
-    return Verdict(ending, max(outcome.retry_after or 0.0, pause))
+    return _pause(earlier - 1, jitter) if earlier > 0 else 0.0
 
 
 def _lost(task: Task, worker_id: str, message: str, losses: int) -> Verdict:

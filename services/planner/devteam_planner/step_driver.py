@@ -51,6 +51,8 @@ _log = structlog.get_logger()
 
 # A driver that was superseded waits this long before it contests the attempt: by then a stale one has been stopped.
 _CONTEST_PAUSE = 10.0
+# Where a Router is gone and did not say whether anybody has the attempt: by then a worker that has it told the others.
+_CLAIM_PAUSE = 2.0
 _PAGE = 256
 # The reason of what a store raises that cannot be written.
 _STORE_AWAY = "STORAGE_UNAVAILABLE"
@@ -170,6 +172,7 @@ class StepDriver:
             return await self._dispatched(run, backoff)
         except RouterGone as error:
             _log.info("dispatch moves", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
+            await self._let_claim(run.task)
         except Unavailable as error:
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
             if error.reason != _STORE_AWAY:
@@ -203,6 +206,11 @@ class StepDriver:
             if task.attempt == run.task.attempt and task.attempt_open and task.worker is None:
                 text = f"no worker took it within its schedule_timeout: {task.wait_reason}"
                 await self._decide(task, TaskState.FAILED, Failure(FailureReason.SCHEDULE_TIMEOUT, text))
+
+    async def _let_claim(self, task: Task) -> None:
+        """Placed at once by another Router, an attempt could begin twice: perhaps it was assigned, unheard."""
+        if (await self._store.task(task.task_id)).worker is None:
+            await self._clock.sleep(_CLAIM_PAUSE)
 
     async def _is_open(self, task: Task) -> bool:
         now = await self._store.task(task.task_id)

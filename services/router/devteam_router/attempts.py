@@ -142,14 +142,14 @@ class Attempts:
         why = f": {status.wait.detail}" if isinstance(status, Waits) else ""
         self.never_ran(dispatch, f"no worker took it within its schedule_timeout{why}", cancelled=False)
 
-    def lose(self, dispatch: Dispatch, message: str) -> None:
-        """Its worker vanished. Whatever that worker still says about it will be refused."""
+    def lose(self, dispatch: Dispatch, message: str, *, never_began: bool = False) -> None:
+        """Its worker vanished, or has none of it. Whatever that worker still says about it will be refused."""
         assert dispatch.worker is not None
         self._send(dispatch, Cancel(dispatch.id, CancelReason.FENCED))
         if dispatch.stage is Stage.UNCLAIMED:
             self.forget(dispatch, stored=False)
         else:
-            dispatch.finish(WasLost(dispatch.worker, message))
+            dispatch.finish(WasLost(dispatch.worker, message, never_began))
         self.free(dispatch.id)
 
     def free(self, attempt: AttemptId) -> None:

@@ -92,10 +92,11 @@ class NeverRan:
 
 @dataclass(frozen=True, slots=True)
 class WasLost:
-    """The worker vanished with it."""
+    """The worker vanished with it; or it `never_began` there, as far as anybody knows."""
 
     worker: WorkerInstance
     message: str
+    never_began: bool = False
 
 
 Status = Waits | AssignedTo | HasStarted | ToldToStop

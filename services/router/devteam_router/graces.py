@@ -11,6 +11,8 @@ class Graces:
     link: float = 10.0
     # For a Planner to come back to an attempt that nobody follows.
     orphan: float = 60.0
+    # For the worker of a Router that is gone to say what it has from there, while a Planner asks another one for it.
+    claim: float = 2.0
     # Before a worker that refused a run is asked again.
     refusal: float = 1.0
     # For a worker that connected to attach, and for the Registry's word about it to arrive here.

@@ -145,10 +145,13 @@ class WorkerSide:
         dispatch = self._attempts.owned_by(link.worker, attempt)
         if dispatch is None:
             return
-        if dispatch.stage is Stage.RECONNECTING:
+        if dispatch.stage is not Stage.RECONNECTING:
+            self._attempts.hand_over(dispatch)
+        elif dispatch.received:
             self._attempts.lose(dispatch, f"worker {link.worker.worker_id} does not have it")
         else:
-            self._attempts.hand_over(dispatch)
+            # Perhaps it refused it, and another one has it by now: the Router which knew that is gone.
+            self._clock.call_later(self._graces.claim, lambda: self._still_unbegun(dispatch))
 
     def rejected(
         self, link: Link, attempt: AttemptId, message: str, reason: RejectReason = RejectReason.NOT_SERVED
@@ -235,6 +238,10 @@ class WorkerSide:
 
     def _give_up_but(self, worker: WorkerInstance, in_hand: AbstractSet[AttemptId]) -> None:
         missing = [lease for lease in self._leases.held_by(worker) if lease.id not in in_hand]
+        for lease in missing:
+            dispatch = self._attempts.get(lease.id)
+            if dispatch is not None and self._is_elsewhere(dispatch):
+                self._attempts.hand_over(dispatch)
         self._give_up(missing, f"worker {worker.worker_id} came back without it", has_none=True)
 
     def _give_up(self, leases: Sequence[Lease], message: str, *, has_none: bool) -> None:
@@ -247,6 +254,11 @@ class WorkerSide:
                 self._elsewhere(dispatch)
             else:
                 self._attempts.lose(dispatch, message)
+
+    def _is_elsewhere(self, dispatch: Dispatch) -> bool:
+        """Whether another Router may well have it, with the Planner that has left."""
+        running = dispatch.stage is Stage.RUNNING and not dispatch.followed
+        return running and bool(self._peers.addresses)
 
     def _join(self, link: Link, item: InHand) -> None:
         dispatch = self._attempts.get(item.id)
@@ -265,6 +277,8 @@ class WorkerSide:
     def _belongs(self, dispatch: Dispatch, worker: WorkerInstance, item: InHand) -> bool:
         if dispatch.stage is Stage.WAITING:
             return not item.ended  # dispatched again by a Planner that was never told where it runs
+        if dispatch.stage is Stage.RECONNECTING and not dispatch.received:
+            return True  # given to another worker since its Planner was told
         return dispatch.worker == worker and not isinstance(dispatch.end, WasLost)
 
     def _await_planner(self, worker: WorkerInstance, item: InHand) -> None:
@@ -303,6 +317,11 @@ class WorkerSide:
         message = f"worker {worker.worker_id} did not come back within {self._graces.link:g} s"
         self._give_up(self._leases.held_by(worker), message, has_none=False)
         self._attendance.gave_up(worker)
+
+    def _still_unbegun(self, dispatch: Dispatch) -> None:
+        if dispatch.stage is Stage.RECONNECTING and dispatch.worker is not None:
+            message = f"worker {dispatch.worker.worker_id} does not have it, and nobody else came forward with it"
+            self._attempts.lose(dispatch, message, never_began=True)
 
     def _still_unclaimed(self, dispatch: Dispatch) -> None:
         if dispatch.stage is Stage.UNCLAIMED and self._attempts.get(dispatch.id) is dispatch:

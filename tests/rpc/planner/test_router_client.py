@@ -162,7 +162,7 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
         Response(started=router_pb2.Started()),
         tokens(1, "a", "b"),
         Response(cancelling=router_pb2.Cancelling(worker=worker)),
-        Response(lost=router_pb2.Lost(worker=worker, message="gone\x00")),
+        Response(lost=router_pb2.Lost(worker=worker, message="gone\x00", never_began=True)),
     )
     waiting, bare, throttled, assigned, said, cancelling, lost = await line.events()
     assert waiting == RunWaiting("3 of 3 busy")
@@ -171,7 +171,7 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
     assert assigned == RunAssigned(W1, "gpu", "least loaded", adopted=True)
     assert texts(said) == ["a", "b"]
     assert cancelling == RunCancelling(W1)
-    assert lost == RunLost(W1, "gone\ufffd")
+    assert lost == RunLost(W1, "gone\ufffd", never_began=True)
 
 
 @pytest.mark.parametrize(

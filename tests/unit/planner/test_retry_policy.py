@@ -85,6 +85,18 @@ def test_a_lost_worker_means_another_attempt_at_once() -> None:
     assert decide(a_task(), LOST) == Verdict(Ending(TaskState.QUEUED, burns=True, failure=LOSS))
 
 
+@pytest.mark.parametrize(("attempt", "pause"), [(1, 0.0), (2, 1.0), (3, 2.0)])
+def test_what_no_worker_began_costs_nothing_and_does_not_spin(attempt: int, pause: float) -> None:
+    why = "its router was lost before worker w1 began"
+    decided = decide(a_task(attempt=attempt), replace(LOST, never_began=True))
+    assert decided == Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), pause)
+
+
+def test_what_perhaps_somebody_else_began_ends_a_task_that_must_not_run_twice() -> None:
+    task = a_task(policy=RunPolicy(on_worker_loss=OnWorkerLoss.FAIL))
+    assert decide(task, replace(LOST, never_began=True)).ending.state is TaskState.FAILED
+
+
 def test_a_lost_worker_ends_a_task_that_must_not_run_twice() -> None:
     task = a_task(policy=RunPolicy(on_worker_loss=OnWorkerLoss.FAIL))
     assert decide(task, LOST) == Verdict(Ending(TaskState.FAILED, burns=True, failure=LOSS))

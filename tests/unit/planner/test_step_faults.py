@@ -35,6 +35,13 @@ async def test_a_dispatch_moves_at_once_while_another_router_is_up(bench: Bench)
     assert bench.clock.slept == []
 
 
+async def test_what_perhaps_was_assigned_unheard_is_left_alone_until_its_worker_has_spoken(bench: Bench) -> None:
+    bench.router.script(RunWaiting("all slots are busy"), RouterGone("gone"))
+    bench.router.script(ASSIGNED, tokens(1, "Hello"), RunReport(DONE, 1))
+    assert await bench.run() == StepOutcome(TaskState.SUCCEEDED)
+    assert bench.clock.slept == [2.0]
+
+
 async def test_an_attempt_without_a_worker_says_that_the_router_is_away(bench: Bench) -> None:
     seen: list[str] = []
 

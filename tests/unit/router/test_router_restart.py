@@ -186,8 +186,8 @@ class TestReconnecting:
 
     async def test_a_worker_that_is_here_without_it_has_lost_it_at_once(self, bench: RouterBench) -> None:
         worker = bench.worker()
-        planner = await bench.dispatch(a_run(), assigned=W1)
-        assert worker.heard() == [Resume(T1, 0)]
+        planner = await bench.dispatch(a_run(), last_seq=3, assigned=W1)
+        assert worker.heard() == [Resume(T1, 3)]
         worker.release("t1")
         await bench.settled()
         assert planner.story == ["lost with w1"]

@@ -120,7 +120,8 @@ def event_from_proto(message: router_pb2.DispatchResponse) -> RunEvent | None:
         case "report":
             return RunReport(outcome_from_proto(message.report), message.report.last_seq)
         case "lost":
-            return RunLost(_worker_from_proto(message.lost.worker), _storable(message.lost.message))
+            lost = message.lost
+            return RunLost(_worker_from_proto(lost.worker), _storable(lost.message), lost.never_began)
         case _:
             return None
 

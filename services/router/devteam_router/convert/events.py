@@ -32,8 +32,9 @@ def event_to_proto(event: dispatch.Event, attempt: AttemptId) -> router_pb2.Disp
             return router_pb2.DispatchResponse(started=router_pb2.Started())
         case dispatch.ToldToStop(worker):
             return router_pb2.DispatchResponse(cancelling=router_pb2.Cancelling(worker=_instance(worker)))
-        case dispatch.WasLost(worker, message):
-            return router_pb2.DispatchResponse(lost=router_pb2.Lost(worker=_instance(worker), message=message))
+        case dispatch.WasLost(worker, message, never_began):
+            lost = router_pb2.Lost(worker=_instance(worker), message=message, never_began=never_began)
+            return router_pb2.DispatchResponse(lost=lost)
 
 
 def _report_to_proto(event: dispatch.Reported | dispatch.NeverRan, attempt: AttemptId) -> run_pb2.Report:
