@@ -40,7 +40,8 @@ class _Crowd:
         office = Office()
         office.hire(map(_other, range(_OTHERS)))
         waiting = [asyncio.create_task(office.follow(run, takes=_FOREVER)) for run in _waiting()]
-        await asyncio.sleep(0.1)
+        while len(office.core.lines) < _WAITING:  # noqa: ASYNC110 - nobody says when all of them stand in line
+            await asyncio.sleep(0.1)
         busy = [asyncio.create_task(self._go_on(office, number)) for number in range(_BUSY)]
         probe = asyncio.create_task(self._probe())
         began = time.perf_counter()

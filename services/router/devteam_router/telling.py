@@ -12,12 +12,15 @@ _AT_ONCE = 500
 
 
 class Telling:
-    """Tells all runs of a line; a long line in portions, so that nobody else has to wait for it."""
+    """Tells all runs of a line; many of them, be they in one line or in several, in portions: nobody has to wait."""
 
     def __init__(self, lines: Lines, placed: Placed, clock: Clock) -> None:
         self._lines = lines
         self._placed = placed
         self._clock = clock
+        self._untold: deque[tuple[Line, Wait, deque[AttemptId]]] = deque()
+        # How many more may be told in this turn.
+        self._left = _AT_ONCE
 
     def newcomer(self, line: Line, attempt: AttemptId) -> None:
         """Tell a run what the others in its line have heard."""
@@ -28,14 +31,25 @@ class Telling:
         """Why a line waits, unless that is no news to it."""
         if wait.news_to(line.wait):
             line.wait = wait
-            self._go_on(line, wait, deque(waiting.run.id for waiting in line))
+            self._untold.append((line, wait, deque(waiting.run.id for waiting in line)))
+            self._go_on()
 
-    def _go_on(self, line: Line, wait: Wait, rest: deque[AttemptId]) -> None:
-        if line.wait is not wait:
-            return  # there is other news, and whoever is left hears only that
-        for _ in range(min(len(rest), _AT_ONCE)):
-            attempt = rest.popleft()
-            if self._lines.line_of(attempt) is line:
-                self._placed.waiting(attempt, wait, line.signature.queues[0])
-        if rest:
-            self._clock.call_later(0.0, lambda: self._go_on(line, wait, rest))
+    def _go_on(self) -> None:
+        first = self._left == _AT_ONCE
+        while self._untold and self._left:
+            line, wait, attempts = self._untold[0]
+            if line.wait is not wait or not attempts:
+                self._untold.popleft()  # there is other news, and whoever is left hears only that
+                continue
+            self._tell(line, wait, attempts.popleft())
+        if first and self._left < _AT_ONCE:
+            self._clock.call_later(0.0, self._next_turn)
+
+    def _tell(self, line: Line, wait: Wait, attempt: AttemptId) -> None:
+        self._left -= 1
+        if self._lines.line_of(attempt) is line:
+            self._placed.waiting(attempt, wait, line.signature.queues[0])
+
+    def _next_turn(self) -> None:
+        self._left = _AT_ONCE
+        self._go_on()

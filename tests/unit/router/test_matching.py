@@ -1,6 +1,7 @@
 """A waiting run meets a free slot, or hears why it does not."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from devteam_router.dispatch import Waits
@@ -343,6 +344,7 @@ class TestLongLines:
     async def test_a_long_line_hears_in_portions_and_only_the_last_news(self, bench: RouterBench) -> None:
         """So that nobody else has to wait until all of them have heard."""
         planners = [await bench.dispatch(a_run(f"t{n}")) for n in range(1_001)]
+        await bench.advance(0.0)
         bench.register(a_worker(queues=ONLY_OPUS))
         await bench.settled()
         heard = [planner.story[-1] for planner in planners]
@@ -352,6 +354,18 @@ class TestLongLines:
             await bench.advance(0.0)
         assert {planner.story[-1] for planner in planners} == {"waits: no_worker_available"}
         assert [len(planner.story) for planner in planners] == [3] * 500 + [2] * 501
+
+    async def test_many_short_lines_hear_in_portions_as_well(self, bench: RouterBench) -> None:
+        signatures = [replace(a_signature(), requirements=Requirements(min_ram_gb=n)) for n in range(1, 701)]
+        planners = [await bench.dispatch(a_run(f"t{n}", signature=signatures[n])) for n in range(700)]
+        for _ in range(3):
+            await bench.advance(0.0)
+        bench.register(a_worker(queues=ONLY_OPUS))
+        await bench.settled()
+        told = "waits: no_worker_serves_model"
+        assert Counter(planner.story[-1] == told for planner in planners) == {True: 500, False: 200}
+        await bench.advance(0.0)
+        assert all(planner.story[-1] == told for planner in planners)
 
     async def test_whoever_was_placed_meanwhile_hears_nothing_more(self, bench: RouterBench) -> None:
         planners = [await bench.dispatch(a_run(f"t{n}")) for n in range(600)]
