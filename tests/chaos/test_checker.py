@@ -70,6 +70,17 @@ def test_what_is_wrong_is_named(name: str) -> None:
     assert any(complaint.startswith(name.partition(":")[0]) for complaint in complaints(WRONG[name]))
 
 
+@pytest.mark.parametrize(
+    ("reason", "right"), [("its router was lost before worker w1 began", True), ("worker w1 was lost", False)]
+)
+def test_a_spared_task_may_have_another_attempt_only_where_nobody_began_it(reason: str, *, right: bool) -> None:
+    spared = {"what": "spared", "tasks": [TASK]}
+    second, begun, left = ({**record, "attempt": 2} for record in (FIRST, BEGUN, LEFT))
+    final = {**FINAL, "attempt": 2, "output": speech(TASK, 2, 3)}
+    said = [{**second, "reason": reason}, begun, tokens(1, 3, attempt=2), left, DONE, final]
+    assert (complaints([spared, SUBMITTED, FIRST, *said, IDLE]) == []) is right
+
+
 def test_workers_of_one_process_have_slots_of_their_own() -> None:
     other = {"worker": "w2", "task": "t-000002"}
     history = with_({**BEGUN, **other}, {**LEFT, **other}, before=LEFT)
