@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from devteam_registry.settings import Settings
+from devteam_router.ports import FleetSnapshot
 
 from devteam.v1 import planner_pb2, registry_pb2, router_pb2
 from tests.fakes.clock import FakeClock
@@ -104,6 +105,7 @@ async def test_the_router_answers_any_request(clock: FakeClock) -> None:
         assert (await mesh.stub.GetQueue(router_pb2.GetQueueRequest(name="default"))).queue.workers == 1
         await no_more_tasks_than(before)
         clock.advance(200)
+        mesh.core.hear(FleetSnapshot((), complete=True, first=True))
         assert left_over(mesh.core, clock) == []
 
 

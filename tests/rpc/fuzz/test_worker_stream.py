@@ -11,6 +11,7 @@ import grpc
 import pytest
 from devteam_router.domain import AttemptId
 from devteam_router.graces import Graces
+from devteam_router.ports import FleetSnapshot
 
 from devteam.mesh.interceptors import call as interceptor
 from devteam.mesh.tasks import cancelled
@@ -163,6 +164,7 @@ async def test_the_router_answers_any_frames_of_a_worker(clock: FakeClock, monke
         log.info("%s", answers.judge())
         await no_more_tasks_than(before)
         clock.advance(200)
+        mesh.core.hear(FleetSnapshot((), complete=True, first=True))
         assert left_over(mesh.core, clock) == []
         await one_good_run(mesh)
 
