@@ -73,6 +73,10 @@ class Attempts:
         dispatch = self._dispatches.get(attempt)
         return dispatch if dispatch and dispatch.worker == worker and dispatch.stage is not Stage.ENDED else None
 
+    def is_missing(self, dispatch: Dispatch) -> bool:
+        """Whether its worker still has to come forward with it; not once the attempt was dispatched anew."""
+        return dispatch.stage is Stage.RECONNECTING and self._dispatches.get(dispatch.id) is dispatch
+
     def open(self, attempt: AttemptId, run: Run | None, stage: Stage) -> Dispatch:
         """Hold a new attempt. Older attempts of the task are fenced.
 

@@ -174,7 +174,7 @@ class PlannerSide:
         return dispatch
 
     def _still_missing(self, dispatch: Dispatch) -> None:
-        if dispatch.stage is Stage.RECONNECTING and dispatch.worker is not None:
+        if self._attempts.is_missing(dispatch) and dispatch.worker is not None:
             self._attempts.lose(dispatch, f"worker {dispatch.worker.worker_id} did not come back")
 
     def _join(self, dispatch: Dispatch, run: Run, last_seq: int) -> None:

@@ -319,7 +319,7 @@ class WorkerSide:
         self._attendance.gave_up(worker)
 
     def _still_unbegun(self, dispatch: Dispatch) -> None:
-        if dispatch.stage is Stage.RECONNECTING and dispatch.worker is not None:
+        if self._attempts.is_missing(dispatch) and dispatch.worker is not None:
             message = f"worker {dispatch.worker.worker_id} does not have it, and nobody else came forward with it"
             self._attempts.lose(dispatch, message, never_began=True)
 

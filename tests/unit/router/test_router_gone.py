@@ -71,3 +71,15 @@ async def test_what_its_planner_has_left_is_not_lost_when_its_worker_comes_back_
     again = await bench.dispatch(a_run(), last_seq=3, assigned=W1)
     assert worker.heard() == [Resume(T1, 3)]
     assert again.story == []
+
+
+async def test_what_was_dispatched_anew_for_another_worker_meanwhile_keeps_its_slot(bench: RouterBench) -> None:
+    first, second = bench.worker(), bench.worker(a_worker("w2"))
+    await bench.dispatch(a_run(), assigned=W1)
+    first.release("t1")
+    again = await bench.dispatch(a_run(), last_seq=3, assigned=second.worker)
+    second.offer(in_hand("t1"))
+    for _ in range(2):
+        await bench.advance(5)
+        assert bench.held == ["t1/1 on w2"]
+    assert again.story == ["adopted on w2", "started"]
