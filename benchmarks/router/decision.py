@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from time import perf_counter_ns
 
-from devteam_router.domain import Run, StrategyName, Worker
+from devteam_router.domain import Run, Signature, StrategyName, Worker
 
 from benchmarks.figures import Timings, tell
 from benchmarks.router import fleets
@@ -16,7 +16,9 @@ from benchmarks.router.desks import Desk
 from benchmarks.router.offices import Office
 
 _SIZES = (10, 100, 1_000, 10_000)
-_ROUNDS = 30
+# Whatever else the machine does hits all sizes alike: they take turns.
+_ROUNDS = 5
+_BLOCKS = 6
 _BLOCK = 1_000
 
 
@@ -38,10 +40,13 @@ def _clock() -> float:
 def _of_strategy(strategy: StrategyName) -> None:
     few = fleets.mixed(strategy)
     many = [replace(signature, strategy=strategy) for signature in fleets.hundred()]
-    desks = {f"{size:,} workers": Desk(_workers(size), few) for size in _SIZES}
-    desks["10,000 workers, 100 signatures"] = Desk(_workers(_SIZES[-1]), many)
-    desks["10,000 workers, no two alike"] = Desk(_workers(_SIZES[-1], unlike=True), few)
-    timings = _interleaved(desks)
+    cases = {f"{size:,} workers": (_workers(size), few) for size in _SIZES}
+    cases["10,000 workers, 100 signatures"] = (_workers(_SIZES[-1]), many)
+    cases["10,000 workers, no two alike"] = (_workers(_SIZES[-1], unlike=True), few)
+    timings = {name: Timings() for name in cases}
+    for _ in range(_ROUNDS):
+        for name, case in cases.items():
+            timings[name].add(_alone(*case))
     for name, found in timings.items():
         found.tell(f"decision, {strategy}, {name}")
     smallest, largest = timings[f"{_SIZES[0]:,} workers"], timings[f"{_SIZES[-1]:,} workers"]
@@ -52,14 +57,11 @@ def _workers(size: int, *, unlike: bool = False) -> list[Worker]:
     return [fleets.worker(number, unlike=unlike) for number in range(size)]
 
 
-def _interleaved(desks: dict[str, Desk]) -> dict[str, Timings]:
-    """Measure in rounds: whatever else the machine does hits all sizes alike."""
-    timings = {name: Timings() for name in desks}
+def _alone(workers: list[Worker], signatures: list[Signature]) -> list[int]:
+    """Nanoseconds of some decisions on a fleet that is the only one in the process, as a Router has only one."""
+    desk = Desk(workers, signatures)
     gc.collect()
-    for _ in range(_ROUNDS):
-        for name, desk in desks.items():
-            timings[name].add(desk.decide(_BLOCK))
-    return timings
+    return [took for _ in range(_BLOCKS) for took in desk.decide(_BLOCK)]
 
 
 async def _whole_run(size: int) -> float:

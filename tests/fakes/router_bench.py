@@ -179,7 +179,9 @@ def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
     """Everything that a Router still holds, in any table: nothing, once everyone has left and every grace passed."""
     tables: dict[str, Iterable[object]] = {
         "leases": core.leases,
-        "slots": [held for holdings in core.leases._by_worker.values() for part in holdings.parts for held in part],
+        "slots": [
+            held for holdings in core.leases._by_worker.values() for part in holdings.queues.values() for held in part
+        ],
         "ended": [held for holdings in core.leases._by_worker.values() for held in holdings.ended],
         "attempts": core.attempts,
         "newest attempts": core.attempts._newest,

@@ -1,6 +1,7 @@
 """What was chosen, and from what."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from devteam_router.seats import Row, Seat
 from devteam_router.strategies.base import Strategy, Weighed
@@ -23,7 +24,7 @@ class Choice:
     active: int
     tied: int
     far: bool = False
-    glimpses: list[Glimpse] = field(default_factory=list)
+    glimpses: Sequence[Glimpse] = ()
     eligible: int = 1
 
     def weighed(self) -> list[Weighed]:

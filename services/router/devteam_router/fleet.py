@@ -53,7 +53,7 @@ class Fleet:
         self._kinds.tidy()
         del self._stations[worker_id]
         self._resting.discard(worker_id)
-        self._leases.unpin(worker_id)
+        self._leases.unkept(worker_id)
         self._stand_anew(self._relocate(station.worker, None))
         self._on_change(worker_id)
 
@@ -93,7 +93,6 @@ class Fleet:
         if not rows.awake:
             rows.wake()
             for station in self.serving(queue):
-                station.wake()
                 station.settle()
         return rows
 

@@ -1,42 +1,69 @@
 """Who runs what. Load is counted from here and nowhere else."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from devteam_router.domain import AttemptId, WorkerInstance
 
-# Attempts as keys, which keep the order in which they came.
-_Held = dict[AttemptId, None]
+
+class Keeper(Protocol):
+    """Gives slots out."""
+
+    def settle(self) -> None:
+        """What takes them is another just now."""
 
 
-@dataclass(slots=True)
-class Holdings:
-    """What one worker holds: what takes slots, by queue, and what has ended.
+class WorkerKeeper(Keeper, Protocol):
+    """Gives out all slots of a worker."""
 
-    Counts are sizes, so they cannot drift. `on_change` is called right after its slots have changed. `parts` are the
-    values of `queues`, in a list that stays the same.
+    def widen(self) -> None:
+        """It holds something out of a queue that it held nothing of before."""
+
+
+class Held(dict[AttemptId, None]):
+    """What takes slots of one queue at one worker, the oldest first. `keeper` hears of every change.
+
+    A table that knows its keeper: with many workers, going from one object to the next is what takes time.
     """
 
-    queues: dict[str, _Held] = field(default_factory=dict)
-    parts: list[_Held] = field(default_factory=list)
-    ended: _Held = field(default_factory=dict)
-    on_change: Callable[[], None] = lambda: None
-    # Somebody counts on this very object.
-    pinned: bool = False
+    __slots__ = ("keeper",)
 
-    def in_queue(self, queue: str) -> _Held:
-        """What takes slots of one queue."""
+    def __init__(self, keeper: Keeper | None) -> None:
+        super().__init__()
+        self.keeper = keeper
+
+
+class Holdings:
+    """What one worker holds: what takes slots, by queue, and what has ended. Counts are sizes, so they cannot drift."""
+
+    __slots__ = ("ended", "keeper", "queues")
+
+    def __init__(self) -> None:
+        self.queues: dict[str, Held] = {}
+        self.ended: dict[AttemptId, None] = {}
+        self.keeper: WorkerKeeper | None = None
+
+    def in_queue(self, queue: str) -> Held:
+        """What takes slots of one queue: an object that stays the same as long as there is a keeper."""
         held = self.queues.get(queue)
         if held is None:
-            held = self.queues[queue] = {}
-            self.parts.append(held)
+            held = self.queues[queue] = Held(self.keeper)
+            if self.keeper is not None:
+                self.keeper.widen()
         return held
+
+    def kept_by(self, keeper: WorkerKeeper | None) -> None:
+        """Somebody else gives its slots out, or nobody."""
+        self.keeper = keeper
+        for held in self.queues.values():
+            held.keeper = keeper
 
     @property
     def taken(self) -> int:
         """Slots taken, over all queues."""
-        return sum(map(len, self.parts))
+        return sum(map(len, self.queues.values()))
 
 
 @dataclass(slots=True)
@@ -48,9 +75,8 @@ class Lease:
     queue: str
     # False once it has ended on its worker, and only its report is on its way.
     occupies_slot: bool = True
-    # Where it is counted, at hand: with many workers, looking things up is what takes time.
-    holdings: Holdings | None = field(default=None, compare=False, repr=False)
-    held: _Held | None = field(default=None, compare=False, repr=False)
+    # Where it is counted, if it occupies a slot; looked up if nobody has it at hand.
+    held: Held | None = field(default=None, compare=False, repr=False)
 
 
 class Leases:
@@ -61,48 +87,48 @@ class Leases:
         self._by_worker: dict[str, Holdings] = {}
 
     def holdings(self, worker_id: str) -> Holdings:
-        """What a worker holds, as an object that stays the same until `unpin`."""
-        holdings = self._by_worker.setdefault(worker_id, Holdings())
-        holdings.pinned = True
-        return holdings
+        """What a worker holds."""
+        return self._by_worker.setdefault(worker_id, Holdings())
 
-    def unpin(self, worker_id: str) -> None:
-        """Nobody counts on that worker's holdings any longer."""
+    def unkept(self, worker_id: str) -> None:
+        """Nobody gives that worker's slots out any longer."""
         if holdings := self._by_worker.get(worker_id):
-            holdings.pinned, holdings.on_change = False, lambda: None
+            holdings.kept_by(None)
             self._drop_if_idle(worker_id, holdings)
 
     def grant(self, lease: Lease) -> None:
         """Charge a slot. An attempt holds one lease at most: the newer replaces the older."""
-        attempt, holdings = lease.id, lease.holdings
+        attempt, held = lease.id, lease.held
         if attempt in self._by_attempt:
             self.release(attempt)
-        if holdings is None:
-            holdings = lease.holdings = self._by_worker.setdefault(lease.worker.worker_id, Holdings())
         self._by_attempt[attempt] = lease
         if not lease.occupies_slot:
-            holdings.ended[attempt] = None
+            self.holdings(lease.worker.worker_id).ended[attempt] = None
             return
-        if lease.held is None:
-            lease.held = holdings.in_queue(lease.queue)
-        lease.held[attempt] = None
-        holdings.on_change()
+        if held is None:
+            held = lease.held = self.holdings(lease.worker.worker_id).in_queue(lease.queue)
+        held[attempt] = None
+        if held.keeper is not None:
+            held.keeper.settle()
 
     def release(self, attempt: AttemptId) -> Lease | None:
         """Free the slot, and return the lease if there was one."""
         lease = self._by_attempt.pop(attempt, None)
         if lease is None:
             return None
-        holdings, held = lease.holdings, lease.held
-        assert holdings is not None
-        if held is not None:
+        held = lease.held
+        if held is not None and held.keeper is not None:
             del held[attempt]
-            holdings.on_change()
+            held.keeper.settle()
         else:
-            del holdings.ended[attempt]
-        if not holdings.pinned:
-            self._drop_if_idle(lease.worker.worker_id, holdings)
+            self._release_unkept(lease)
         return lease
+
+    def _release_unkept(self, lease: Lease) -> None:
+        worker_id = lease.worker.worker_id
+        holdings = self._by_worker[worker_id]
+        del (holdings.ended if lease.held is None else lease.held)[lease.id]
+        self._drop_if_idle(worker_id, holdings)
 
     def of(self, attempt: AttemptId) -> Lease | None:
         """The lease of an attempt."""
@@ -140,8 +166,8 @@ class Leases:
         holdings = self._by_worker.get(worker_id)
         if holdings is None:
             return []
-        return [self._by_attempt[attempt] for held in (holdings.ended, *holdings.parts) for attempt in held]
+        return [self._by_attempt[attempt] for held in (holdings.ended, *holdings.queues.values()) for attempt in held]
 
     def _drop_if_idle(self, worker_id: str, holdings: Holdings) -> None:
-        if not holdings.ended and not any(holdings.parts):
+        if holdings.keeper is None and not holdings.ended and not any(holdings.queues.values()):
             del self._by_worker[worker_id]

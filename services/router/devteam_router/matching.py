@@ -82,16 +82,11 @@ class Matcher:
     def refused(self, signature: Signature, worker_id: str) -> None:
         """Do not offer runs like this to that worker for now."""
         if station := self._fleet.station(worker_id):
-            station.refuses[signature] = station.refuses.get(signature, 0) + 1
+            station.refuse(signature)
 
     def forgive(self, signature: Signature, worker_id: str) -> None:
         """Offer runs like this to that worker again."""
-        station = self._fleet.station(worker_id)
-        if station is None or signature not in station.refuses:
-            return
-        station.refuses[signature] -= 1
-        if not station.refuses[signature]:
-            del station.refuses[signature]
+        if (station := self._fleet.station(worker_id)) and station.forgive(signature):
             self.slot_freed(worker_id)
 
     def slot_freed(self, worker_id: str) -> None:

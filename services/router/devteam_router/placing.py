@@ -52,9 +52,9 @@ class Placer:
 
     def charge(self, attempt: AttemptId, seat: Seat) -> None:
         """Take a slot, at the moment of the decision."""
-        seat.turn = next(self._turns)
-        station = seat.station
-        self._leases.grant(Lease(attempt, station.instance, seat.row.queue, True, station.holdings, seat.held))  # noqa: FBT003 - faster
+        row, seat.turn = seat.row, next(self._turns)
+        row.turned(seat)
+        self._leases.grant(Lease(attempt, seat.station.instance, row.queue, True, seat.held))  # noqa: FBT003 - faster
 
     def field(self, signature: Signature, queue: str) -> Field:
         """The workers that a run could go to, in their order."""

@@ -1,11 +1,11 @@
 """Free slots of workers that are alike, in the order in which they would be given out."""
 
-import heapq
 from typing import TYPE_CHECKING, Protocol
 
-from devteam_router.domain import AttemptId
+from devteam_router.rotation import NEVER, Rotation
 
 if TYPE_CHECKING:
+    from devteam_router.leases import Held
     from devteam_router.stations import Kind, Station
 
 # The level of a seat that has no free slot.
@@ -26,9 +26,22 @@ class Watcher(Protocol):
 class Seat:
     """One worker's slots in one queue. `held` are the attempts in them, `elsewhere` those that other Routers put."""
 
-    __slots__ = ("elsewhere", "held", "in_rotation", "level", "limit", "place", "row", "station", "turn")
+    __slots__ = (
+        "alone",
+        "back",
+        "elsewhere",
+        "held",
+        "level",
+        "limit",
+        "place",
+        "queued",
+        "room",
+        "row",
+        "station",
+        "turn",
+    )
 
-    def __init__(self, station: "Station", row: "Row", held: dict[AttemptId, None]) -> None:
+    def __init__(self, station: "Station", row: "Row", held: "Held") -> None:
         self.station = station
         self.row = row
         self.held = held
@@ -38,7 +51,26 @@ class Seat:
         self.place = 0
         # When it was given something last; 0: never.
         self.turn = 0
-        self.in_rotation = False
+        # Its places in the rotation, as a Rotation counts them.
+        self.queued, self.back = 0, NEVER
+        # How many runs it may have; none while its worker takes no work.
+        self.room = 0
+        # Whether its runs are all that its worker has, so that nothing but this seat needs to be looked at.
+        self.alone = False
+
+    def settle(self) -> None:
+        """As Keeper.settle."""
+        if self.alone:
+            self.put(len(self.held) + self.elsewhere)
+        else:
+            self.station.settle()
+
+    def put(self, level: int) -> None:
+        """Where it belongs: its worker has so many runs, or (TAKEN) no room for more."""
+        if len(self.held) + self.elsewhere >= self.room:
+            level = TAKEN
+        if level != self.level and self.row.awake:
+            self.row.move(self, level)
 
     @property
     def taken(self) -> int:
@@ -54,10 +86,10 @@ class Row:
     """
 
     __slots__ = (
-        "_entries",
         "_rotation",
         "awake",
         "due",
+        "first",
         "free",
         "kind",
         "levels",
@@ -85,9 +117,9 @@ class Row:
         # Those with a free slot, by how many runs they have.
         self.levels: list[list[Seat]] = [[]]
         self.low = _EMPTY
-        # By turn; made when somebody first asks for turns.
-        self._rotation: list[tuple[int, int, Seat]] | None = None
-        self._entries = 0
+        # By turn, and who is first; made when somebody first asks for turns.
+        self._rotation: Rotation | None = None
+        self.first: Seat | None = None
 
     def least_loaded(self) -> list[Seat]:
         """All those that are least loaded; must not be changed. Empty when none is free."""
@@ -96,22 +128,15 @@ class Row:
     def next_in_turn(self) -> Seat | None:
         """The worker whose last turn is the longest ago; None when none is free."""
         if self._rotation is None:
-            self._rotation = []
-            for seat in [seat for level in self.levels for seat in level]:
-                self._enter(seat)
-        rotation = self._rotation
-        while rotation:
-            turn, entry, seat = rotation[0]
-            if seat.level == TAKEN or seat.row is not self:
-                heapq.heappop(rotation)
-                seat.in_rotation = False
-            elif seat.turn != turn:
-                heapq.heapreplace(rotation, (seat.turn, entry, seat))
-            else:
-                self.due = turn
-                return seat
-        self.due = NOBODY
-        return None
+            self._rotation = Rotation(seat for level in self.levels for seat in level)
+            self._look_first()
+        return self.first
+
+    def turned(self, seat: Seat) -> None:
+        """A worker was given something just now."""
+        if self._rotation is not None:
+            self._rotation.turned(seat)
+            self._look_first()
 
     def move(self, seat: Seat, level: int) -> None:
         """Put a seat where it belongs: its worker has so many runs, or (TAKEN) no free slot here."""
@@ -133,18 +158,25 @@ class Row:
             self.load = (level + 1) * self.unit
         elif old == lowest and not levels[old]:
             self._climb()
-        sooner = self._rotation is not None and self._turned(seat)
+        # Of those in the line nobody but the first one matters.
+        sooner = (seat is self.first or not seat.queued) and self._slots_changed(seat)
         if self.watchers and (sooner or 0 <= level < lowest):
             self._tell()
 
-    def _turned(self, seat: Seat) -> bool:
-        """The turn of a worker is another one, or it is free again or no more; True if it is its turn sooner."""
+    def _slots_changed(self, seat: Seat) -> bool:
+        """A worker has a free slot more, or less; True if somebody's turn has come sooner than it would have."""
+        if self._rotation is None:
+            return False
+        before = self.due
+        if seat.level >= 0:
+            self._rotation.freed(seat)
+        self._look_first()
+        return self.due < before
+
+    def _look_first(self) -> None:
         assert self._rotation is not None
-        if seat.level >= 0 and not seat.in_rotation:
-            return self._enter(seat)
-        if self._rotation and self._rotation[0][2] is seat:
-            self.next_in_turn()
-        return False
+        self.first = self._rotation.first()
+        self.due = NOBODY if self.first is None else self.first.turn
 
     def _climb(self) -> None:
         """The lowest level has nobody left: find the next one that has."""
@@ -154,17 +186,6 @@ class Row:
         while not self.levels[self.low]:
             self.low += 1
         self.load = (self.low + 1) * self.unit
-
-    def _enter(self, seat: Seat) -> bool:
-        """Into the rotation; True if it is at its head now."""
-        assert self._rotation is not None
-        seat.in_rotation = True
-        self._entries += 1
-        heapq.heappush(self._rotation, (seat.turn, self._entries, seat))
-        if self._rotation[0][2] is not seat:
-            return False
-        self.due = seat.turn
-        return True
 
     def _tell(self) -> None:
         watchers = list(self.watchers)

@@ -1,14 +1,18 @@
 """Workers as the Router places on them. Alike ones stand together, so that a choice looks at kinds, not at workers."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from types import MappingProxyType
 
 from devteam_router.domain import Signature, Worker
 from devteam_router.filters import serves_model, unavailable, unmet
-from devteam_router.leases import Holdings
+from devteam_router.leases import Held, Holdings
 from devteam_router.seats import TAKEN, Row, Seat
 
 # How far a run comes with a worker of its queue: not even its model is served, it lacks something, or nothing.
 NOT_SERVED, LACKING, FITTING = 1, 2, 3
+
+# Most workers refuse nothing: one table for all of them, which is at hand.
+_NOTHING: Mapping[Signature, int] = MappingProxyType({})
 
 # Verdicts that a profile remembers; runs name the signatures, so they are without end.
 _REMEMBERED = 4_096
@@ -75,8 +79,7 @@ class Station:
     """One worker, with its slots. Takes over from where the worker stood `before`."""
 
     __slots__ = (
-        "_awake",
-        "_parts",
+        "_others",
         "closed_because",
         "elsewhere",
         "holdings",
@@ -96,27 +99,44 @@ class Station:
         # Slots that other Routers' runs take, over all queues.
         self.elsewhere: int = same.elsewhere if same else 0
         # Runs like these it refused a moment ago.
-        self.refuses: dict[Signature, int] = same.refuses if same else {}
+        self.refuses: Mapping[Signature, int] = same.refuses if same else _NOTHING
         self.seats = tuple(Seat(self, row, holdings.in_queue(queue)) for queue, row in kind.rows.items())
         self.instance = worker.instance
-        self.holdings, self._parts = holdings, holdings.parts
-        self.wake()
+        self.holdings = holdings
+        # What it holds out of queues that it serves no longer.
+        self._others: tuple[Held, ...] = ()
         for seat in self.seats:
             if before is not None and (old := before.seat(seat.row.queue)):
                 seat.turn, seat.elsewhere = old.turn, old.elsewhere if same else 0
 
-    def wake(self) -> None:
-        """Some of its rows are awake by now."""
-        self._awake = tuple(seat for seat in self.seats if seat.row.awake)
-
     def sit_down(self) -> None:
         """Hear of every change of its slots from now on."""
-        self.holdings.on_change = self.settle
+        self.holdings.kept_by(self)
+        for seat in self.seats:
+            seat.held.keeper = seat
+        self.widen()
+
+    def widen(self) -> None:
+        """As Keeper.widen."""
+        serves = self.kind.rows
+        self._others = tuple(held for queue, held in self.holdings.queues.items() if queue not in serves)
+        self.settle()
 
     @property
     def active(self) -> int:
         """Slots taken, over all queues."""
-        return self.elsewhere + sum(map(len, self._parts))
+        return self.elsewhere + self.holdings.taken
+
+    def refuse(self, signature: Signature) -> None:
+        """It has refused a run like that."""
+        self.refuses = {**self.refuses, signature: self.refuses.get(signature, 0) + 1}
+
+    def forgive(self, signature: Signature) -> bool:
+        """One refusal is long ago; True if it was the last one."""
+        left = self.refuses.get(signature, 0) - 1
+        others = {refused: times for refused, times in self.refuses.items() if refused != signature}
+        self.refuses = {**others, signature: left} if left > 0 else others or _NOTHING
+        return left == 0
 
     def is_now(self, worker: Worker) -> None:
         """The worker is another in what does not make it of another kind."""
@@ -134,13 +154,16 @@ class Station:
     def settle(self) -> None:
         """Put its seats where they belong, after anything about its slots has changed."""
         active = self.elsewhere
-        for held in self._parts:
+        for seat in self.seats:
+            active += len(seat.held)
+        for held in self._others:
             active += len(held)
-        room = not self.closed_because and active < self.kind.concurrency
-        for seat in self._awake:
-            level = active if room and len(seat.held) + seat.elsewhere < seat.limit else TAKEN
-            if level != seat.level:
-                seat.row.move(seat, level)
+        level = active if active < self.kind.concurrency else TAKEN
+        alone = len(self.seats) == 1 and not self._others
+        for seat in self.seats:
+            seat.room = 0 if self.closed_because else seat.limit
+            seat.alone = alone and seat.elsewhere == self.elsewhere
+            seat.put(level)
 
     def seat(self, queue: str) -> Seat | None:
         """Its seat in a queue; None when it does not serve it."""

@@ -147,9 +147,9 @@ def test_whoever_refuses_is_passed_over_for_the_second_best(desk: PlacingDesk) -
     large, middle = desk.fleet.station("large"), desk.fleet.station("middle")
     assert large is not None
     assert middle is not None
-    large.refuses[signature] = 1
+    large.refuse(signature)
     assert desk.pick(signature) == "middle"
-    middle.refuses[signature] = 1
+    middle.refuse(signature)
     assert desk.pick(signature) == "small"
     desk.hang_up("small")
     assert desk.choose(signature) is None

@@ -1,7 +1,7 @@
 """Who runs what, and what follows from it."""
 
 from devteam_router.domain import AttemptId, WorkerInstance
-from devteam_router.leases import Lease, Leases
+from devteam_router.leases import Holdings, Lease, Leases
 
 W1, W1_AGAIN, W2 = WorkerInstance("w1", "i1"), WorkerInstance("w1", "i2"), WorkerInstance("w2", "i1")
 
@@ -38,29 +38,64 @@ def test_nothing_is_kept_of_workers_and_queues_that_hold_no_lease_any_more() -> 
     assert leases._by_worker == {}
 
 
+class Keeper:
+    """Notes how many slots were taken, whenever it is told of a change."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self.holdings = holdings
+        self.settled: list[int] = []
+        self.widened = 0
+
+    def settle(self) -> None:
+        self.settled.append(self.holdings.taken)
+
+    def widen(self) -> None:
+        self.widened += 1
+
+
+def kept(leases: Leases) -> Keeper:
+    keeper = Keeper(leases.holdings("w1"))
+    keeper.holdings.kept_by(keeper)
+    return keeper
+
+
 def test_what_somebody_counts_on_stays_the_same_object_until_it_is_let_go() -> None:
     leases = Leases()
-    holdings = leases.holdings("w1")
+    holdings = kept(leases).holdings
+    held = holdings.in_queue("a")
     leases.grant(lease("t1"))
     leases.release(AttemptId("t1", 1))
     leases.grant(lease("t2"))
     assert leases.holdings("w1") is holdings
-    assert list(holdings.in_queue("a")) == [AttemptId("t2", 1)]
+    assert holdings.in_queue("a") is held
+    assert list(held) == [AttemptId("t2", 1)]
     leases.release(AttemptId("t2", 1))
-    leases.unpin("w1")
+    leases.unkept("w1")
+    assert leases._by_worker == {}
+
+
+def test_nothing_is_kept_of_a_worker_that_is_let_go_before_its_last_lease_ends() -> None:
+    leases = Leases()
+    kept(leases)
+    leases.grant(lease("t1"))
+    leases.grant(lease("t2", occupies_slot=False))
+    leases.unkept("w1")
+    assert counts(leases) == (1, 1, 0, 1, 0)
+    leases.release(AttemptId("t1", 1))
+    leases.release(AttemptId("t2", 1))
     assert leases._by_worker == {}
 
 
 def test_every_change_of_a_workers_slots_is_told() -> None:
-    told: list[int] = []
     leases = Leases()
-    holdings = leases.holdings("w1")
-    holdings.on_change = lambda: told.append(holdings.taken)
+    keeper = kept(leases)
     leases.grant(lease("t1"))
     leases.grant(lease("t2", W2, occupies_slot=False))
     leases.release(AttemptId("t2", 1))
+    leases.grant(lease("t3", queue="b"))
     leases.release(AttemptId("t1", 1))
-    assert told == [1, 0]
+    assert keeper.settled == [1, 2, 1]
+    assert keeper.widened == 2
 
 
 def test_an_attempt_holds_one_lease_the_newest() -> None:

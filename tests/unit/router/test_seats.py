@@ -1,6 +1,7 @@
 """Rows of seats: who has a free slot, in the order in which they would be given out."""
 
 import pytest
+from devteam_router.domain import AttemptId
 from devteam_router.seats import NOBODY, TAKEN, Row
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,18 @@ class TestTurns:
         desk.free(first)
         assert row.next_in_turn() is desk.fleet.station("w0").seats[0]  # type: ignore[union-attr]  # it is there
 
+    def test_the_line_does_not_grow_with_turns_that_nobody_asks_for(self, desk: PlacingDesk) -> None:
+        row = a_row(desk)
+        assert row.next_in_turn() is not None
+        for _ in range(1_000):
+            desk.free(*desk.busy("w1"))
+        assert row._rotation is not None
+        assert len(row._rotation._line) < 100
+        desk.busy("w0")
+        seat = row.next_in_turn()
+        assert seat is not None
+        assert seat.station.worker.id == "w2"
+
 
 class TestWatchers:
     def test_they_hear_once_of_something_better(self, desk: PlacingDesk) -> None:
@@ -132,25 +145,31 @@ class TestWatchers:
         assert listener.told == 0
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=60))
-def test_whatever_starts_and_ends_a_row_agrees_with_a_count(steps: list[tuple[int, bool]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["start", "end", "hang up", "call"])), max_size=80))
+def test_whatever_starts_and_ends_a_row_agrees_with_a_count(steps: list[tuple[int, str]]) -> None:
     desk = PlacingDesk()
     row = a_row(desk, workers=5, slots=3)
     assert row.next_in_turn() is not None
-    running: dict[str, list] = {f"w{n}": [] for n in range(5)}  # type: ignore[type-arg]  # of attempts
-    last: dict[str, int] = dict.fromkeys(running, 0)
-    for number, (which, starts) in enumerate(steps, start=1):
+    running: dict[str, list[AttemptId]] = {f"w{n}": [] for n in range(5)}
+    last, away = dict.fromkeys(running, 0), set[str]()
+    for number, (which, step) in enumerate(steps, start=1):
         worker_id = f"w{which}"
-        if starts and len(running[worker_id]) < 3:
+        if step == "start" and worker_id not in away and len(running[worker_id]) < 3:
             running[worker_id] += desk.busy(worker_id)
             last[worker_id] = number
-        elif not starts and running[worker_id]:
+        elif step == "end" and running[worker_id]:
             desk.free(running[worker_id].pop())
-        free = {worker_id: len(held) for worker_id, held in running.items() if len(held) < 3}
+        elif step == "hang up" and worker_id not in away:
+            desk.hang_up(worker_id)
+            away.add(worker_id)
+        elif step == "call" and worker_id in away:
+            desk.come(a_worker(worker_id, queues={"default": 3}))
+            away.remove(worker_id)
+        free = {worker: len(held) for worker, held in running.items() if worker not in away and len(held) < 3}
         lowest = min(free.values(), default=None)
         assert row.free == len(free)
-        assert ids(row) == [worker_id for worker_id, level in free.items() if level == lowest]
+        assert ids(row) == [worker for worker, level in free.items() if level == lowest]
         seat = row.next_in_turn()
         assert (seat is None) == (not free)
-        assert seat is None or last[seat.station.worker.id] == min(last[worker_id] for worker_id in free)
+        assert seat is None or last[seat.station.worker.id] == min(last[worker] for worker in free)
     assert all(seat.level == TAKEN or seat.level >= 0 for seat in row.least_loaded())
