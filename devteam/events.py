@@ -40,6 +40,7 @@ class ToolResult:
     call_id: str
     content: str
     is_error: bool = False
+    source: str = ""
 
 
 Token: TypeAlias = TextToken | ThinkingToken | ToolCall | ToolResult

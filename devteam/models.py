@@ -102,16 +102,21 @@ class FailureReason(StrEnum):
     PROMPT_TOO_LARGE = "prompt_too_large"
     OUTPUT_TOO_LARGE = "output_too_large"
     INTERNAL = "internal"
+    MAX_TURNS = "max_turns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens that a run consumed, as the provider counts them; `input_tokens` includes the cached ones."""
+    """Tokens that a run consumed, as the provider counts them; `input_tokens` includes the cached ones.
+
+    `cost_usd` in US dollars, None where the worker knows no price of the model.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

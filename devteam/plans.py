@@ -213,7 +213,9 @@ _SECTIONS: Mapping[str, _Reader] = {
             "preferred_queues": _names,
         },
     ),
-    "generation": _section(Generation, {"max_tokens": _count, "effort": _text, "options": _options}),
+    "generation": _section(
+        Generation, {"max_tokens": _count, "max_turns": _count, "effort": _text, "options": _options}
+    ),
     "policy": _section(
         RunPolicy,
         {

@@ -130,12 +130,16 @@ def _generation_to_proto(generation: Generation) -> run_pb2.Generation:
         raise InvalidInput(
             Violation("generation.options", "FIELD_TYPE", "may hold only what JSON can hold, with text as keys")
         ) from None
-    return run_pb2.Generation(max_tokens=generation.max_tokens, effort=generation.effort, options=options)
+    return run_pb2.Generation(
+        max_tokens=generation.max_tokens, effort=generation.effort, options=options, max_turns=generation.max_turns
+    )
 
 
 def _generation_from_proto(generation: run_pb2.Generation) -> Generation:
     options = json_format.MessageToDict(generation.options)
-    return Generation(max_tokens=generation.max_tokens, effort=generation.effort, options=options)
+    return Generation(
+        max_tokens=generation.max_tokens, effort=generation.effort, options=options, max_turns=generation.max_turns
+    )
 
 
 def _policy_to_proto(policy: RunPolicy) -> run_pb2.RunPolicy:

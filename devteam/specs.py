@@ -69,11 +69,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """How a model is asked. `options` go to the provider as they are, e.g. {"num_ctx": 8192} for Ollama."""
+    """How a model is asked. `options` go to the provider as they are, e.g. {"num_ctx": 8192} for Ollama.
+
+    `max_turns` bounds how often the model is asked within one run while it calls tools; 0: the worker's own bound.
+    """
 
     max_tokens: int = 0
     effort: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    max_turns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

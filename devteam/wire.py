@@ -116,7 +116,8 @@ def _token(token: run_pb2.Token) -> Token:
         case "tool_call":
             return ToolCall(token.tool_call.call_id, token.tool_call.name, token.tool_call.arguments)
         case "tool_result":
-            return ToolResult(token.tool_result.call_id, token.tool_result.content, token.tool_result.is_error)
+            result = token.tool_result
+            return ToolResult(result.call_id, result.content, result.is_error, result.source)
     # A kind that this client does not know keeps its place in the numbering and adds nothing to the text.
     return TextToken(token.text)
 
@@ -142,6 +143,7 @@ def _completion(completion: run_pb2.Completion) -> Completion:
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cache_read_tokens,
             cache_write_tokens=usage.cache_write_tokens,
+            cost_usd=usage.cost_usd if usage.HasField("cost_usd") else None,
         ),
         time_to_first_token=duration_from_proto(completion, "time_to_first_token"),
     )

@@ -24,6 +24,7 @@ Cores = Annotated[int, typer.Option("--min-cpu-cores", min=0, help="Cores of its
 Data = Annotated[list[str], typer.Option("--data-source", help="Data that it must have at hand; once for each.")]
 Options = Annotated[list[str], typer.Option("--option", help="KEY=VALUE, passed to the provider as it is.")]
 MaxTokens = Annotated[int, typer.Option(min=0, help="Upper bound of the answer; 0: the provider's default.")]
+MaxTurns = Annotated[int, typer.Option(min=0, help="How often the model may be asked while it calls tools.")]
 Effort = Annotated[str, typer.Option(help="How hard to think: low, medium, high, ...")]
 Attempts = Annotated[int, typer.Option("--max-attempts", min=0, help="Give up after so many; 0: as usual.")]
 Timeout = Annotated[str | None, typer.Option(help="For one attempt: 90s, 15m, 2h.")]
@@ -63,6 +64,7 @@ def asked(
     system: System = "",
     option: Options = [],
     max_tokens: MaxTokens = 0,
+    max_turns: MaxTurns = 0,
     effort: Effort = "",
     max_attempts: Attempts = 0,
     timeout: Timeout = None,
@@ -74,6 +76,6 @@ def asked(
         "prompt": arguments.prompt_or_stdin(prompt),
         "model": model,
         "system_prompt": system,
-        "generation": Generation(max_tokens=max_tokens, effort=effort, options=options),
+        "generation": Generation(max_tokens=max_tokens, effort=effort, options=options, max_turns=max_turns),
         "policy": RunPolicy(max_attempts=max_attempts, run_timeout=limit),
     }

@@ -30,6 +30,9 @@ GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 GEN_AI_FINISH_REASONS = "gen_ai.response.finish_reasons"
 GEN_AI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+GEN_AI_TOOL_NAME = "gen_ai.tool.name"
+GEN_AI_TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_SOURCE = "devteam.tool.source"
 
 # Streams that live as long as a process, and calls that repeat for ever: a span of them says nothing.
 UNTRACED = frozenset(

@@ -227,6 +227,26 @@ class WorkerSpec(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ModelAliasesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     WORKER_ID_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     CONCURRENCY_FIELD_NUMBER: _builtins.int
@@ -238,6 +258,7 @@ class WorkerSpec(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    MODEL_ALIASES_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """Stable over restarts; from the worker's settings. 1 to 128 characters of [A-Za-z0-9._-]."""
     concurrency: _builtins.int
@@ -270,6 +291,10 @@ class WorkerSpec(_message.Message):
     def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of tools that steps may ask for."""
 
+    @_builtins.property
+    def model_aliases(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What short names of models stand for on this worker: "opus" -> "claude-opus-5-5"."""
+
     def __init__(
         self,
         *,
@@ -284,14 +309,46 @@ class WorkerSpec(_message.Message):
         tools: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.str = ...,
         weight: _builtins.float = ...,
+        model_aliases: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "data_sources", b"data_sources", "labels", b"labels", "local_models", b"local_models", "location", b"location", "queues", b"queues", "resources", b"resources", "tools", b"tools", "version", b"version", "weight", b"weight", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "data_sources", b"data_sources", "labels", b"labels", "local_models", b"local_models", "location", b"location", "model_aliases", b"model_aliases", "queues", b"queues", "resources", b"resources", "tools", b"tools", "version", b"version", "weight", b"weight", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorkerSpec: _TypeAlias = WorkerSpec  # noqa: Y015
+
+@_typing.final
+class Vitals(_message.Message):
+    """How the machine is doing, in bytes; 0 in a total: not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_AVAILABLE_FIELD_NUMBER: _builtins.int
+    MEMORY_TOTAL_FIELD_NUMBER: _builtins.int
+    DISK_FREE_FIELD_NUMBER: _builtins.int
+    DISK_TOTAL_FIELD_NUMBER: _builtins.int
+    memory_available: _builtins.int
+    memory_total: _builtins.int
+    disk_free: _builtins.int
+    """Where the worker keeps its files, or its models."""
+    disk_total: _builtins.int
+    def __init__(
+        self,
+        *,
+        memory_available: _builtins.int = ...,
+        memory_total: _builtins.int = ...,
+        disk_free: _builtins.int = ...,
+        disk_total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk_free", b"disk_free", "disk_total", b"disk_total", "memory_available", b"memory_available", "memory_total", b"memory_total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vitals: _TypeAlias = Vitals  # noqa: Y015
 
 @_typing.final
 class Worker(_message.Message):
@@ -313,6 +370,7 @@ class Worker(_message.Message):
     UPTIME_FIELD_NUMBER: _builtins.int
     DRAIN_DEADLINE_AT_FIELD_NUMBER: _builtins.int
     ROUTER_ID_FIELD_NUMBER: _builtins.int
+    VITALS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     instance_id: _builtins.str
     """Changes with every start of the worker's process."""
@@ -346,6 +404,10 @@ class Worker(_message.Message):
     def drain_deadline_at(self) -> _timestamp_pb2.Timestamp:
         """While DRAINING, where a deadline was set: when what still runs is handed back."""
 
+    @_builtins.property
+    def vitals(self) -> Global___Vitals:
+        """By the worker's last beat. Unset: it said nothing of it."""
+
     def __init__(
         self,
         *,
@@ -363,10 +425,11 @@ class Worker(_message.Message):
         uptime: _duration_pb2.Duration | None = ...,
         drain_deadline_at: _timestamp_pb2.Timestamp | None = ...,
         router_id: _builtins.str = ...,
+        vitals: Global___Vitals | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline_at", b"drain_deadline_at", "last_heartbeat_at", b"last_heartbeat_at", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "spec", b"spec", "uptime", b"uptime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline_at", b"drain_deadline_at", "last_heartbeat_at", b"last_heartbeat_at", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "spec", b"spec", "uptime", b"uptime", "vitals", b"vitals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "drain_deadline_at", b"drain_deadline_at", "instance_id", b"instance_id", "last_heartbeat_at", b"last_heartbeat_at", "next_state", b"next_state", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "router_id", b"router_id", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "uptime", b"uptime", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "drain_deadline_at", b"drain_deadline_at", "instance_id", b"instance_id", "last_heartbeat_at", b"last_heartbeat_at", "next_state", b"next_state", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "router_id", b"router_id", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "uptime", b"uptime", "vitals", b"vitals", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -485,6 +548,7 @@ class HeartbeatRequest(_message.Message):
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     LOCAL_MODELS_FIELD_NUMBER: _builtins.int
     SET_LOCAL_MODELS_FIELD_NUMBER: _builtins.int
+    VITALS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     instance_id: _builtins.str
     session_token: _builtins.str
@@ -497,6 +561,8 @@ class HeartbeatRequest(_message.Message):
     def local_models(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalModel]:
         """Replaces the list of the registration when set_local_models is true."""
 
+    @_builtins.property
+    def vitals(self) -> Global___Vitals: ...
     def __init__(
         self,
         *,
@@ -507,10 +573,11 @@ class HeartbeatRequest(_message.Message):
         availability: Global___Availability.ValueType = ...,
         local_models: _abc.Iterable[Global___LocalModel] | None = ...,
         set_local_models: _builtins.bool = ...,
+        vitals: Global___Vitals | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["vitals", b"vitals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "instance_id", b"instance_id", "local_models", b"local_models", "session_token", b"session_token", "set_local_models", b"set_local_models", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "instance_id", b"instance_id", "local_models", b"local_models", "session_token", b"session_token", "set_local_models", b"set_local_models", "vitals", b"vitals", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

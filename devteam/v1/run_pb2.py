@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x65vteam/v1/run.proto\x12\ndevteam.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x01\n\x0cRequirements\x12\x0b\n\x03gpu\x18\x01 \x01(\x08\x12\x11\n\tgpu_model\x18\x02 \x01(\t\x12\x12\n\nmin_ram_gb\x18\x03 \x01(\x01\x12\x15\n\rmin_cpu_cores\x18\x04 \x01(\x05\x12\x34\n\x06labels\x18\x05 \x03(\x0b\x32$.devteam.v1.Requirements.LabelsEntry\x12\x14\n\x0c\x64\x61ta_sources\x18\x06 \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa9\x01\n\tPlacement\x12.\n\x0crequirements\x18\x01 \x01(\x0b\x32\x18.devteam.v1.Requirements\x12&\n\x08strategy\x18\x02 \x01(\x0e\x32\x14.devteam.v1.Strategy\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x18\n\x10near_data_source\x18\x04 \x01(\t\x12\x18\n\x10preferred_queues\x18\x05 \x03(\t\"Z\n\nGeneration\x12\x12\n\nmax_tokens\x18\x01 \x01(\x05\x12\x0e\n\x06\x65\x66\x66ort\x18\x02 \x01(\t\x12(\n\x07options\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xb8\x01\n\tRunPolicy\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\x05\x12\x30\n\x0eon_worker_loss\x18\x02 \x01(\x0e\x32\x18.devteam.v1.OnWorkerLoss\x12.\n\x0brun_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10schedule_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd9\x03\n\x03Run\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0f\n\x07plan_id\x18\x03 \x01(\t\x12\x0f\n\x07step_id\x18\x04 \x01(\t\x12\x0e\n\x06prompt\x18\x05 \x01(\t\x12\x15\n\rsystem_prompt\x18\x06 \x01(\t\x12\r\n\x05model\x18\x07 \x01(\t\x12\r\n\x05queue\x18\x08 \x01(\t\x12\r\n\x05tools\x18\t \x03(\t\x12(\n\tplacement\x18\n \x01(\x0b\x32\x15.devteam.v1.Placement\x12*\n\ngeneration\x18\x0b \x01(\x0b\x32\x16.devteam.v1.Generation\x12.\n\x0brun_timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x11schedule_deadline\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\rtrace_context\x18\x0e \x03(\x0b\x32!.devteam.v1.Run.TraceContextEntry\x12\x0e\n\x06tenant\x18\x0f \x01(\t\x1a\x33\n\x11TraceContextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"@\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\x90\x01\n\x05Token\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x12\n\x08thinking\x18\x02 \x01(\tH\x00\x12)\n\ttool_call\x18\x03 \x01(\x0b\x32\x14.devteam.v1.ToolCallH\x00\x12-\n\x0btool_result\x18\x04 \x01(\x0b\x32\x16.devteam.v1.ToolResultH\x00\x42\t\n\x07\x63ontent\"`\n\x06Tokens\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tfirst_seq\x18\x03 \x01(\x04\x12!\n\x06tokens\x18\x04 \x03(\x0b\x32\x11.devteam.v1.Token\"k\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x03 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x04 \x01(\x03\"\x88\x01\n\x07\x46\x61ilure\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.devteam.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\nCompletion\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bstop_reason\x18\x03 \x01(\t\x12 \n\x05usage\x18\x04 \x01(\x0b\x32\x11.devteam.v1.Usage\x12\x36\n\x13time_to_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x89\x01\n\x08HandBack\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.devteam.v1.HandBackReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08provider\x18\x04 \x01(\t\"7\n\x0c\x43\x61ncellation\x12\'\n\x04took\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfa\x01\n\x06Report\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08last_seq\x18\x03 \x01(\x04\x12,\n\ncompletion\x18\x04 \x01(\x0b\x32\x16.devteam.v1.CompletionH\x00\x12&\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x13.devteam.v1.FailureH\x00\x12\x30\n\x0c\x63\x61ncellation\x18\x06 \x01(\x0b\x32\x18.devteam.v1.CancellationH\x00\x12)\n\thand_back\x18\x07 \x01(\x0b\x32\x14.devteam.v1.HandBackH\x00\x42\t\n\x07outcome*\x8f\x01\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x18\n\x14STRATEGY_ROUND_ROBIN\x10\x01\x12\x19\n\x15STRATEGY_LEAST_LOADED\x10\x02\x12\x1d\n\x19STRATEGY_CAPABILITY_MATCH\x10\x03\x12\x15\n\x11STRATEGY_LOCALITY\x10\x04*c\n\x0cOnWorkerLoss\x12\x1e\n\x1aON_WORKER_LOSS_UNSPECIFIED\x10\x00\x12\x1a\n\x16ON_WORKER_LOSS_RESTART\x10\x01\x12\x17\n\x13ON_WORKER_LOSS_FAIL\x10\x02*\xc2\x04\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x41ILURE_REASON_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x46\x41ILURE_REASON_MODEL_NOT_FOUND\x10\x02\x12\x1e\n\x1a\x46\x41ILURE_REASON_CREDENTIALS\x10\x03\x12\x1f\n\x1b\x46\x41ILURE_REASON_RATE_LIMITED\x10\x04\x12\'\n#FAILURE_REASON_PROVIDER_UNAVAILABLE\x10\x05\x12&\n\"FAILURE_REASON_PROVIDER_CONNECTION\x10\x06\x12\x1a\n\x16\x46\x41ILURE_REASON_REFUSED\x10\x07\x12\x1c\n\x18\x46\x41ILURE_REASON_TRUNCATED\x10\x08\x12\x1a\n\x16\x46\x41ILURE_REASON_TIMEOUT\x10\t\x12#\n\x1f\x46\x41ILURE_REASON_SCHEDULE_TIMEOUT\x10\n\x12\x1e\n\x1a\x46\x41ILURE_REASON_WORKER_LOST\x10\x0b\x12\x19\n\x15\x46\x41ILURE_REASON_POISON\x10\x0c\x12\x1a\n\x16\x46\x41ILURE_REASON_HANDLER\x10\r\x12#\n\x1f\x46\x41ILURE_REASON_PROMPT_TOO_LARGE\x10\x0e\x12#\n\x1f\x46\x41ILURE_REASON_OUTPUT_TOO_LARGE\x10\x0f\x12\x1b\n\x17\x46\x41ILURE_REASON_INTERNAL\x10\x10*t\n\x0eHandBackReason\x12 \n\x1cHAND_BACK_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19HAND_BACK_REASON_DRAINING\x10\x01\x12!\n\x1dHAND_BACK_REASON_RATE_LIMITED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x65vteam/v1/run.proto\x12\ndevteam.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x01\n\x0cRequirements\x12\x0b\n\x03gpu\x18\x01 \x01(\x08\x12\x11\n\tgpu_model\x18\x02 \x01(\t\x12\x12\n\nmin_ram_gb\x18\x03 \x01(\x01\x12\x15\n\rmin_cpu_cores\x18\x04 \x01(\x05\x12\x34\n\x06labels\x18\x05 \x03(\x0b\x32$.devteam.v1.Requirements.LabelsEntry\x12\x14\n\x0c\x64\x61ta_sources\x18\x06 \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa9\x01\n\tPlacement\x12.\n\x0crequirements\x18\x01 \x01(\x0b\x32\x18.devteam.v1.Requirements\x12&\n\x08strategy\x18\x02 \x01(\x0e\x32\x14.devteam.v1.Strategy\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x18\n\x10near_data_source\x18\x04 \x01(\t\x12\x18\n\x10preferred_queues\x18\x05 \x03(\t\"m\n\nGeneration\x12\x12\n\nmax_tokens\x18\x01 \x01(\x05\x12\x0e\n\x06\x65\x66\x66ort\x18\x02 \x01(\t\x12(\n\x07options\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\tmax_turns\x18\x04 \x01(\x05\"\xb8\x01\n\tRunPolicy\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\x05\x12\x30\n\x0eon_worker_loss\x18\x02 \x01(\x0e\x32\x18.devteam.v1.OnWorkerLoss\x12.\n\x0brun_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10schedule_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd9\x03\n\x03Run\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0f\n\x07plan_id\x18\x03 \x01(\t\x12\x0f\n\x07step_id\x18\x04 \x01(\t\x12\x0e\n\x06prompt\x18\x05 \x01(\t\x12\x15\n\rsystem_prompt\x18\x06 \x01(\t\x12\r\n\x05model\x18\x07 \x01(\t\x12\r\n\x05queue\x18\x08 \x01(\t\x12\r\n\x05tools\x18\t \x03(\t\x12(\n\tplacement\x18\n \x01(\x0b\x32\x15.devteam.v1.Placement\x12*\n\ngeneration\x18\x0b \x01(\x0b\x32\x16.devteam.v1.Generation\x12.\n\x0brun_timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x11schedule_deadline\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\rtrace_context\x18\x0e \x03(\x0b\x32!.devteam.v1.Run.TraceContextEntry\x12\x0e\n\x06tenant\x18\x0f \x01(\t\x1a\x33\n\x11TraceContextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"P\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\x0e\n\x06source\x18\x04 \x01(\t\"\x90\x01\n\x05Token\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x12\n\x08thinking\x18\x02 \x01(\tH\x00\x12)\n\ttool_call\x18\x03 \x01(\x0b\x32\x14.devteam.v1.ToolCallH\x00\x12-\n\x0btool_result\x18\x04 \x01(\x0b\x32\x16.devteam.v1.ToolResultH\x00\x42\t\n\x07\x63ontent\"`\n\x06Tokens\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tfirst_seq\x18\x03 \x01(\x04\x12!\n\x06tokens\x18\x04 \x03(\x0b\x32\x11.devteam.v1.Token\"\x8f\x01\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x03 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x04 \x01(\x03\x12\x15\n\x08\x63ost_usd\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_cost_usd\"\x88\x01\n\x07\x46\x61ilure\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.devteam.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\nCompletion\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bstop_reason\x18\x03 \x01(\t\x12 \n\x05usage\x18\x04 \x01(\x0b\x32\x11.devteam.v1.Usage\x12\x36\n\x13time_to_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x89\x01\n\x08HandBack\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.devteam.v1.HandBackReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08provider\x18\x04 \x01(\t\"7\n\x0c\x43\x61ncellation\x12\'\n\x04took\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfa\x01\n\x06Report\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08last_seq\x18\x03 \x01(\x04\x12,\n\ncompletion\x18\x04 \x01(\x0b\x32\x16.devteam.v1.CompletionH\x00\x12&\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x13.devteam.v1.FailureH\x00\x12\x30\n\x0c\x63\x61ncellation\x18\x06 \x01(\x0b\x32\x18.devteam.v1.CancellationH\x00\x12)\n\thand_back\x18\x07 \x01(\x0b\x32\x14.devteam.v1.HandBackH\x00\x42\t\n\x07outcome*\x8f\x01\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x18\n\x14STRATEGY_ROUND_ROBIN\x10\x01\x12\x19\n\x15STRATEGY_LEAST_LOADED\x10\x02\x12\x1d\n\x19STRATEGY_CAPABILITY_MATCH\x10\x03\x12\x15\n\x11STRATEGY_LOCALITY\x10\x04*c\n\x0cOnWorkerLoss\x12\x1e\n\x1aON_WORKER_LOSS_UNSPECIFIED\x10\x00\x12\x1a\n\x16ON_WORKER_LOSS_RESTART\x10\x01\x12\x17\n\x13ON_WORKER_LOSS_FAIL\x10\x02*\xe0\x04\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x41ILURE_REASON_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x46\x41ILURE_REASON_MODEL_NOT_FOUND\x10\x02\x12\x1e\n\x1a\x46\x41ILURE_REASON_CREDENTIALS\x10\x03\x12\x1f\n\x1b\x46\x41ILURE_REASON_RATE_LIMITED\x10\x04\x12\'\n#FAILURE_REASON_PROVIDER_UNAVAILABLE\x10\x05\x12&\n\"FAILURE_REASON_PROVIDER_CONNECTION\x10\x06\x12\x1a\n\x16\x46\x41ILURE_REASON_REFUSED\x10\x07\x12\x1c\n\x18\x46\x41ILURE_REASON_TRUNCATED\x10\x08\x12\x1a\n\x16\x46\x41ILURE_REASON_TIMEOUT\x10\t\x12#\n\x1f\x46\x41ILURE_REASON_SCHEDULE_TIMEOUT\x10\n\x12\x1e\n\x1a\x46\x41ILURE_REASON_WORKER_LOST\x10\x0b\x12\x19\n\x15\x46\x41ILURE_REASON_POISON\x10\x0c\x12\x1a\n\x16\x46\x41ILURE_REASON_HANDLER\x10\r\x12#\n\x1f\x46\x41ILURE_REASON_PROMPT_TOO_LARGE\x10\x0e\x12#\n\x1f\x46\x41ILURE_REASON_OUTPUT_TOO_LARGE\x10\x0f\x12\x1b\n\x17\x46\x41ILURE_REASON_INTERNAL\x10\x10\x12\x1c\n\x18\x46\x41ILURE_REASON_MAX_TURNS\x10\x11*t\n\x0eHandBackReason\x12 \n\x1cHAND_BACK_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19HAND_BACK_REASON_DRAINING\x10\x01\x12!\n\x1dHAND_BACK_REASON_RATE_LIMITED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,14 +38,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUIREMENTS_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_RUN_TRACECONTEXTENTRY']._loaded_options = None
   _globals['_RUN_TRACECONTEXTENTRY']._serialized_options = b'8\001'
-  _globals['_STRATEGY']._serialized_start=2504
-  _globals['_STRATEGY']._serialized_end=2647
-  _globals['_ONWORKERLOSS']._serialized_start=2649
-  _globals['_ONWORKERLOSS']._serialized_end=2748
-  _globals['_FAILUREREASON']._serialized_start=2751
-  _globals['_FAILUREREASON']._serialized_end=3329
-  _globals['_HANDBACKREASON']._serialized_start=3331
-  _globals['_HANDBACKREASON']._serialized_end=3447
+  _globals['_STRATEGY']._serialized_start=2576
+  _globals['_STRATEGY']._serialized_end=2719
+  _globals['_ONWORKERLOSS']._serialized_start=2721
+  _globals['_ONWORKERLOSS']._serialized_end=2820
+  _globals['_FAILUREREASON']._serialized_start=2823
+  _globals['_FAILUREREASON']._serialized_end=3431
+  _globals['_HANDBACKREASON']._serialized_start=3433
+  _globals['_HANDBACKREASON']._serialized_end=3549
   _globals['_REQUIREMENTS']._serialized_start=132
   _globals['_REQUIREMENTS']._serialized_end=344
   _globals['_REQUIREMENTS_LABELSENTRY']._serialized_start=299
@@ -53,31 +53,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACEMENT']._serialized_start=347
   _globals['_PLACEMENT']._serialized_end=516
   _globals['_GENERATION']._serialized_start=518
-  _globals['_GENERATION']._serialized_end=608
-  _globals['_RUNPOLICY']._serialized_start=611
-  _globals['_RUNPOLICY']._serialized_end=795
-  _globals['_RUN']._serialized_start=798
-  _globals['_RUN']._serialized_end=1271
-  _globals['_RUN_TRACECONTEXTENTRY']._serialized_start=1220
-  _globals['_RUN_TRACECONTEXTENTRY']._serialized_end=1271
-  _globals['_TOOLCALL']._serialized_start=1273
-  _globals['_TOOLCALL']._serialized_end=1333
-  _globals['_TOOLRESULT']._serialized_start=1335
-  _globals['_TOOLRESULT']._serialized_end=1399
-  _globals['_TOKEN']._serialized_start=1402
-  _globals['_TOKEN']._serialized_end=1546
-  _globals['_TOKENS']._serialized_start=1548
-  _globals['_TOKENS']._serialized_end=1644
-  _globals['_USAGE']._serialized_start=1646
-  _globals['_USAGE']._serialized_end=1753
-  _globals['_FAILURE']._serialized_start=1756
-  _globals['_FAILURE']._serialized_end=1892
-  _globals['_COMPLETION']._serialized_start=1895
-  _globals['_COMPLETION']._serialized_end=2051
-  _globals['_HANDBACK']._serialized_start=2054
-  _globals['_HANDBACK']._serialized_end=2191
-  _globals['_CANCELLATION']._serialized_start=2193
-  _globals['_CANCELLATION']._serialized_end=2248
-  _globals['_REPORT']._serialized_start=2251
-  _globals['_REPORT']._serialized_end=2501
+  _globals['_GENERATION']._serialized_end=627
+  _globals['_RUNPOLICY']._serialized_start=630
+  _globals['_RUNPOLICY']._serialized_end=814
+  _globals['_RUN']._serialized_start=817
+  _globals['_RUN']._serialized_end=1290
+  _globals['_RUN_TRACECONTEXTENTRY']._serialized_start=1239
+  _globals['_RUN_TRACECONTEXTENTRY']._serialized_end=1290
+  _globals['_TOOLCALL']._serialized_start=1292
+  _globals['_TOOLCALL']._serialized_end=1352
+  _globals['_TOOLRESULT']._serialized_start=1354
+  _globals['_TOOLRESULT']._serialized_end=1434
+  _globals['_TOKEN']._serialized_start=1437
+  _globals['_TOKEN']._serialized_end=1581
+  _globals['_TOKENS']._serialized_start=1583
+  _globals['_TOKENS']._serialized_end=1679
+  _globals['_USAGE']._serialized_start=1682
+  _globals['_USAGE']._serialized_end=1825
+  _globals['_FAILURE']._serialized_start=1828
+  _globals['_FAILURE']._serialized_end=1964
+  _globals['_COMPLETION']._serialized_start=1967
+  _globals['_COMPLETION']._serialized_end=2123
+  _globals['_HANDBACK']._serialized_start=2126
+  _globals['_HANDBACK']._serialized_end=2263
+  _globals['_CANCELLATION']._serialized_start=2265
+  _globals['_CANCELLATION']._serialized_end=2320
+  _globals['_REPORT']._serialized_start=2323
+  _globals['_REPORT']._serialized_end=2573
 # @@protoc_insertion_point(module_scope)

@@ -129,6 +129,8 @@ class _FailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failure
     """The output is larger than an output may be."""
     FAILURE_REASON_INTERNAL: _FailureReason.ValueType  # 16
     """A defect of the worker itself."""
+    FAILURE_REASON_MAX_TURNS: _FailureReason.ValueType  # 17
+    """The model still called tools when it had been asked Generation.max_turns times."""
 
 class FailureReason(_FailureReason, metaclass=_FailureReasonEnumTypeWrapper):
     """Why a run failed."""
@@ -166,6 +168,8 @@ FAILURE_REASON_OUTPUT_TOO_LARGE: FailureReason.ValueType  # 15
 """The output is larger than an output may be."""
 FAILURE_REASON_INTERNAL: FailureReason.ValueType  # 16
 """A defect of the worker itself."""
+FAILURE_REASON_MAX_TURNS: FailureReason.ValueType  # 17
+"""The model still called tools when it had been asked Generation.max_turns times."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 
 class _HandBackReason:
@@ -306,10 +310,15 @@ class Generation(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     EFFORT_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    MAX_TURNS_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
     """Upper bound of the answer, thinking included. 0 means the provider's default; at most 1,000,000."""
     effort: _builtins.str
     """How hard to think, in the provider's words ("low", "medium", "high", "max"). Empty: the model's default."""
+    max_turns: _builtins.int
+    """How often the model may be asked within one run, while it calls tools. 0: as the worker's settings say (16); at most
+    1,000. One that calls tools after its last turn fails the run with FAILURE_REASON_MAX_TURNS.
+    """
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Passed to the provider as they are, e.g. {"num_ctx": 8192} for Ollama, {"tokens": 200} for `sim`."""
@@ -320,10 +329,11 @@ class Generation(_message.Message):
         max_tokens: _builtins.int = ...,
         effort: _builtins.str = ...,
         options: _struct_pb2.Struct | None = ...,
+        max_turns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "max_tokens", b"max_tokens", "options", b"options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "max_tokens", b"max_tokens", "max_turns", b"max_turns", "options", b"options"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,7 +433,9 @@ class Run(_message.Message):
     """Who pays for it; bounds how much may wait. 1 to 64 characters of [A-Za-z0-9._-]; empty means "default"."""
     @_builtins.property
     def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of tools the model may call; resolved on the worker."""
+        """Names of tools the model may call: "docs.search", or "docs" for all that the worker has of `docs`. Resolved on the
+        worker, and never wider than what its owner allows.
+        """
 
     @_builtins.property
     def placement(self) -> Global___Placement: ...
@@ -477,6 +489,7 @@ class ToolCall(_message.Message):
     ARGUMENTS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     name: _builtins.str
+    """As in WorkerSpec.tools."""
     arguments: _builtins.str
     """JSON."""
     def __init__(
@@ -503,19 +516,24 @@ class ToolResult(_message.Message):
     CALL_ID_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     IS_ERROR_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     content: _builtins.str
     is_error: _builtins.bool
+    """The tool failed, was not allowed, or took too long."""
+    source: _builtins.str
+    """Where it comes from: "mcp:filesystem", "function", "documents:docs", "anthropic"."""
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
         content: _builtins.str = ...,
         is_error: _builtins.bool = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "content", b"content", "is_error", b"is_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "content", b"content", "is_error", b"is_error", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -601,11 +619,14 @@ class Usage(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     CACHE_READ_TOKENS_FIELD_NUMBER: _builtins.int
     CACHE_WRITE_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """All of the input, cached parts included."""
     output_tokens: _builtins.int
     cache_read_tokens: _builtins.int
     cache_write_tokens: _builtins.int
+    cost_usd: _builtins.float
+    """In US dollars, by the worker's table of prices. Unset: it knows no price of this model."""
     def __init__(
         self,
         *,
@@ -613,12 +634,15 @@ class Usage(_message.Message):
         output_tokens: _builtins.int = ...,
         cache_read_tokens: _builtins.int = ...,
         cache_write_tokens: _builtins.int = ...,
+        cost_usd: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cost_usd", b"cost_usd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_read_tokens", b"cache_read_tokens", "cache_write_tokens", b"cache_write_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cache_read_tokens", b"cache_read_tokens", "cache_write_tokens", b"cache_write_tokens", "cost_usd", b"cost_usd", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost_usd: _TypeAlias = _typing.Literal["cost_usd"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd) -> _WhichOneofReturnType__cost_usd | None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
@@ -669,7 +693,7 @@ class Completion(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """Who answered: "anthropic", "ollama", "sim", or "handler" for the worker owner's own code."""
+    """Who answered: "anthropic", "ollama", "openai", "sim", or "handler" for the worker owner's own code."""
     model: _builtins.str
     """The model as the provider names it, e.g. "claude-opus-5-5" for the alias "opus"."""
     stop_reason: _builtins.str

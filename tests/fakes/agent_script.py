@@ -61,8 +61,15 @@ class ScriptedAgent:
 
 
 def an_assignment(
-    task_id: str = "t1", attempt: int = 1, *, queue: str = "default", model: str = "sim", run_timeout: float = 60.0
+    task_id: str = "t1",
+    attempt: int = 1,
+    *,
+    queue: str = "default",
+    model: str = "sim",
+    run_timeout: float = 60.0,
+    tools: tuple[str, ...] = ("search",),
+    max_turns: int = 0,
 ) -> Assignment:
     """A run as the Router gives it."""
-    prompt = Prompt(model, "What is new?", "You are brief.", tools=("search",), options={"seed": 7.0})
+    prompt = Prompt(model, "What is new?", "You are brief.", tools=tools, options={"seed": 7.0}, max_turns=max_turns)
     return Assignment(AttemptId(task_id, attempt), "p1", "s1", queue, prompt, run_timeout)

@@ -67,6 +67,7 @@ class FailureReason(StrEnum):
     PROMPT_TOO_LARGE = "prompt_too_large"
     OUTPUT_TOO_LARGE = "output_too_large"
     INTERNAL = "internal"
+    MAX_TURNS = "max_turns"
 
 
 class OnWorkerLoss(StrEnum):
@@ -107,6 +108,7 @@ class Generation:
     max_tokens: int = 0
     effort: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    max_turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from devteam.mesh.clock import Clock, SystemClock
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.tasks import background
-from devteam_worker.agent import ModelAgent
+from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Machine, Queue
 from devteam_worker.draining import Draining
@@ -28,6 +28,9 @@ from devteam_worker.providers.catalog import Catalog, found_providers
 from devteam_worker.registration import Registration, Wishes
 from devteam_worker.runs import Agent, Runs
 from devteam_worker.settings import WorkerSettings
+from devteam_worker.tools.base import Tool
+from devteam_worker.tools.equipment import equipped
+from devteam_worker.tools.toolbox import Toolbox
 
 _log = structlog.get_logger()
 
@@ -49,6 +52,7 @@ async def serve(
     until: Callable[[], Awaitable[object]],
     on_ready: Callable[[Ready], None],
     handler: Handler | None = None,
+    tools: Sequence[Tool] = (),
     on_error: Callable[[Exception], None] = lambda _: None,
     on_drain: Callable[[int], None] = lambda _: None,
 ) -> None:
@@ -56,14 +60,15 @@ async def serve(
 
     `on_drain` hears how many runs are in hand when the drain begins.
 
-    With a `handler`, runs are handled by it instead of a model. Raises InvalidInput when the Registry refuses the
-    worker, and Aborted when another instance took over its id.
+    With a `handler`, runs are handled by it instead of a model; `tools` are for models. Raises InvalidInput when the
+    Registry refuses the worker, and Aborted when another instance took over its id.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         agent: Agent
         if handler is not None:
             agent, catalog, inventory = HandlerAgent(handler, on_error), None, Inventory(_no_models)
+            toolbox = Toolbox()
             agent.start()
             stack.callback(agent.stop)
         else:
@@ -71,9 +76,9 @@ async def serve(
             stack.push_async_callback(catalog.close)
             inventory = Inventory(catalog.local_models, aliases=settings.aliases)
             await inventory.look()
-            patience = settings.progress_timeout_ms / 1000
-            agent = ModelAgent(catalog, clock, progress_timeout=patience, on_ended=inventory.ran)
-        declaration = await _declaration(settings, catalog, inventory, clock)
+            toolbox = await stack.enter_async_context(equipped(settings, tools))
+            agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), on_ended=inventory.ran)
+        declaration = await _declaration(settings, catalog, inventory, toolbox, clock)
         ready = _ready(declaration, catalog)
         await _serve(stack, settings, declaration, agent, inventory, clock, until, lambda: on_ready(ready), on_drain)
 
@@ -139,6 +144,10 @@ async def _drained(
     await runs.hand_back()
 
 
+def _bounds(settings: WorkerSettings) -> Bounds:
+    return Bounds(settings.progress_timeout_ms / 1000, settings.max_turns)
+
+
 async def _no_models() -> Sequence[LocalModel]:
     return ()
 
@@ -174,7 +183,7 @@ async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _declaration(
-    settings: WorkerSettings, catalog: Catalog | None, inventory: Inventory, clock: Clock
+    settings: WorkerSettings, catalog: Catalog | None, inventory: Inventory, toolbox: Toolbox, clock: Clock
 ) -> Declaration:
     hardware = await detect()
     served = catalog.patterns() if catalog else ()
@@ -187,7 +196,8 @@ async def _declaration(
         _machine(settings, hardware),
         labels=settings.labels,
         local_models=inventory.models,
-        data_sources=settings.data_sources,
+        data_sources=tuple(source.name for source in settings.data_sources),
+        tools=(*toolbox.names, *(catalog.tools() if catalog else ())),
         version=metadata.version("devteam-orchestrator"),
         weight=settings.weight,
     )

@@ -128,3 +128,5 @@ class Declaration:
     tools: tuple[str, ...] = ()
     version: str = ""
     weight: float = 1.0
+    # What short names of models stand for here.
+    model_aliases: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -68,6 +68,10 @@ def _name(value: str) -> str:
     if len(value) > _NAME_LENGTH or not NAME_PATTERN.fullmatch(value):
         raise ValueError(f"must be 1 to {_NAME_LENGTH} characters of A-Z a-z 0-9 . _ -")
     return value
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
 
 
 def _upper(value: object) -> object:
@@ -133,6 +137,42 @@ class OllamaSettings(_Section):
     host: Annotated[str, AfterValidator(_host)] = ""
 
 
+class ToolSettings(_Section):
+    """Which tools tasks may use, by patterns of names ("docs.*"), and what one call may take."""
+
+    allow: tuple[str, ...] = ("*",)
+    timeout_ms: Milliseconds = 60_000
+    # What a model gets to see of one answer.
+    answer_bytes: int = Field(65_536, ge=256, le=1_048_576)
+
+
+class McpServerSettings(_Section):
+    """An MCP server, as Claude and editors name it: a `command` that speaks on its pipes, or a `url`."""
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    # ${NAME} stands for a variable of the worker's own environment, so that no secret lies in the file.
+    env: dict[str, str] = {}
+    cwd: str = ""
+    url: WebUrl = ""
+    headers: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("must have either a command or a url")
+        return self
+
+
+class DataSourceSettings(_Section):
+    """Data that is close at hand. With a `path` to a folder of documents, tasks can search it: tool `NAME.search`."""
+
+    name: Name
+    path: Path | None = None
+    # For people, and for tools that know it.
+    url: WebUrl = ""
+
+
 class SimSettings(_Section):
     """How fast the simulated model answers when a task says nothing; 0 tokens a second is as fast as possible."""
 
@@ -166,8 +206,8 @@ class WorkerSettings(BaseSettings):
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     labels: dict[str, str] = Field({}, max_length=64)
     location: LocationSettings = LocationSettings()
-    # Names of data that is close at hand.
-    data_sources: tuple[str, ...] = ()
+    # Each a name alone, or a name with a place.
+    data_sources: tuple[Annotated[DataSourceSettings, BeforeValidator(_named)], ...] = Field((), max_length=64)
     provider: Literal["auto", "anthropic", "ollama", "sim"] = "auto"
     # Put over the built-in ones.
     aliases: dict[str, str] = {}
@@ -176,6 +216,10 @@ class WorkerSettings(BaseSettings):
     sim: SimSettings = SimSettings()
     # How long runs may go on once the worker drains; shorter than the 30 s that Kubernetes gives.
     drain_deadline_ms: Milliseconds = 25_000
+    # How often a run may ask its model while it calls tools, where the task says nothing.
+    max_turns: int = Field(16, ge=1, le=1_000)
+    tools: ToolSettings = ToolSettings()
+    mcp_servers: dict[str, McpServerSettings] = Field({}, max_length=64)
     # A model that says nothing for so long has failed.
     progress_timeout_ms: Milliseconds = 300_000
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"

@@ -100,5 +100,5 @@ def size_of(token: Token) -> int:
             return len(text.encode()) + 8
         case ToolCall(call_id, name, arguments):
             return len(call_id.encode()) + len(name.encode()) + len(arguments.encode()) + 24
-        case ToolResult(call_id, content):
-            return len(call_id.encode()) + len(content.encode()) + 24
+        case ToolResult(call_id, content, _, source):
+            return len(call_id.encode()) + len(content.encode()) + len(source.encode()) + 28

@@ -1,8 +1,9 @@
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import pytest
-from devteam_worker.agent import ModelAgent
+from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.domain import Completed, Failed, HandBackReason, HandedBack
 from devteam_worker.providers.base import (
     Ended,
@@ -13,17 +14,25 @@ from devteam_worker.providers.base import (
     Text,
     Thinking,
     Token,
-    ToolCall,
+    ToolSpec,
     Usage,
 )
 from devteam_worker.providers.catalog import Catalog
+from devteam_worker.tools.base import Tool
+from devteam_worker.tools.toolbox import Toolbox
 
 from tests.fakes.agent_script import an_assignment
 from tests.fakes.clock import FakeClock
 
+
+async def found(arguments: Mapping[str, object]) -> str:
+    return "nothing"
+
+
 Scene = Token | Ended | Exception | Callable[[], Awaitable[object] | None]
 
 USAGE = Usage(input_tokens=11, output_tokens=3, cache_read_tokens=4, cache_write_tokens=5)
+SEARCH = Tool("search", "Finds things.", {}, "function", carry_out=found)
 END = Ended("sim-1", "end_turn", USAGE)
 
 
@@ -32,6 +41,9 @@ class ScriptedProvider:
 
     name = "sim"
     shared = True
+
+    def tools(self, model: str) -> tuple[str, ...]:
+        return ()
 
     def __init__(self, *scenes: Scene) -> None:
         self._scenes = scenes
@@ -74,7 +86,8 @@ def emit() -> Listener:
 
 
 def agent(clock: FakeClock, provider: ScriptedProvider, *, progress_timeout: float = 60.0) -> ModelAgent:
-    return ModelAgent(Catalog({"sim": provider}, simulate=True), clock, progress_timeout=progress_timeout)
+    catalog = Catalog({"sim": provider}, simulate=True)
+    return ModelAgent(catalog, Toolbox([SEARCH]), clock, Bounds(progress_timeout))
 
 
 def rate_limited() -> ProviderError:
@@ -82,11 +95,12 @@ def rate_limited() -> ProviderError:
 
 
 async def test_tokens_are_passed_on_as_they_are(clock: FakeClock, emit: Listener) -> None:
-    tokens: list[Token] = [Thinking("hm"), Text("Hello "), ToolCall("c1", "search", "{}"), Text("world")]
+    tokens: list[Token] = [Thinking("hm"), Text("Hello "), Text("world")]
     provider = ScriptedProvider(*tokens, END)
     await agent(clock, provider).run(an_assignment(), emit)
     assert emit.heard == tokens
-    assert provider.asked == [an_assignment().prompt]
+    offered = ToolSpec("search", "Finds things.", {})
+    assert provider.asked == [replace(an_assignment().prompt, offered=(offered,))]
 
 
 async def test_an_answer_ends_in_the_providers_words(clock: FakeClock, emit: Listener) -> None:
@@ -170,9 +184,7 @@ async def test_a_slow_listener_is_not_held_against_the_provider(clock: FakeClock
 
 
 async def test_a_model_that_nobody_serves_is_a_failure(clock: FakeClock, emit: Listener) -> None:
-    outcome = await ModelAgent(Catalog({}), clock, progress_timeout=60.0).run(
-        an_assignment(model="ollama:llama3.3"), emit
-    )
+    outcome = await ModelAgent(Catalog({}), Toolbox(), clock).run(an_assignment(model="ollama:llama3.3"), emit)
     assert isinstance(outcome, Failed)
     assert outcome.reason is FailureReason.MODEL_NOT_FOUND
     assert not outcome.retryable
@@ -183,7 +195,7 @@ async def test_whoever_keeps_the_models_hears_which_one_was_asked(clock: FakeClo
     asked: list[str] = []
     for scene in (END, rate_limited()):
         catalog = Catalog({"sim": ScriptedProvider(scene)})
-        served = ModelAgent(catalog, clock, progress_timeout=60.0, on_ended=asked.append)
+        served = ModelAgent(catalog, Toolbox([SEARCH]), clock, on_ended=asked.append)
         await served.run(an_assignment(model="sim"), emit)
         await served.run(an_assignment(model="ollama:x"), emit)
     assert asked == ["sim", "sim"]

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 from devteam_worker.models import DEFAULT_ALIASES
 from devteam_worker.settings import (
+    DataSourceSettings,
     HeartbeatSettings,
     LocationSettings,
+    McpServerSettings,
     QueueSettings,
     ResourceSettings,
+    ToolSettings,
     WorkerSettings,
     load_settings,
 )
@@ -103,7 +106,12 @@ worker:
   weight: 2.5
   labels: {team: search}
   location: {region: eu, zone: eu-1, host: rack-3}
-  dataSources: [wiki]
+  dataSources: [wiki, {name: papers, path: /srv/papers, url: "https://papers.example"}]
+  maxTurns: 4
+  tools: {allow: ["papers.*"], timeoutMs: 500, answerBytes: 1024}
+  mcpServers:
+    clock: {command: uvx, args: [mcp-server-time], env: {TZ: UTC}}
+    far: {url: "https://mcp.example/mcp", headers: {Authorization: "Bearer ${TOKEN}"}}
   provider: ollama
   aliases: {fast: "ollama:llama3.2"}
   anthropic: {baseUrl: "http://127.0.0.1:8080"}
@@ -120,7 +128,18 @@ worker:
     assert (settings.concurrency, settings.weight) == (5, 2.5)
     assert settings.labels == {"team": "search"}
     assert settings.location == LocationSettings(region="eu", zone="eu-1", host="rack-3")
-    assert settings.data_sources == ("wiki",)
+    assert settings.data_sources == (
+        DataSourceSettings(name="wiki"),
+        DataSourceSettings(name="papers", path=Path("/srv/papers"), url="https://papers.example"),
+    )
+    assert (settings.max_turns, settings.tools) == (
+        4,
+        ToolSettings(allow=("papers.*",), timeout_ms=500, answer_bytes=1024),
+    )
+    assert settings.mcp_servers == {
+        "clock": McpServerSettings(command="uvx", args=("mcp-server-time",), env={"TZ": "UTC"}),
+        "far": McpServerSettings(url="https://mcp.example/mcp", headers={"Authorization": "Bearer ${TOKEN}"}),
+    }
     assert settings.provider == "ollama"
     assert settings.aliases == {**DEFAULT_ALIASES, "fast": "ollama:llama3.2"}
     assert settings.anthropic.base_url == "http://127.0.0.1:8080"
@@ -271,7 +290,7 @@ worker:
         (
             "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
             "labels, location, dataSources, provider, aliases, anthropic, ollama, sim, drainDeadlineMs, "
-            "progressTimeoutMs, logLevel, traceFile"
+            "maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
         "worker.queues[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",

@@ -223,6 +223,7 @@ def _completion_to_proto(completion: Completion) -> run_pb2.Completion:
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cache_read_tokens,
             cache_write_tokens=usage.cache_write_tokens,
+            cost_usd=usage.cost_usd,
         ),
         time_to_first_token=duration_to_proto(completion.time_to_first_token),
     )

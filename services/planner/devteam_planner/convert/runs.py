@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from math import isfinite
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import ParseDict
@@ -100,7 +101,9 @@ def requirements_to_proto(requirements: Requirements) -> run_pb2.Requirements:
 
 def generation_to_proto(generation: Generation) -> run_pb2.Generation:
     """How the model is asked."""
-    message = run_pb2.Generation(max_tokens=generation.max_tokens, effort=generation.effort)
+    message = run_pb2.Generation(
+        max_tokens=generation.max_tokens, effort=generation.effort, max_turns=generation.max_turns
+    )
     if generation.options:
         ParseDict(dict(generation.options), message.options)
     return message
@@ -155,13 +158,23 @@ def outcome_from_proto(report: run_pb2.Report) -> Outcome:
 
 def completion_from_proto(completion: run_pb2.Completion) -> Completion:
     """A run that came to its end."""
-    usage = completion.usage
     return Completion(
         provider=_storable(completion.provider),
         model=_storable(completion.model),
         stop_reason=_storable(completion.stop_reason),
-        usage=Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
+        usage=_usage_from_proto(completion.usage),
         time_to_first_token=_seconds(completion, "time_to_first_token") or 0.0,
+    )
+
+
+def _usage_from_proto(usage: run_pb2.Usage) -> Usage:
+    known = usage.HasField("cost_usd") and isfinite(usage.cost_usd) and usage.cost_usd >= 0
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        cost_usd=usage.cost_usd if known else None,
     )
 
 

@@ -138,10 +138,13 @@ def _requirements_from_proto(message: run_pb2.Requirements, found: Findings) -> 
 def _generation_from_proto(message: run_pb2.Generation, found: Findings) -> Generation:
     with found.at("generation"):
         found.between("max_tokens", message.max_tokens, 0, 1_000_000)
+        found.between("max_turns", message.max_turns, 0, 1_000)
         found.text("effort", message.effort, limit=64)
         with found.at("options"):
             options = _struct_from_proto(message.options, found)
-    return Generation(max_tokens=message.max_tokens, effort=message.effort, options=options)
+    return Generation(
+        max_tokens=message.max_tokens, effort=message.effort, options=options, max_turns=message.max_turns
+    )
 
 
 def _struct_from_proto(message: Struct, found: Findings) -> dict[str, object]:

@@ -27,6 +27,7 @@ def declaration_to_proto(declaration: Declaration) -> registry_pb2.WorkerSpec:
         tools=declaration.tools,
         version=declaration.version,
         weight=declaration.weight,
+        model_aliases=declaration.model_aliases,
     )
 
 

@@ -64,6 +64,7 @@ def _usage_to_proto(usage: Usage) -> run_pb2.Usage:
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
+        cost_usd=usage.cost_usd,
     )
 
 

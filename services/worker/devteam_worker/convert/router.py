@@ -31,6 +31,7 @@ def assignment_from_proto(assign: worker_pb2.Assign) -> Assignment:
         max_tokens=run.generation.max_tokens,
         effort=run.generation.effort,
         options=json_format.MessageToDict(run.generation.options),
+        max_turns=run.generation.max_turns,
     )
     timeout = run.run_timeout.ToMilliseconds() / 1000 if run.HasField("run_timeout") else _DEFAULT_TIMEOUT
     return Assignment(
@@ -129,5 +130,6 @@ def _token_to_proto(token: Token) -> run_pb2.Token:
             return run_pb2.Token(thinking=text)
         case ToolCall(call_id, name, arguments):
             return run_pb2.Token(tool_call=run_pb2.ToolCall(call_id=call_id, name=name, arguments=arguments))
-        case ToolResult(call_id, content, is_error):
-            return run_pb2.Token(tool_result=run_pb2.ToolResult(call_id=call_id, content=content, is_error=is_error))
+        case ToolResult(call_id, content, is_error, source):
+            result = run_pb2.ToolResult(call_id=call_id, content=content, is_error=is_error, source=source)
+            return run_pb2.Token(tool_result=result)

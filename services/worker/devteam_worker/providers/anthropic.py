@@ -65,6 +65,10 @@ class AnthropicProvider:
             open_telemetry=False,
         )
 
+    def tools(self, model: str) -> tuple[str, ...]:
+        """None: whatever it calls, the worker carries out."""
+        return ()
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
         """Ask, and hand out text and thinking as they come. Raises ProviderError."""
         request = _request(prompt, resolve(prompt.model, self._aliases))

@@ -7,20 +7,12 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """One question to a model.
+class ToolSpec:
+    """A tool as a model sees it. `name` has 1 to 64 characters of [A-Za-z0-9_-]; `parameters` is a JSON Schema."""
 
-    `model` is named as the task names it. `max_tokens` 0 and an empty `effort` leave the choice to the provider.
-    `options` are the provider's own; numbers may come as floats, since they travelled as JSON.
-    """
-
-    model: str
-    prompt: str
-    system_prompt: str = ""
-    tools: tuple[str, ...] = ()
-    max_tokens: int = 0
-    effort: str = ""
-    options: Mapping[str, object] = field(default_factory=dict)
+    name: str
+    description: str
+    parameters: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +40,43 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the tool answered."""
+    """What the tool answered, and where that comes from ("mcp:files", "function")."""
 
     call_id: str
     content: str
     is_error: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a model said before, as its provider put it into `Ended.reply`, and what its calls brought."""
+
+    reply: object
+    results: tuple[ToolResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question to a model, and what has been said since.
+
+    `model` is named as the task names it. `max_tokens` 0 and an empty `effort` leave the choice to the provider.
+    `options` are the provider's own; numbers may come as floats, since they travelled as JSON. `tools` are names as the
+    task has them, and `max_turns` is its bound; the agent makes `offered` of them, tools that the worker calls, and
+    `provided`, those that the provider calls by itself.
+    """
+
+    model: str
+    prompt: str
+    system_prompt: str = ""
+    tools: tuple[str, ...] = ()
+    max_tokens: int = 0
+    effort: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    max_turns: int = 0
+    offered: tuple[ToolSpec, ...] = ()
+    provided: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
 
 Token = Text | Thinking | ToolCall | ToolResult
@@ -60,21 +84,39 @@ Token = Text | Thinking | ToolCall | ToolResult
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counts them; `input_tokens` includes the cached ones."""
+    """Tokens as the provider counts them; `input_tokens` includes the cached ones. None: the price is not known."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cost_usd: float | None = None
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """What two turns took together."""
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            sum(costs) if costs else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The model stopped: its name and its reason, both in the provider's words."""
+    """The model stopped: its name and its reason, both in the provider's words.
+
+    `reply` is all that it said, in the form in which the provider wants it back with the results of its calls.
+    `unfinished`: it stopped in the middle of what the provider calls by itself; ask again with the reply.
+    """
 
     model: str
     stop_reason: str
     usage: Usage
+    reply: object = None
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +147,7 @@ class FailureReason(StrEnum):
     PROMPT_TOO_LARGE = "PROMPT_TOO_LARGE"
     OUTPUT_TOO_LARGE = "OUTPUT_TOO_LARGE"
     INTERNAL = "INTERNAL"
+    MAX_TURNS = "MAX_TURNS"
 
 
 _PASSING = frozenset(
@@ -143,10 +186,15 @@ class Provider(Protocol):
     name: str
     shared: bool
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
-        """Ask, and hand out tokens as they come; the last item is Ended. Raises ProviderError.
+    def tools(self, model: str) -> tuple[str, ...]:
+        """Names of the tools that it calls by itself for this model, named as the task names it; "": for any model."""
 
-        Closing the generator, or cancelling the task that waits for its next item, closes the model's connection.
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
+        """Ask for one turn, and hand out tokens as they come; the last item is Ended. Raises ProviderError.
+
+        A ToolCall to a tool that was `offered` is whole, and names the tool as its ToolSpec does; the asker carries it
+        out. What the provider calls by itself comes as a ToolCall and its ToolResult. Closing the generator, or
+        cancelling the task that waits for its next item, closes the model's connection.
         """
 
     async def models(self) -> list[LocalModel]:

@@ -64,6 +64,10 @@ class Catalog:
         aliases = (alias for alias in self._aliases if self._provider_name(alias) in self.providers)
         return (*aliases, *(pattern for name in self.providers for pattern in _SERVED[name]))
 
+    def tools(self) -> tuple[str, ...]:
+        """Names of the tools that its providers call by themselves, for some of their models."""
+        return tuple(dict.fromkeys(name for provider in self.providers.values() for name in provider.tools("")))
+
     async def local_models(self) -> list[LocalModel]:
         """What lies on this machine, as far as its providers can say now."""
         found: list[LocalModel] = []

@@ -53,6 +53,10 @@ class OllamaProvider:
         self._aliases = aliases
         self._client = ollama.AsyncClient(host or None, timeout=httpx.Timeout(read_timeout, connect=_CONNECT_TIMEOUT))
 
+    def tools(self, model: str) -> tuple[str, ...]:
+        """None: whatever it calls, the worker carries out."""
+        return ()
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
         """Ask, and hand out text and thinking as they come. Raises ProviderError."""
         model = resolve(prompt.model, self._aliases).removeprefix(PREFIX)

@@ -65,6 +65,10 @@ class SimProvider:
         self._first_token_ms = first_token_ms
         self._crash = crash
 
+    def tools(self, model: str) -> tuple[str, ...]:
+        """None: whatever it calls, the worker carries out."""
+        return ()
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
         """The same words for the same prompt and options. Raises ProviderError."""
         options = read_options(

@@ -1,0 +1,156 @@
+"""A model and its tools, turn by turn."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from devteam.mesh import names
+from devteam.mesh.clock import Clock
+from devteam_worker.domain import Emit
+from devteam_worker.providers.base import (
+    Ended,
+    FailureReason,
+    Prompt,
+    Provider,
+    ProviderError,
+    Token,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Usage,
+)
+from devteam_worker.tools.toolbox import Hand
+
+_tracer = trace.get_tracer(names.SCOPE)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an answer is: seconds to its first token, what it took so far, and how its last turn ended."""
+
+    first_token: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    ended: Ended | None = None
+
+
+class Conversation:
+    """Asks a model, carries out the tools that it calls, and asks again, until it calls none.
+
+    A provider that says nothing for `patience` seconds has failed. Tool answers are told to the model as data; nothing
+    in them changes which tools there are, or who is asked.
+    """
+
+    def __init__(self, provider: Provider, hand: Hand, emit: Emit, clock: Clock, *, patience: float) -> None:
+        self._provider = provider
+        self._hand = hand
+        self._emit = emit
+        self._clock = clock
+        self._patience = patience
+        self._started = clock.monotonic()
+        self.progress = Progress()
+
+    async def hold(self, prompt: Prompt, *, max_turns: int) -> Ended:
+        """Talk until the model has nothing more to call; returns how it ended. Raises ProviderError."""
+        for _ in range(max_turns):
+            ended, calls = await self._turn(prompt)
+            if not calls and not ended.unfinished:
+                return ended
+            results = await self._carry_out(calls)
+            prompt = replace(prompt, turns=(*prompt.turns, Turn(ended.reply, tuple(results))))
+        raise ProviderError(
+            FailureReason.MAX_TURNS,
+            f"The model still called tools when it had been asked {max_turns} times; give the step more turns "
+            "(max_turns), or fewer tools.",
+        )
+
+    async def _turn(self, prompt: Prompt) -> tuple[Ended, list[ToolCall]]:
+        attributes = {
+            names.GEN_AI_OPERATION: "chat",
+            names.GEN_AI_PROVIDER: self._provider.name,
+            names.GEN_AI_REQUEST_MODEL: prompt.model,
+        }
+        with _tracer.start_as_current_span(
+            f"chat {prompt.model}", kind=SpanKind.CLIENT, attributes=attributes, record_exception=False
+        ) as span:
+            try:
+                return await self._stream(prompt, span)
+            except ProviderError as error:
+                span.set_attribute(names.ERROR_TYPE, error.reason)
+                span.set_status(Status(StatusCode.ERROR, error.reason))
+                raise
+
+    async def _stream(self, prompt: Prompt, span: Span) -> tuple[Ended, list[ToolCall]]:
+        calls: list[ToolCall] = []
+        async with (
+            aclosing(self._provider.stream(prompt)) as items,
+            aclosing(_prompt(items, self._provider.name, self._patience)) as prompt_items,
+        ):
+            async for item in prompt_items:
+                if isinstance(item, Ended):
+                    self._note(item, span)
+                    return item, calls
+                if self.progress.first_token is None:
+                    self.progress.first_token = self._clock.monotonic() - self._started
+                    span.add_event("first_token")
+                # What the provider calls by itself, it answers by itself. A made-up name is ours to refuse.
+                if isinstance(item, ToolCall) and item.name not in prompt.provided:
+                    calls.append(item)
+                await self._emit(self._told(item))
+        raise ProviderError(FailureReason.PROVIDER_CONNECTION, f"{self._provider.name} ended its answer without an end")
+
+    async def _carry_out(self, calls: list[ToolCall]) -> list[ToolResult]:
+        """All of them at once; what each brings is told as soon as it is there."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._call(call)) for call in calls]
+        return [task.result() for task in tasks]
+
+    async def _call(self, call: ToolCall) -> ToolResult:
+        tool = self._hand.tool(call.name)
+        name = tool.name if tool is not None else call.name
+        attributes = {
+            names.GEN_AI_OPERATION: "execute_tool",
+            names.GEN_AI_TOOL_NAME: name,
+            names.GEN_AI_TOOL_CALL_ID: call.call_id,
+            names.TOOL_SOURCE: tool.source if tool is not None else "",
+        }
+        with _tracer.start_as_current_span(f"execute_tool {name}", attributes=attributes) as span:
+            result = await self._hand.answer(call)
+            if result.is_error:
+                span.set_attribute(names.ERROR_TYPE, "tool_error")
+                span.set_status(Status(StatusCode.ERROR, "tool_error"))
+        await self._emit(result)
+        return result
+
+    def _told(self, token: Token) -> Token:
+        """As watchers see it: tools by the names that steps have for them."""
+        if isinstance(token, ToolCall) and (tool := self._hand.tool(token.name)) is not None:
+            return replace(token, name=tool.name)
+        return token
+
+    def _note(self, ended: Ended, span: Span) -> None:
+        self.progress.ended = ended
+        self.progress.usage += ended.usage
+        span.set_attribute(names.GEN_AI_RESPONSE_MODEL, ended.model)
+        span.set_attribute(names.GEN_AI_FINISH_REASONS, [ended.stop_reason])
+        span.set_attribute(names.GEN_AI_INPUT_TOKENS, ended.usage.input_tokens)
+        span.set_attribute(names.GEN_AI_OUTPUT_TOKENS, ended.usage.output_tokens)
+
+
+async def _prompt(
+    items: AsyncGenerator[Token | Ended, None], provider: str, patience: float
+) -> AsyncGenerator[Token | Ended, None]:
+    """Items as they come. Only the provider's time counts, not that of whoever takes them."""
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                item = await anext(items)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            message = f"{provider} said nothing for {patience:g} s"
+            raise ProviderError(FailureReason.PROVIDER_UNAVAILABLE, message) from None
+        yield item

@@ -1,0 +1,216 @@
+"""A model that calls tools, turn by turn."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import pytest
+from devteam_worker import conversation
+from devteam_worker.agent import Bounds, ModelAgent
+from devteam_worker.domain import Completed, Failed, Outcome
+from devteam_worker.providers.base import (
+    Ended,
+    FailureReason,
+    LocalModel,
+    Prompt,
+    ProviderError,
+    Text,
+    Token,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Usage,
+)
+from devteam_worker.providers.catalog import Catalog
+from devteam_worker.tools.base import Tool
+from devteam_worker.tools.toolbox import Toolbox
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.fakes.agent_script import an_assignment
+from tests.fakes.clock import FakeClock
+
+
+class Model:
+    """Says one list of tokens a turn, the last one for ever; calls `web_search` by itself."""
+
+    name = "sim"
+    shared = True
+
+    def __init__(self, *turns: Sequence[Token | Ended | Exception]) -> None:
+        self._turns = list(turns)
+        self.asked: list[Prompt] = []
+
+    def tools(self, model: str) -> tuple[str, ...]:
+        return ("web_search",)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Token | Ended, None]:
+        self.asked.append(prompt)
+        turn = self._turns.pop(0) if len(self._turns) > 1 else self._turns[0]
+        for item in turn:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    async def models(self) -> list[LocalModel]:
+        return []
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def ended(reply: str = "", *, unfinished: bool = False) -> Ended:
+    return Ended("sim-1", "tool_use" if reply else "end_turn", Usage(10, 2, 1, 0, 0.5), reply, unfinished)
+
+
+async def look_up(arguments: Mapping[str, object]) -> str:
+    return f"{arguments['word']} is a word"
+
+
+SEARCH = Tool("docs.search", "Finds words.", {"type": "object"}, "documents:docs", look_up)
+CALL = ToolCall("c1", "docs__search", '{"word": "tree"}')
+RESULT = ToolResult("c1", "tree is a word", source="documents:docs")
+
+
+class Scene:
+    """One run of a model with tools, and what was heard of it."""
+
+    def __init__(self, model: Model, clock: FakeClock, *tools: Tool, max_turns: int = 16) -> None:
+        self.heard: list[Token] = []
+        self._agent = ModelAgent(
+            Catalog({"sim": model}, simulate=True), Toolbox(tools or [SEARCH]), clock, Bounds(max_turns=max_turns)
+        )
+
+    async def run(self, *tools: str, max_turns: int = 0) -> Outcome:
+        async def emit(token: Token) -> None:
+            self.heard.append(token)
+
+        return await self._agent.run(an_assignment(tools=tools or ("docs",), max_turns=max_turns), emit)
+
+
+async def test_a_call_is_carried_out_and_its_answer_told_to_the_model(clock: FakeClock) -> None:
+    model = Model([Text("Let me see. "), CALL, ended("said")], [Text("It is one."), ended()])
+    scene = Scene(model, clock)
+    outcome = await scene.run()
+    assert outcome == Completed("sim", "sim-1", "end_turn", Usage(20, 4, 2, 0, 1.0), 0.0)
+    assert model.asked[0].turns == ()
+    assert model.asked[1].turns == (Turn("said", (RESULT,)),)
+    assert [prompt.offered[0].name for prompt in model.asked] == ["docs__search", "docs__search"]
+
+
+async def test_watchers_see_calls_by_the_names_that_steps_have_for_them(clock: FakeClock) -> None:
+    model = Model([Text("Let me see. "), CALL, ended("said")], [Text("It is one."), ended()])
+    scene = Scene(model, clock)
+    await scene.run()
+    assert scene.heard == [
+        Text("Let me see. "),
+        ToolCall("c1", "docs.search", '{"word": "tree"}'),
+        RESULT,
+        Text("It is one."),
+    ]
+
+
+async def test_calls_of_one_turn_are_carried_out_together(clock: FakeClock) -> None:
+    """Each waits for the other one."""
+    both = asyncio.Barrier(2)
+
+    async def meet(arguments: Mapping[str, object]) -> str:
+        async with asyncio.timeout(10):
+            await both.wait()
+        return str(arguments["n"])
+
+    calls = [ToolCall(f"c{n}", "meet", f'{{"n": {n}}}') for n in (1, 2)]
+    model = Model([*calls, ended("said")], [ended()])
+    scene = Scene(model, clock, Tool("meet", "", {}, "function", meet))
+    await scene.run("meet")
+    assert [result.content for result in model.asked[1].turns[0].results] == ["1", "2"]
+
+
+async def test_a_model_that_never_stops_calling_has_failed(clock: FakeClock) -> None:
+    model = Model([CALL, ended("said")])
+    scene = Scene(model, clock, max_turns=3)
+    outcome = await scene.run()
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.retryable) == (FailureReason.MAX_TURNS, False)
+    assert "3 times" in outcome.message
+    assert len(model.asked) == 3
+
+
+async def test_a_task_sets_its_own_bound(clock: FakeClock) -> None:
+    model = Model([CALL, ended("said")])
+    await Scene(model, clock, max_turns=3).run(max_turns=5)
+    assert len(model.asked) == 5
+
+
+async def test_a_made_up_tool_is_refused_and_the_model_goes_on(clock: FakeClock) -> None:
+    model = Model([ToolCall("c1", "rm", "{}"), ended("said")], [Text("Sorry."), ended()])
+    scene = Scene(model, clock)
+    assert isinstance(await scene.run(), Completed)
+    assert scene.heard[1] == ToolResult("c1", "There is no tool 'rm' for this task.", is_error=True)
+
+
+async def test_what_the_provider_calls_by_itself_is_only_passed_on(clock: FakeClock) -> None:
+    theirs: list[Token] = [ToolCall("s1", "web_search", '{"query": "x"}'), ToolResult("s1", "3 pages", source="anthropic")]
+    model = Model([*theirs, Text("Found."), ended()])
+    scene = Scene(model, clock)
+    assert isinstance(await scene.run("docs", "web_search"), Completed)
+    assert scene.heard == [*theirs, Text("Found.")]
+    assert model.asked[0].provided == ("web_search",)
+
+
+async def test_a_turn_that_stopped_in_the_middle_is_gone_on_with(clock: FakeClock) -> None:
+    model = Model([Text("Half "), ended("half", unfinished=True)], [Text("done."), ended()])
+    scene = Scene(model, clock)
+    assert isinstance(await scene.run(), Completed)
+    assert model.asked[1].turns == (Turn("half"),)
+
+
+async def test_nobody_to_ask_for_a_tool_is_a_failure_before_the_model_is_asked(clock: FakeClock) -> None:
+    model = Model([ended()])
+    outcome = await Scene(model, clock).run("weather")
+    assert isinstance(outcome, Failed)
+    assert "no tool 'weather'" in outcome.message
+    assert model.asked == []
+
+
+async def test_patience_asked_for_after_a_turn_is_a_failure(clock: FakeClock) -> None:
+    """What was said cannot be taken back, so that the run is not handed back either."""
+    wait = ProviderError(FailureReason.RATE_LIMITED, "Slow down.", retry_after=7.0)
+    outcome = await Scene(Model([CALL, ended("said")], [wait]), clock).run()
+    assert outcome == Failed(FailureReason.RATE_LIMITED, "Slow down.", retryable=True, retry_after=7.0)
+
+
+async def test_a_tool_at_work_is_stopped_with_its_run(clock: FakeClock) -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def dig(arguments: Mapping[str, object]) -> str:
+        begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            stopped.set()
+        return ""
+
+    scene = Scene(Model([ToolCall("c1", "dig", "{}"), ended("said")]), clock, Tool("dig", "", {}, "function", dig))
+    running = asyncio.create_task(scene.run("dig"))
+    async with asyncio.timeout(10):
+        await begun.wait()
+        running.cancel()
+        await stopped.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_each_turn_and_each_call_is_a_span(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(conversation, "_tracer", provider.get_tracer("test"))
+    await Scene(Model([CALL, ended("said")], [Text("It is one."), ended()]), clock).run()
+    found = [(span.name, dict(span.attributes or {})) for span in spans.get_finished_spans()]
+    assert [name for name, _ in found] == ["chat sim", "execute_tool docs.search", "chat sim"]
+    assert found[1][1] == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "docs.search",
+        "gen_ai.tool.call.id": "c1",
+        "devteam.tool.source": "documents:docs",
+    }
