@@ -150,7 +150,8 @@ async def test_a_made_up_tool_is_refused_and_the_model_goes_on(clock: FakeClock)
 
 
 async def test_what_the_provider_calls_by_itself_is_only_passed_on(clock: FakeClock) -> None:
-    theirs: list[Token] = [ToolCall("s1", "web_search", '{"query": "x"}'), ToolResult("s1", "3 pages", source="anthropic")]
+    asked = ToolCall("s1", "web_search", '{"query": "x"}')
+    theirs: list[Token] = [asked, ToolResult("s1", "3 pages", source="anthropic")]
     model = Model([*theirs, Text("Found."), ended()])
     scene = Scene(model, clock)
     assert isinstance(await scene.run("docs", "web_search"), Completed)
