@@ -25,6 +25,13 @@ class ThinkingToken:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressToken:
+    """What is done before or beside the answer, for people; not part of the output."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """The model's wish to call a tool; `arguments` is JSON."""
 
@@ -43,7 +50,7 @@ class ToolResult:
     source: str = ""
 
 
-Token: TypeAlias = TextToken | ThinkingToken | ToolCall | ToolResult
+Token: TypeAlias = TextToken | ThinkingToken | ProgressToken | ToolCall | ToolResult
 
 
 @dataclass(frozen=True, slots=True)

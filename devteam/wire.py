@@ -7,6 +7,7 @@ from devteam.events import (
     Event,
     Gap,
     PlanChanged,
+    ProgressToken,
     TaskChanged,
     TextToken,
     ThinkingToken,
@@ -113,6 +114,8 @@ def _token(token: run_pb2.Token) -> Token:
     match token.WhichOneof("content"):
         case "thinking":
             return ThinkingToken(token.thinking)
+        case "progress":
+            return ProgressToken(token.progress)
         case "tool_call":
             return ToolCall(token.tool_call.call_id, token.tool_call.name, token.tool_call.arguments)
         case "tool_result":

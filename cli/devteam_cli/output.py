@@ -8,9 +8,15 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from devteam.events import Event, TextToken, ThinkingToken, ToolCall, ToolResult
+from devteam.events import Event, ProgressToken, TextToken, ThinkingToken, ToolCall, ToolResult
 
-_TOKEN_KINDS = {TextToken: "text", ThinkingToken: "thinking", ToolCall: "tool_call", ToolResult: "tool_result"}
+_TOKEN_KINDS = {
+    TextToken: "text",
+    ThinkingToken: "thinking",
+    ProgressToken: "progress",
+    ToolCall: "tool_call",
+    ToolResult: "tool_result",
+}
 
 
 class Output(StrEnum):
@@ -68,7 +74,7 @@ def plain(value: object) -> object:
             return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple():
             return [plain(item) for item in value]
-        case TextToken() | ThinkingToken() | ToolCall() | ToolResult():
+        case TextToken() | ThinkingToken() | ProgressToken() | ToolCall() | ToolResult():
             return {"type": _TOKEN_KINDS[type(value)]} | members(value)
     return members(value) if is_dataclass(value) else value
 

@@ -7,6 +7,7 @@ from devteam.events import (
     Event,
     Gap,
     Interrupted,
+    ProgressToken,
     TaskChanged,
     TextToken,
     ThinkingToken,
@@ -74,6 +75,8 @@ class TaskView:
                     self._say("answer", printable(token.text))
                 case ThinkingToken() if self._thinks:
                     self._say("thinking", printable(token.text))
+                case ProgressToken():
+                    self._note(tail(token.text, 100))
                 case ToolCall():
                     self._note(f"tool {token.name} {tail(token.arguments, 100)}")
                 case ToolResult() if token.is_error:

@@ -52,13 +52,13 @@ class ModelAgent:
         try:
             ended = await talk.hold(prompt, max_turns=prompt.max_turns or self._bounds.max_turns)
         except ProviderError as error:
-            if error.reason is FailureReason.RATE_LIMITED and talk.progress.first_token is None:
+            if error.reason is FailureReason.RATE_LIMITED and talk.so_far.first_token is None:
                 asked = provider.name if provider.shared else ""
                 return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after, asked)
             return _failed(error)
         finally:
             self._on_ended(prompt.model)
-        told = talk.progress
+        told = talk.so_far
         return Completed(provider.name, ended.model, ended.stop_reason, told.usage, told.first_token or 0.0)
 
     def _with_tools(self, prompt: Prompt, provider: Provider) -> tuple[Hand, Prompt]:

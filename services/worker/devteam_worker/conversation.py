@@ -14,6 +14,7 @@ from devteam_worker.domain import Emit
 from devteam_worker.providers.base import (
     Ended,
     FailureReason,
+    Progress,
     Prompt,
     Provider,
     ProviderError,
@@ -29,7 +30,7 @@ _tracer = trace.get_tracer(names.SCOPE)
 
 
 @dataclass(slots=True)
-class Progress:
+class SoFar:
     """How far an answer is: seconds to its first token, what it took so far, and how its last turn ended."""
 
     first_token: float | None = None
@@ -51,7 +52,7 @@ class Conversation:
         self._clock = clock
         self._patience = patience
         self._started = clock.monotonic()
-        self.progress = Progress()
+        self.so_far = SoFar()
 
     async def hold(self, prompt: Prompt, *, max_turns: int) -> Ended:
         """Talk until the model has nothing more to call; returns how it ended. Raises ProviderError."""
@@ -93,8 +94,8 @@ class Conversation:
                 if isinstance(item, Ended):
                     self._note(item, span)
                     return item, calls
-                if self.progress.first_token is None:
-                    self.progress.first_token = self._clock.monotonic() - self._started
+                if self.so_far.first_token is None and not isinstance(item, Progress):
+                    self.so_far.first_token = self._clock.monotonic() - self._started
                     span.add_event("first_token")
                 # What the provider calls by itself, it answers by itself. A made-up name is ours to refuse.
                 if isinstance(item, ToolCall) and item.name not in prompt.provided:
@@ -132,8 +133,8 @@ class Conversation:
         return token
 
     def _note(self, ended: Ended, span: Span) -> None:
-        self.progress.ended = ended
-        self.progress.usage += ended.usage
+        self.so_far.ended = ended
+        self.so_far.usage += ended.usage
         span.set_attribute(names.GEN_AI_RESPONSE_MODEL, ended.model)
         span.set_attribute(names.GEN_AI_FINISH_REASONS, [ended.stop_reason])
         span.set_attribute(names.GEN_AI_INPUT_TOKENS, ended.usage.input_tokens)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from devteam_worker.providers.base import Text, Thinking, Token, ToolCall, ToolResult
+from devteam_worker.providers.base import Progress, Text, Thinking, Token, ToolCall, ToolResult
 
 MAX_BATCH_TOKENS = 256
 # A batch has at most 1 MiB on the wire; the rest is for what stands around its tokens.
@@ -86,7 +86,7 @@ class Transcript:
 def pieces_of(token: Token) -> Iterator[Token]:
     """The same token in pieces that fit into a window and into a batch. Only text can be cut."""
     match token:
-        case Text(text) | Thinking(text) if len(text) > MAX_PIECE:
+        case Text(text) | Thinking(text) | Progress(text) if len(text) > MAX_PIECE:
             for start in range(0, len(text), MAX_PIECE):
                 yield type(token)(text[start : start + MAX_PIECE])
         case _:
@@ -96,7 +96,7 @@ def pieces_of(token: Token) -> Iterator[Token]:
 def size_of(token: Token) -> int:
     """The bytes that a token takes on the wire, or a few more."""
     match token:
-        case Text(text) | Thinking(text):
+        case Text(text) | Thinking(text) | Progress(text):
             return len(text.encode()) + 8
         case ToolCall(call_id, name, arguments):
             return len(call_id.encode()) + len(name.encode()) + len(arguments.encode()) + 24

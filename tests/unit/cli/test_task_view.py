@@ -7,6 +7,7 @@ from devteam.events import (
     AttemptStarted,
     Gap,
     Interrupted,
+    ProgressToken,
     TaskChanged,
     TextToken,
     ThinkingToken,
@@ -95,9 +96,11 @@ def test_an_answer_with_a_gap_is_shown_whole_at_the_end(capsys: pytest.CaptureFi
 def test_tools_are_told_in_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     """Calls always, results only when they failed."""
     view = TaskView(streams=False, thinks=False)
+    view.show(said(ProgressToken("pulling: 42 %")))
     view.show(said(ToolCall("1", "web", '{"q": "tides"}'), ToolResult("1", "found it")))
     view.show(said(ToolCall("2", "web", "{}"), ToolResult("2", "no network\x1b[2J", is_error=True)))
     assert capsys.readouterr().err.splitlines() == [
+        "pulling: 42 %",
         'tool web {"q": "tides"}',
         "tool web {}",
         "tool failed: no network",

@@ -29,6 +29,7 @@ PUBLIC = [
     "Plan",
     "PlanChanged",
     "PlanState",
+    "ProgressToken",
     "QueueInfo",
     "QueuePolicy",
     "Requirements",

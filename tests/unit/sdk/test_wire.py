@@ -6,7 +6,7 @@ import pytest
 
 from devteam import spec_wire, wire
 from devteam.errors import InvalidInput
-from devteam.events import AttemptStarted, Gap, TextToken, ThinkingToken, Tokens, ToolCall, ToolResult
+from devteam.events import AttemptStarted, Gap, ProgressToken, TextToken, ThinkingToken, Tokens, ToolCall, ToolResult
 from devteam.models import CancelTrail, FailureReason, TaskState
 from devteam.specs import Generation, OnWorkerLoss, Placement, Requirements, RunPolicy, Step, Strategy, TaskSpec
 from devteam.v1 import planner_pb2, run_pb2
@@ -110,7 +110,8 @@ def test_tokens_carry_their_step_and_their_kind() -> None:
     tokens = [
         run_pb2.Token(thinking="hm"),
         run_pb2.Token(tool_call=run_pb2.ToolCall(call_id="1", name="web", arguments="{}")),
-        run_pb2.Token(tool_result=run_pb2.ToolResult(call_id="1", content="no", is_error=True)),
+        run_pb2.Token(tool_result=run_pb2.ToolResult(call_id="1", content="no", is_error=True, source="function")),
+        run_pb2.Token(progress="pulling: 42 %"),
         run_pb2.Token(text="So"),
         run_pb2.Token(),
         run_pb2.Token(text="!"),
@@ -120,14 +121,15 @@ def test_tokens_carry_their_step_and_their_kind() -> None:
     told = (
         ThinkingToken("hm"),
         ToolCall("1", "web", "{}"),
-        ToolResult("1", "no", is_error=True),
+        ToolResult("1", "no", is_error=True, source="function"),
+        ProgressToken("pulling: 42 %"),
         TextToken("So"),
         TextToken(""),  # a kind that this client does not know keeps its place
         TextToken("!"),
     )
     assert event == Tokens("t", "writer", 2, 5, told)
     assert isinstance(event, Tokens)
-    assert (event.text, event.last_seq) == ("So!", 10)
+    assert (event.text, event.last_seq) == ("So!", 11)
 
 
 def test_attempts_and_gaps_are_told() -> None:

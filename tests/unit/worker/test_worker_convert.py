@@ -21,6 +21,7 @@ from devteam_worker.in_hand import InHand
 from devteam_worker.providers.base import (
     FailureReason,
     LocalModel,
+    Progress,
     Prompt,
     Text,
     Thinking,
@@ -178,20 +179,24 @@ def test_a_rejection_says_why(reason: RejectReason, number: worker_pb2.RejectRea
 
 def test_tokens_keep_their_order_and_their_kind() -> None:
     tokens: list[Token] = [
+        Progress("pulling: 42 %"),
         Thinking("hm"),
         Text(""),
         ToolCall("c1", "search", '{"q": 1}'),
-        ToolResult("c1", "none", is_error=True),
+        ToolResult("c1", "none", is_error=True, source="mcp:web"),
     ]
     assert word_to_proto(Spoken(T1, 9, tokens)).tokens == run_pb2.Tokens(
         task_id="t1",
         attempt=2,
         first_seq=9,
         tokens=[
+            run_pb2.Token(progress="pulling: 42 %"),
             run_pb2.Token(thinking="hm"),
             run_pb2.Token(text=""),
             run_pb2.Token(tool_call=run_pb2.ToolCall(call_id="c1", name="search", arguments='{"q": 1}')),
-            run_pb2.Token(tool_result=run_pb2.ToolResult(call_id="c1", content="none", is_error=True)),
+            run_pb2.Token(
+                tool_result=run_pb2.ToolResult(call_id="c1", content="none", is_error=True, source="mcp:web")
+            ),
         ],
     )
 

@@ -9,7 +9,7 @@ from devteam_worker.convert.reports import report_to_proto
 from devteam_worker.desk import RejectReason
 from devteam_worker.domain import Assignment, AttemptId, Declaration, Occupied
 from devteam_worker.in_hand import InHand
-from devteam_worker.providers.base import Prompt, Text, Thinking, Token, ToolCall, ToolResult
+from devteam_worker.providers.base import Progress, Prompt, Text, Thinking, Token, ToolCall, ToolResult
 from devteam_worker.words import Accepted, Beat, Offer, Rejected, Released, Report, Spoken, Word
 
 _DEFAULT_TIMEOUT = 3600.0
@@ -128,6 +128,8 @@ def _token_to_proto(token: Token) -> run_pb2.Token:
             return run_pb2.Token(text=text)
         case Thinking(text):
             return run_pb2.Token(thinking=text)
+        case Progress(text):
+            return run_pb2.Token(progress=text)
         case ToolCall(call_id, name, arguments):
             return run_pb2.Token(tool_call=run_pb2.ToolCall(call_id=call_id, name=name, arguments=arguments))
         case ToolResult(call_id, content, is_error, source):

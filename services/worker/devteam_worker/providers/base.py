@@ -30,6 +30,13 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """What is done before or beside the answer, for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A model's wish to call a tool; `arguments` is JSON."""
 
@@ -79,7 +86,7 @@ class Prompt:
     turns: tuple[Turn, ...] = ()
 
 
-Token = Text | Thinking | ToolCall | ToolResult
+Token = Text | Thinking | Progress | ToolCall | ToolResult
 
 
 @dataclass(frozen=True, slots=True)
