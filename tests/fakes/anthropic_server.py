@@ -47,6 +47,17 @@ def thinking(index: int, *pieces: str) -> list[bytes]:
     return _block(index, {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signature])
 
 
+def tool_use(index: int, call_id: str, name: str, *pieces: str, kind: str = "tool_use") -> list[bytes]:
+    """A wish to call a tool, its arguments as pieces of JSON; `kind` "server_tool_use": a tool of the API's own."""
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return _block(index, {"type": kind, "id": call_id, "name": name, "input": {}}, deltas)
+
+
+def block(index: int, content: Mapping[str, object]) -> list[bytes]:
+    """A block that comes as a whole."""
+    return _block(index, content, [])
+
+
 def end(stop_reason: str = "end_turn", output_tokens: int = 7, **delta: object) -> list[bytes]:
     """How a message ends."""
     usage = {"output_tokens": output_tokens}
@@ -65,6 +76,21 @@ def stream(*pieces: bytes | Act) -> Reply:
     return Reply(pieces, headers=_SSE)
 
 
+def model_list(*models: Mapping[str, object]) -> Reply:
+    """A page of models."""
+    data = [
+        {
+            "type": "model",
+            "display_name": "A model",
+            "created_at": "2026-06-01T00:00:00Z",
+            "lifecycle": "active",
+            **model,
+        }
+        for model in models
+    ]
+    return json_reply({"data": data, "has_more": False, "first_id": None, "last_id": None})
+
+
 def refusal(status: int, kind: str, message: str = "No", headers: Mapping[str, str] | None = None) -> Reply:
     body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_fake"}
     return json_reply(body, status, headers)
@@ -75,6 +101,10 @@ class AnthropicServer(HttpServer):
 
     def answer(self, *replies: Reply) -> None:
         self.reply("/v1/messages", *replies)
+
+    def know(self, *models: Mapping[str, object]) -> None:
+        """Have these models."""
+        self.reply("/v1/models?limit=1000", model_list(*models))
 
     @property
     def asked(self) -> Request:

@@ -37,7 +37,7 @@ def catalog(*names: str, simulate: bool = False, aliases: Mapping[str, str] | No
 
 
 def settings(ollama: str = NOTHING_LISTENS, **flags: object) -> WorkerSettings:
-    return load_settings(None, flags, {"OLLAMA_HOST": ollama})
+    return load_settings(None, flags, {"OLLAMA_HOST": ollama, "ANTHROPIC_BASE_URL": f"http://{NOTHING_LISTENS}"})
 
 
 @pytest.fixture

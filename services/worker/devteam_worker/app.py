@@ -74,7 +74,7 @@ async def serve(
         else:
             catalog = await found_providers(settings, clock)
             stack.push_async_callback(catalog.close)
-            inventory = Inventory(catalog.local_models, aliases=settings.aliases)
+            inventory = Inventory(catalog.local_models, aliases=catalog.aliases)
             await inventory.look()
             toolbox = await stack.enter_async_context(equipped(settings, tools))
             agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), on_ended=inventory.ran)
@@ -200,6 +200,7 @@ async def _declaration(
         tools=(*toolbox.names, *(catalog.tools() if catalog else ())),
         version=metadata.version("devteam-orchestrator"),
         weight=settings.weight,
+        model_aliases=catalog.aliases if catalog else {},
     )
 
 

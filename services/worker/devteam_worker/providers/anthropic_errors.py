@@ -55,7 +55,7 @@ def from_status(error: anthropic.APIStatusError, prompt: Prompt, api_key: str) -
         request_id=error.request_id,
         reason=reason,
     )
-    detail = public_detail(error.api_message, secrets=[api_key], body=[prompt.prompt, prompt.system_prompt])
+    detail = public_detail(error.api_message, secrets=[api_key], body=prompt.texts)
     return ProviderError(
         reason, _sentence(reason, prompt.model, detail), retry_after=seconds_asked_for(error.response.headers)
     )

@@ -85,6 +85,12 @@ class Prompt:
     provided: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
 
+    @property
+    def texts(self) -> list[str]:
+        """All that is sent to the model, but for what it said itself."""
+        results = [result.content for turn in self.turns for result in turn.results]
+        return [self.prompt, self.system_prompt, *results]
+
 
 Token = Text | Thinking | Progress | ToolCall | ToolResult
 
@@ -122,7 +128,7 @@ class Ended:
     model: str
     stop_reason: str
     usage: Usage
-    reply: object = None
+    reply: object = field(default=None, compare=False, repr=False)
     unfinished: bool = False
 
 

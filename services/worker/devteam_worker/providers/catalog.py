@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,6 +16,9 @@ from devteam_worker.models import DEFAULT_ALIASES, resolve
 from devteam_worker.providers.base import FailureReason, LocalModel, Provider, ProviderError
 from devteam_worker.providers.sim import SimProvider, is_sim, kill_process, refuse_to_crash
 from devteam_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from devteam_worker.providers.anthropic import AnthropicProvider
 
 _log = structlog.get_logger()
 
@@ -48,7 +52,7 @@ class Catalog:
     ) -> None:
         self.providers = dict(providers)
         self.simulate = simulate
-        self._aliases = aliases
+        self.aliases = aliases
 
     def provider_for(self, model: str) -> Provider:
         """The provider that serves a model as the task names it. Raises ProviderError with what is wrong."""
@@ -61,7 +65,7 @@ class Catalog:
         """The models served here, as a worker that was told of none advertises them. Empty: every model."""
         if self.simulate:
             return ()
-        aliases = (alias for alias in self._aliases if self._provider_name(alias) in self.providers)
+        aliases = (alias for alias in self.aliases if self._provider_name(alias) in self.providers)
         return (*aliases, *(pattern for name in self.providers for pattern in _SERVED[name]))
 
     def tools(self) -> tuple[str, ...]:
@@ -84,14 +88,14 @@ class Catalog:
             await provider.close()
 
     def _provider_name(self, model: str) -> str:
-        resolved = resolve(model, self._aliases)
+        resolved = resolve(model, self.aliases)
         if is_sim(resolved):
             return "sim"
         if resolved.startswith("ollama:"):
             return "ollama"
-        if resolved.startswith("claude-") or model in self._aliases:
+        if resolved.startswith("claude-") or model in self.aliases:
             return "anthropic"
-        known = ", ".join([*self._aliases, "claude-...", "ollama:...", "sim"])
+        known = ", ".join([*self.aliases, "claude-...", "ollama:...", "sim"])
         raise ProviderError(FailureReason.INVALID_REQUEST, f"No provider knows the model {model!r}; known are {known}.")
 
 
@@ -102,9 +106,9 @@ async def found_providers(settings: WorkerSettings, clock: Clock, environ: Mappi
     model `sim` alone. Raises InvalidInput when the settings ask for a provider that cannot be had.
     """
     sim = _sim(settings, clock, crash_on_demand=environ.get(_CRASH) == "1")
-    real = await _real_providers(settings, environ)
+    real, aliases = await _real_providers(settings, environ)
     simulate = settings.provider == "sim" or (not real and _is_here(settings.api_url))
-    return Catalog({"sim": sim, **real}, simulate=simulate, aliases=settings.aliases)
+    return Catalog({"sim": sim, **real}, simulate=simulate, aliases=aliases)
 
 
 def _sim(settings: WorkerSettings, clock: Clock, *, crash_on_demand: bool) -> SimProvider:
@@ -116,22 +120,28 @@ def _sim(settings: WorkerSettings, clock: Clock, *, crash_on_demand: bool) -> Si
     )
 
 
-async def _real_providers(settings: WorkerSettings, environ: Mapping[str, str]) -> dict[str, Provider]:
+async def _real_providers(
+    settings: WorkerSettings, environ: Mapping[str, str]
+) -> tuple[dict[str, Provider], Mapping[str, str]]:
+    """Those that this machine has, and what short names of models stand for, as far as they know better."""
     api_key = environ.get(_API_KEY, "").strip()
     if settings.provider == "anthropic" and not api_key:
         raise InvalidInput(
             Violation("worker.provider", "CREDENTIALS_MISSING", f"is anthropic, but {_API_KEY} is not set")
         )
     found: dict[str, Provider] = {}
+    aliases: Mapping[str, str] = settings.aliases
     if settings.provider in {"anthropic", "auto"} and api_key:
-        found["anthropic"] = await asyncio.to_thread(_anthropic, settings, api_key)
+        anthropic = await asyncio.to_thread(_anthropic, settings, api_key)
+        found["anthropic"] = anthropic
+        aliases = await anthropic.learn_aliases()
     if settings.provider == "ollama" or (settings.provider == "auto" and await _listens(*_ollama_address(settings))):
         ollama = await asyncio.to_thread(_ollama, settings)
         if settings.provider == "ollama" or await _answers(ollama):
             found["ollama"] = ollama
         else:
             await ollama.close()
-    return found
+    return found, aliases
 
 
 def _ollama_address(settings: WorkerSettings) -> tuple[str, int]:
@@ -153,7 +163,7 @@ async def _listens(host: str, port: int) -> bool:
     return True
 
 
-def _anthropic(settings: WorkerSettings, api_key: str) -> Provider:
+def _anthropic(settings: WorkerSettings, api_key: str) -> "AnthropicProvider":
     """In a thread, since importing the SDK takes seconds."""
     from devteam_worker.providers.anthropic import AnthropicProvider
 
