@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from devteam.mesh.clock import Clock
 from devteam_worker.conversation import Conversation
 from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.prices import Prices
 from devteam_worker.providers.base import FailureReason, Prompt, Provider, ProviderError
 from devteam_worker.providers.catalog import Catalog
 from devteam_worker.tools.toolbox import Hand, Toolbox
@@ -32,12 +33,14 @@ class ModelAgent:
         clock: Clock,
         bounds: Bounds | None = None,
         *,
+        prices: Prices | None = None,
         on_ended: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._catalog = catalog
         self._toolbox = toolbox
         self._clock = clock
         self._bounds = bounds or Bounds()
+        self._prices = prices or Prices()
         self._on_ended = on_ended
 
     async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
@@ -48,7 +51,8 @@ class ModelAgent:
             hand, prompt = self._with_tools(prompt, provider)
         except ProviderError as error:
             return _failed(error)
-        talk = Conversation(provider, hand, emit, self._clock, patience=self._bounds.progress_timeout)
+        patience = self._bounds.progress_timeout
+        talk = Conversation(provider, hand, emit, self._clock, patience=patience, prices=self._prices)
         try:
             ended = await talk.hold(prompt, max_turns=prompt.max_turns or self._bounds.max_turns)
         except ProviderError as error:

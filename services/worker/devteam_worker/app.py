@@ -23,6 +23,7 @@ from devteam_worker.hardware import Hardware, detect
 from devteam_worker.inventory import Inventory
 from devteam_worker.link import Link
 from devteam_worker.links import Links
+from devteam_worker.prices import listed
 from devteam_worker.providers.base import LocalModel
 from devteam_worker.providers.catalog import Catalog, found_providers
 from devteam_worker.registration import Registration, Wishes
@@ -77,7 +78,8 @@ async def serve(
             inventory = Inventory(catalog.local_models, aliases=catalog.aliases)
             await inventory.look()
             toolbox = await stack.enter_async_context(equipped(settings, tools))
-            agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), on_ended=inventory.ran)
+            prices = listed(settings.prices)
+            agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), prices=prices, on_ended=inventory.ran)
         declaration = await _declaration(settings, catalog, inventory, toolbox, clock)
         ready = _ready(declaration, catalog)
         await _serve(stack, settings, declaration, agent, inventory, clock, until, lambda: on_ready(ready), on_drain)

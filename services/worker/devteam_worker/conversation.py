@@ -11,6 +11,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from devteam.mesh import names
 from devteam.mesh.clock import Clock
 from devteam_worker.domain import Emit
+from devteam_worker.prices import Prices
 from devteam_worker.providers.base import (
     Ended,
     FailureReason,
@@ -45,12 +46,15 @@ class Conversation:
     in them changes which tools there are, or who is asked.
     """
 
-    def __init__(self, provider: Provider, hand: Hand, emit: Emit, clock: Clock, *, patience: float) -> None:
+    def __init__(
+        self, provider: Provider, hand: Hand, emit: Emit, clock: Clock, *, patience: float, prices: Prices
+    ) -> None:
         self._provider = provider
         self._hand = hand
         self._emit = emit
         self._clock = clock
         self._patience = patience
+        self._prices = prices
         self._started = clock.monotonic()
         self.so_far = SoFar()
 
@@ -134,7 +138,7 @@ class Conversation:
 
     def _note(self, ended: Ended, span: Span) -> None:
         self.so_far.ended = ended
-        self.so_far.usage += ended.usage
+        self.so_far.usage += self._prices.priced(ended.model, ended.usage)
         span.set_attribute(names.GEN_AI_RESPONSE_MODEL, ended.model)
         span.set_attribute(names.GEN_AI_FINISH_REASONS, [ended.stop_reason])
         span.set_attribute(names.GEN_AI_INPUT_TOKENS, ended.usage.input_tokens)

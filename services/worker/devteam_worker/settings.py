@@ -173,6 +173,15 @@ class DataSourceSettings(_Section):
     url: WebUrl = ""
 
 
+class PriceSettings(_Section):
+    """US dollars for a million tokens; what is left out of the cache costs what the input does."""
+
+    input: float = Field(ge=0, le=1_000_000)
+    output: float = Field(ge=0, le=1_000_000)
+    cache_read: float | None = Field(None, ge=0, le=1_000_000)
+    cache_write: float | None = Field(None, ge=0, le=1_000_000)
+
+
 class SimSettings(_Section):
     """How fast the simulated model answers when a task says nothing; 0 tokens a second is as fast as possible."""
 
@@ -211,6 +220,8 @@ class WorkerSettings(BaseSettings):
     provider: Literal["auto", "anthropic", "ollama", "sim"] = "auto"
     # Put over the built-in ones.
     aliases: dict[str, str] = {}
+    # By patterns of models, named as their provider names them; put before the built-in ones.
+    prices: dict[str, PriceSettings] = Field({}, max_length=256)
     anthropic: AnthropicSettings = AnthropicSettings()
     ollama: OllamaSettings = OllamaSettings()
     sim: SimSettings = SimSettings()

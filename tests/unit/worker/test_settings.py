@@ -10,6 +10,7 @@ from devteam_worker.settings import (
     HeartbeatSettings,
     LocationSettings,
     McpServerSettings,
+    PriceSettings,
     QueueSettings,
     ResourceSettings,
     ToolSettings,
@@ -107,6 +108,7 @@ worker:
   labels: {team: search}
   location: {region: eu, zone: eu-1, host: rack-3}
   dataSources: [wiki, {name: papers, path: /srv/papers, url: "https://papers.example"}]
+  prices: {"llama*": {input: 0.5, output: 1, cacheRead: 0.1}}
   maxTurns: 4
   tools: {allow: ["papers.*"], timeoutMs: 500, answerBytes: 1024}
   mcpServers:
@@ -132,6 +134,7 @@ worker:
         DataSourceSettings(name="wiki"),
         DataSourceSettings(name="papers", path=Path("/srv/papers"), url="https://papers.example"),
     )
+    assert settings.prices == {"llama*": PriceSettings(input=0.5, output=1.0, cache_read=0.1)}
     assert (settings.max_turns, settings.tools) == (
         4,
         ToolSettings(allow=("papers.*",), timeout_ms=500, answer_bytes=1024),
@@ -289,7 +292,7 @@ worker:
     assert refused(file, yaml) == [
         (
             "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
-            "labels, location, dataSources, provider, aliases, anthropic, ollama, sim, drainDeadlineMs, "
+            "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, sim, drainDeadlineMs, "
             "maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",

@@ -19,6 +19,7 @@ from devteam_worker.providers.base import (
 )
 from devteam_worker.providers.sim_options import SimOptions, read_options
 from devteam_worker.providers.sim_text import thoughts, whole_length, words
+from devteam_worker.providers.sim_tools import calls_for, quotes
 
 # Tokens between two looks at the event loop when nothing has to be waited for.
 _BREATH = 64
@@ -77,6 +78,11 @@ class SimProvider:
             first_token_ms=self._first_token_ms,
             strict=is_sim(prompt.model),
         )
+        if len(prompt.turns) < options.calls and (calls := list(calls_for(prompt))):
+            for call in calls:
+                yield call
+            yield Ended(self.name, "tool_use", Usage(_input_length(prompt), len(calls)))
+            return
         wanted = options.thinking + _answer_length(prompt, options)
         length = min(wanted, prompt.max_tokens or wanted, options.fail_after if options.fail else wanted)
         pace = _Pace(self._clock, options)
@@ -110,20 +116,20 @@ def is_sim(model: str) -> bool:
 
 
 def _input_length(prompt: Prompt) -> int:
-    return len(prompt.system_prompt.split()) + len(prompt.prompt.split())
+    return sum(len(text.split()) for text in prompt.texts)
 
 
 def _answer_length(prompt: Prompt, options: SimOptions) -> int:
     if options.tokens is not None:
         return options.tokens
-    return whole_length(prompt.system_prompt, prompt.prompt, options.seed)
+    return sum(1 for _ in quotes(prompt)) + whole_length(prompt.system_prompt, prompt.prompt, options.seed)
 
 
 def _tokens(prompt: Prompt, options: SimOptions) -> Iterator[Token]:
-    """Thinking first, then an answer without end."""
+    """Thinking first, then what tools brought, then an answer without end."""
     thinking = (Thinking(word) for word in thoughts(prompt.prompt, options.thinking))
     answer = (Text(word) for word in words(prompt.system_prompt, prompt.prompt, options.seed))
-    return chain(thinking, answer)
+    return chain(thinking, map(Text, quotes(prompt)), answer)
 
 
 class _Pace:

@@ -22,6 +22,8 @@ class SimOptions:
     first_token_ms: float = 0.0
     seed: int = 0
     thinking: int = 0
+    # Turns in which it calls the tools that it is offered, before it answers.
+    calls: int = 1
     # One of FAILURES, or empty; it happens once `fail_after` tokens are out.
     fail: str = ""
     fail_after: int = 0
@@ -95,6 +97,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "first_token_ms": _bounded(600_000),
     "seed": _whole(2**53, low=-(2**53)),
     "thinking": _thinking,
+    "calls": _whole(1_000),
     "fail": _failure,
     "fail_after": _whole(1_000_000),
 }
