@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from devteam_worker import DevTeamWorker
-from devteam_worker.handlers import Task
+from devteam_worker.owner_task import Task
 
 from tests.chaos.speech import word
 

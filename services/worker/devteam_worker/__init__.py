@@ -4,17 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from devteam_worker.failures import Fatal, RateLimited, Retryable
-    from devteam_worker.handlers import Task
+    from devteam_worker.owner_task import Task
+    from devteam_worker.tools.base import ToolError
     from devteam_worker.worker import DevTeamWorker
 
-__all__ = ["DevTeamWorker", "Fatal", "RateLimited", "Retryable", "Task"]
+__all__ = ["DevTeamWorker", "Fatal", "RateLimited", "Retryable", "Task", "ToolError"]
 
 _HOMES = {
     "DevTeamWorker": "worker",
     "Fatal": "failures",
     "RateLimited": "failures",
     "Retryable": "failures",
-    "Task": "handlers",
+    "Task": "owner_task",
+    "ToolError": "tools.base",
 }
 
 

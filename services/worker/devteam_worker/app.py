@@ -18,6 +18,7 @@ from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Machine, Queue
 from devteam_worker.draining import Draining
+from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.hardware import Hardware, detect
 from devteam_worker.inventory import Inventory
@@ -52,6 +53,7 @@ async def serve(
     *,
     until: Callable[[], Awaitable[object]],
     on_ready: Callable[[Ready], None],
+    owners: OwnersLoop | None = None,
     handler: Handler | None = None,
     tools: Sequence[Tool] = (),
     on_error: Callable[[Exception], None] = lambda _: None,
@@ -61,17 +63,19 @@ async def serve(
 
     `on_drain` hears how many runs are in hand when the drain begins.
 
-    With a `handler`, runs are handled by it instead of a model; `tools` are for models. Raises InvalidInput when the
+    With a `handler`, runs are handled by it instead of a model; `tools` are for models, and
+    `owners` is where the code of both runs. Raises InvalidInput when the
     Registry refuses the worker, and Aborted when another instance took over its id.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        owners = owners or OwnersLoop()
+        owners.start()
+        stack.callback(owners.stop)
         agent: Agent
         if handler is not None:
-            agent, catalog, inventory = HandlerAgent(handler, on_error), None, Inventory(_no_models)
-            toolbox = Toolbox()
-            agent.start()
-            stack.callback(agent.stop)
+            agent, catalog, inventory = HandlerAgent(handler, owners, on_error), None, Inventory(_no_models)
+            toolbox = Toolbox(tools)
         else:
             catalog = await found_providers(settings, clock)
             stack.push_async_callback(catalog.close)

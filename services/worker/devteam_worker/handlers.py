@@ -1,20 +1,19 @@
 """The worker owner's own code, run where it can block nothing but itself."""
 
 import asyncio
-import contextvars
 import inspect
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing, closing
 from typing import Any
 
 import structlog
 
 from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.elsewhere import OwnersLoop, begin_in_thread
 from devteam_worker.failures import Fatal, RateLimited, Retryable
-from devteam_worker.providers.base import FailureReason, Text
+from devteam_worker.owner_task import Task
+from devteam_worker.providers.base import FailureReason, Token
 
 _log = structlog.get_logger()
 
@@ -23,81 +22,37 @@ _LONGEST_MESSAGE = 2_000
 _PROVIDER = "handler"
 
 # Takes a Task; may be async or not, and may return text, or yield it piece by piece.
-Handler = Callable[["Task"], Any]
-
-
-@dataclass(slots=True)
-class Task:
-    """A task, as a handler sees it."""
-
-    id: str
-    attempt: int
-    plan_id: str
-    step_id: str
-    queue: str
-    model: str
-    prompt: str
-    system_prompt: str
-    tools: tuple[str, ...]
-    options: dict[str, object]
-    _emit: Callable[[str], Awaitable[None]]
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody waits for the answer any longer. Code that blocks should look now and then."""
-        return self._stopped.is_set()
-
-    async def emit(self, text: str) -> None:
-        """Stream a piece of the answer. Waits while too much of it is under way. Raises Fatal if it is no text."""
-        if not isinstance(text, str):
-            raise Fatal(f"the handler must answer with text or nothing, not {type(text).__name__}")
-        await self._emit(text)
+Handler = Callable[[Task], Any]
 
 
 class HandlerAgent:
-    """Runs assignments by calling a handler in an event loop of its own, in a thread of its own.
+    """Runs assignments by calling a handler in the owner's loop; plain functions run in threads, one each.
 
-    Plain functions run in further threads, one each. However long any of it blocks, beats and streams go on. `on_error`
-    is called where the handler runs, with what it raised.
+    `on_error` is called where the handler runs, with what it raised.
     """
 
-    def __init__(self, handler: Handler, on_error: Callable[[Exception], None] = lambda _: None) -> None:
+    def __init__(
+        self, handler: Handler, loop: OwnersLoop, on_error: Callable[[Exception], None] = lambda _: None
+    ) -> None:
         self._handler = handler
+        self._loop = loop
         self._on_error = on_error
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
-        # Daemons, all of them: code that never returns must not keep the process.
-        self._thread = threading.Thread(target=self._turn, name="handlers", daemon=True)
-
-    def start(self) -> None:
-        """Begin to take assignments."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take no more. A handler that still blocks ends with the process."""
-        self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
         """Call the handler. What it raises is an outcome."""
         home = asyncio.get_running_loop()
 
-        async def emit_from_there(text: str) -> None:
-            sent = asyncio.run_coroutine_threadsafe(_emitted(emit, text), home)
-            await asyncio.wrap_future(sent)
+        def speak(token: Token) -> "Future[None]":
+            return asyncio.run_coroutine_threadsafe(_emitted(emit, token), home)
 
-        task = _task(assignment, emit_from_there)
-        handling = _Elsewhere(self._loop, self._handled(task))
+        task = _task(assignment, speak)
+        handling = self._loop.begin(self._handled(task))
         try:
             return await handling.outcome()
         except asyncio.CancelledError:
-            task._stopped.set()  # noqa: SLF001 - this module's own class, read by the handler
+            task.stop()
             await handling.stopped()
             raise
-
-    def _turn(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._stopped.wait())
 
     async def _handled(self, task: Task) -> Outcome:
         try:
@@ -142,63 +97,20 @@ async def _called(handler: Handler, task: Task) -> None:
         await _stream(handler(task), task)
     elif inspect.iscoroutinefunction(handler):
         await _finish(await handler(task), task)
+    elif inspect.isgeneratorfunction(handler):
+        await _in_a_thread(lambda: _stream_sync(handler(task), task), task)
     else:
-        await _finish(await _in_a_thread(handler, task), task)
+        await _finish(await _in_a_thread(lambda: handler(task), task), task)
 
 
-class _Elsewhere:
-    """A coroutine at work in the event loop of another thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Outcome]) -> None:
-        self._loop = loop
-        self._task: asyncio.Task[Outcome] | None = None
-        self._over: Future[asyncio.Task[Outcome]] = Future()
-        self._over.set_running_or_notify_cancel()
-        loop.call_soon_threadsafe(self._begin, work)
-
-    async def outcome(self) -> Outcome:
-        """Wait for its end. Cancellation leaves it at work."""
-        return (await asyncio.wrap_future(self._over)).result()
-
-    async def stopped(self) -> None:
-        """Cancel it, and wait until it has really ended."""
-        self._loop.call_soon_threadsafe(self._cancel)
-        await asyncio.wrap_future(self._over)
-
-    def _begin(self, work: Coroutine[Any, Any, Outcome]) -> None:
-        self._task = self._loop.create_task(work)
-        self._task.add_done_callback(self._over.set_result)
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def _in_a_thread(handler: Handler, task: Task) -> object:
-    """As asyncio.to_thread, with a thread for each call: none waits for another, and none keeps the process."""
-    called: Future[tuple[object, BaseException | None]] = Future()
-    called.set_running_or_notify_cancel()
-    context = contextvars.copy_context()
-
-    def call() -> None:
-        # A pair, since a future refuses to carry a StopIteration.
-        try:
-            answered: tuple[object, BaseException | None] = context.run(handler, task), None
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            answered = None, error
-        called.set_result(answered)
-
-    threading.Thread(target=call, name=f"handler of {task.id}", daemon=True).start()
-    ended = asyncio.wrap_future(called)
+async def _in_a_thread(call: Callable[[], object], task: Task) -> object:
+    ended = begin_in_thread(call, f"handler of {task.id}")
     try:
-        answer, error = await asyncio.shield(ended)
+        return await asyncio.shield(ended)
     except asyncio.CancelledError:
-        # Nothing stops code in a thread; it may look at `task.cancelled`.
-        await ended
+        # It has its slot until it has really ended; it may look at `task.cancelled`.
+        await asyncio.wait([ended])
         raise
-    if error is not None:
-        raise error
-    return answer
 
 
 async def _stream(pieces: AsyncGenerator[str, None], task: Task) -> None:
@@ -207,16 +119,24 @@ async def _stream(pieces: AsyncGenerator[str, None], task: Task) -> None:
             await task.emit(piece)
 
 
+def _stream_sync(pieces: Generator[str, None, None], task: Task) -> None:
+    with closing(pieces):
+        for piece in pieces:
+            if task.cancelled:
+                return
+            task.emit_sync(piece)
+
+
 async def _finish(answer: Any, task: Task) -> None:
     if answer is not None:
         await task.emit(answer)
 
 
-async def _emitted(emit: Emit, text: str) -> None:
-    await emit(Text(text))
+async def _emitted(emit: Emit, token: Token) -> None:
+    await emit(token)
 
 
-def _task(assignment: Assignment, emit: Callable[[str], Awaitable[None]]) -> Task:
+def _task(assignment: Assignment, speak: Callable[[Token], "Future[None]"]) -> Task:
     prompt = assignment.prompt
     return Task(
         assignment.id.task_id,
@@ -229,5 +149,5 @@ def _task(assignment: Assignment, emit: Callable[[str], Awaitable[None]]) -> Tas
         prompt.system_prompt,
         prompt.tools,
         dict(prompt.options),
-        emit,
+        speak,
     )

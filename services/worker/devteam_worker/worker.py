@@ -3,12 +3,16 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from devteam.mesh.errors import InvalidInput, Violation
 from devteam_worker.app import Ready, serve
+from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler
 from devteam_worker.settings import load_settings
 from devteam_worker.stopping import Stopping
+from devteam_worker.tools.base import Tool
+from devteam_worker.tools.functions import Function, function_tool
 
 _CAPABILITIES = {"gpu": "gpu", "gpu_model": "gpu_model", "ram_gb": "ram_gb", "cpu_cores": "cpu_cores"}
 
@@ -56,6 +60,8 @@ class DevTeamWorker:
         given = {name: value for name, value in flags.items() if value not in (None, {})}
         self._settings = load_settings(None, given, os.environ)
         self._handler: Handler | None = None
+        self._owners = OwnersLoop()
+        self._tools: list[Tool] = []
         self._on_error: Callable[[Exception], None] = lambda _: None
         self._on_ready: Callable[[Ready], None] = _announce
         self._stopping = Stopping()
@@ -67,6 +73,18 @@ class DevTeamWorker:
         """
         self._handler = handler
         return handler
+
+    def tool(self, function: Function | None = None, *, name: str = "") -> Any:
+        """Let models on this worker call `function`, as `@worker.tool` or `@worker.tool(name="...")`.
+
+        Its docstring and its annotations tell the model what it does and takes; a ToolError that it raises tells the
+        model what went wrong. However long it blocks, the worker keeps its beats. With `on_task`, its name is only
+        advertised: what your handler calls is its own business. Raises TypeError for parameters without names.
+        """
+        if function is None:
+            return lambda later: self.tool(later, name=name)
+        self._tools.append(function_tool(function, self._owners, name=name))
+        return function
 
     def on_error(self, handler: Callable[[Exception], None]) -> Callable[[Exception], None]:
         """Tell `handler` what went wrong in a task's handler."""
@@ -89,7 +107,9 @@ class DevTeamWorker:
                 self._settings,
                 until=self._stopping.wait,
                 on_ready=self._on_ready,
+                owners=self._owners,
                 handler=self._handler,
+                tools=self._tools,
                 on_error=self._on_error,
             )
 

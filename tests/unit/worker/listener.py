@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from devteam_worker.domain import Completed
+from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.providers.base import Token
 
@@ -28,9 +29,9 @@ class Listener:
 
 @asynccontextmanager
 async def taking(handler: Handler, errors: list[Exception] | None = None) -> AsyncIterator[HandlerAgent]:
-    agent = HandlerAgent(handler, (errors if errors is not None else []).append)
-    agent.start()
+    loop = OwnersLoop()
+    loop.start()
     try:
-        yield agent
+        yield HandlerAgent(handler, loop, (errors if errors is not None else []).append)
     finally:
-        agent.stop()
+        loop.stop()

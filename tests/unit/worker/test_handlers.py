@@ -1,13 +1,15 @@
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextvars import ContextVar
 
 import pytest
 from devteam_worker.domain import Assignment, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.failures import Fatal, RateLimited, Retryable
-from devteam_worker.handlers import Handler, HandlerAgent, Task
-from devteam_worker.providers.base import FailureReason, Text
+from devteam_worker.handlers import Handler, HandlerAgent
+from devteam_worker.owner_task import Task
+from devteam_worker.providers.base import FailureReason, Progress, Text
 
 from tests.fakes.agent_script import PATIENCE, an_assignment
 from tests.unit.worker.listener import WELL, Listener, taking
@@ -163,10 +165,11 @@ async def test_an_owner_who_fails_to_hear_of_an_error_changes_no_outcome(emit: L
     def on_error(error: Exception) -> None:
         raise Wrong(error)
 
-    agent = HandlerAgent(raising("plain", Fatal("no such page")), on_error)
-    agent.start()
+    loop = OwnersLoop()
+    agent = HandlerAgent(raising("plain", Fatal("no such page")), loop, on_error)
+    loop.start()
     assert await agent.run(an_assignment(), emit) == Failed(FailureReason.HANDLER, "no such page", retryable=False)
-    agent.stop()
+    loop.stop()
 
 
 async def test_emit_waits_while_too_much_is_under_way(emit: Listener) -> None:
@@ -185,6 +188,28 @@ async def test_emit_waits_while_too_much_is_under_way(emit: Listener) -> None:
         emit.gate.set()
         assert await running == WELL
     assert emitted == ["one", "two"]
+
+
+async def test_a_plain_function_may_yield_and_may_block_as_it_likes(emit: Listener) -> None:
+    def handle(task: Task) -> Iterator[str]:
+        task.progress_sync("looking")
+        yield "one "
+        task.emit_sync("two ")
+        yield "three"
+
+    async with taking(handle) as agent:
+        assert await agent.run(an_assignment(), emit) == WELL
+    assert emit.heard == [Progress("looking"), Text("one "), Text("two "), Text("three")]
+
+
+async def test_progress_is_no_part_of_the_answer(emit: Listener) -> None:
+    async def handle(task: Task) -> str:
+        await task.progress("page 1 of 2")
+        return "done"
+
+    async with taking(handle) as agent:
+        await agent.run(an_assignment(), emit)
+    assert emit.heard == [Progress("page 1 of 2"), Text("done")]
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "plain"])
@@ -214,13 +239,14 @@ async def test_an_error_handler_that_blocks_does_not_block_the_worker(emit: List
         blocks.set()
         freed.append(gate.wait(PATIENCE))
 
-    agent = HandlerAgent(raising("coroutine", Wrong()), on_error)
-    agent.start()
+    loop = OwnersLoop()
+    agent = HandlerAgent(raising("coroutine", Wrong()), loop, on_error)
+    loop.start()
     running = asyncio.create_task(agent.run(an_assignment(), emit))
     assert await asyncio.to_thread(blocks.wait, PATIENCE)
     gate.set()
     await running
-    agent.stop()
+    loop.stop()
     assert freed == [True]
 
 

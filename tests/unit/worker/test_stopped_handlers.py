@@ -4,7 +4,8 @@ import threading
 import time
 
 import pytest
-from devteam_worker.handlers import HandlerAgent, Task
+from devteam_worker.handlers import HandlerAgent
+from devteam_worker.owner_task import Task
 
 from tests.fakes.agent_script import PATIENCE, an_assignment
 from tests.unit.worker.listener import WELL, Listener, taking
@@ -127,6 +128,7 @@ async def test_a_handler_that_never_returns_does_not_keep_the_process(blocks: st
     keyword = "async def" if blocks.startswith("await") else "def"
     program = f"""
 import asyncio, time
+from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import HandlerAgent
 from tests.fakes.agent_script import an_assignment
 
@@ -134,12 +136,13 @@ from tests.fakes.agent_script import an_assignment
     {blocks}
 
 async def main():
-    agent = HandlerAgent(handle)
-    agent.start()
+    loop = OwnersLoop()
+    agent = HandlerAgent(handle, loop)
+    loop.start()
     running = asyncio.create_task(agent.run(an_assignment(), None))
     await asyncio.sleep(0.05)
     running.cancel()
-    agent.stop()
+    loop.stop()
 
 asyncio.run(main())
 """

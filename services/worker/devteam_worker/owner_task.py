@@ -1,0 +1,63 @@
+"""A task as the owner's code sees it."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from devteam_worker.failures import Fatal
+from devteam_worker.providers.base import Progress, Text, Token
+
+
+@dataclass(slots=True)
+class Task:
+    """A task, as a handler sees it.
+
+    Text that is emitted is part of the answer; progress is for whoever watches. Each waits while too much is under way,
+    and raises Fatal for what is no text. The forms that end in `_sync` are for plain functions, which may block.
+    """
+
+    id: str
+    attempt: int
+    plan_id: str
+    step_id: str
+    queue: str
+    model: str
+    prompt: str
+    system_prompt: str
+    tools: tuple[str, ...]
+    options: dict[str, object]
+    _speak: Callable[[Token], "Future[None]"]
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the answer any longer. Code that blocks should look now and then."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Nobody waits any longer."""
+        self._stopped.set()
+
+    async def emit(self, text: str) -> None:
+        """Stream a piece of the answer."""
+        await asyncio.wrap_future(self._speak(Text(_checked(text))))
+
+    async def progress(self, text: str) -> None:
+        """Say what is being done."""
+        await asyncio.wrap_future(self._speak(Progress(_checked(text))))
+
+    def emit_sync(self, text: str) -> None:
+        """As `emit`, from a plain function."""
+        self._speak(Text(_checked(text))).result()
+
+    def progress_sync(self, text: str) -> None:
+        """As `progress`, from a plain function."""
+        self._speak(Progress(_checked(text))).result()
+
+
+def _checked(text: object) -> str:
+    if not isinstance(text, str):
+        raise Fatal(f"the handler must answer with text or nothing, not {type(text).__name__}")
+    return text
