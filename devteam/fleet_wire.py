@@ -9,6 +9,7 @@ from devteam.models import (
     Explanation,
     QueueInfo,
     Throttle,
+    Vitals,
     WaitReason,
     WorkerInfo,
     WorkerStatus,
@@ -47,6 +48,17 @@ def worker_from_proto(worker: registry_pb2.Worker) -> WorkerInfo:
         drain_deadline_at=moment_from_proto(worker, "drain_deadline_at"),
         router_id=worker.router_id,
         weight=spec.weight or 1.0,
+        model_aliases=dict(spec.model_aliases),
+        vitals=_vitals(worker.vitals) if worker.HasField("vitals") else None,
+    )
+
+
+def _vitals(vitals: registry_pb2.Vitals) -> Vitals:
+    return Vitals(
+        memory_available=vitals.memory_available,
+        memory_total=vitals.memory_total,
+        disk_free=vitals.disk_free,
+        disk_total=vitals.disk_total,
     )
 
 

@@ -217,6 +217,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """How a worker's machine is doing, in bytes; a total of 0 is not known. The disk is that of the worker's files."""
+
+    memory_available: int = 0
+    memory_total: int = 0
+    disk_free: int = 0
+    disk_total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
     """A worker as the mesh sees it.
 
@@ -224,7 +234,8 @@ class WorkerInfo:
     becomes at `next_status_at` if nothing is heard of it; None at a moment that is set means: it is forgotten then.
     `availability` is what was asked of it, also while its status says something worse. `drain_deadline_at` is when a
     draining worker hands back what still runs, where an operator gave it a time. `router_id` names the router that it
-    is connected to; empty: none, as far as is known. `weight` is what one of its slots counts for.
+    is connected to; empty: none, as far as is known. `weight` is what one of its slots counts for. `model_aliases` are
+    what short names of models stand for there. `vitals` are those of its last beat.
     """
 
     id: str
@@ -252,6 +263,8 @@ class WorkerInfo:
     drain_deadline_at: datetime | None = None
     router_id: str = ""
     weight: float = 1.0
+    model_aliases: Mapping[str, str] = field(default_factory=dict)
+    vitals: Vitals | None = None
 
 
 class Workers(list[WorkerInfo]):

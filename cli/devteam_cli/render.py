@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from devteam.models import Plan, Task, WorkerInfo, WorkerStatus
+from devteam.models import Plan, Task, Vitals, WorkerInfo, WorkerStatus
 from devteam_cli.cancel_view import CancelView
 from devteam_cli.text import ago, clock, left, printable, span
 
@@ -110,6 +110,8 @@ def worker_details(worker: WorkerInfo) -> "Table":
             ("local models", ", ".join(worker.local_models)),
             ("weight", f"{worker.weight:g}"),
             ("machine", f"{machine}, {_gpu(worker)}" if worker.gpu else machine),
+            ("free", _free(worker.vitals)),
+            ("aliases", ", ".join(f"{alias}={model}" for alias, model in worker.model_aliases.items())),
             ("tools", ", ".join(worker.tools)),
             ("data", ", ".join(worker.data_sources)),
             ("labels", ", ".join(f"{key}={value}" for key, value in worker.labels.items())),
@@ -118,6 +120,13 @@ def worker_details(worker: WorkerInfo) -> "Table":
             ("uptime", span(worker.uptime)),
         )
     )
+
+
+def _free(vitals: Vitals | None) -> str:
+    if vitals is None:
+        return ""
+    memory = f"memory {vitals.memory_available / 1e9:.1f} of {vitals.memory_total / 1e9:.1f} GB"
+    return f"{memory}, disk {vitals.disk_free / 1e9:.1f} of {vitals.disk_total / 1e9:.1f} GB"
 
 
 def task_details(task: Task) -> "Table":

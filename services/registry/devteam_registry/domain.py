@@ -59,6 +59,16 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """How a worker's machine is doing, in bytes; a total of 0 is not known."""
+
+    memory_available: int = 0
+    memory_total: int = 0
+    disk_free: int = 0
+    disk_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """What a worker declares about itself.
 
@@ -77,6 +87,8 @@ class WorkerSpec:
     tools: tuple[str, ...] = ()
     version: str = ""
     weight: float = 0.0
+    # What short names of models stand for there.
+    model_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def slots(self) -> int:
@@ -173,6 +185,8 @@ class Worker:
     active_tasks: int = 0
     wishes: Wishes = Wishes()
     departed: bool = False
+    # By its last beat to this process.
+    vitals: Vitals | None = None
 
     @property
     def worker_id(self) -> str:
@@ -223,6 +237,7 @@ class Beat:
     active_tasks: int = 0
     availability: Availability = Availability.OPEN
     local_models: tuple[LocalModel, ...] | None = None
+    vitals: Vitals | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,7 @@ class Roster:
             last_heartbeat_at=self._clock.now(),
             own_availability=beat.availability,
             active_tasks=beat.active_tasks,
+            vitals=beat.vitals,
         )
 
     def _claimed(self, worker_id: str, instance_id: str, session_token: str) -> _Entry:

@@ -1,11 +1,13 @@
 """The worker's composition root."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 
 import structlog
 
@@ -33,6 +35,7 @@ from devteam_worker.settings import WorkerSettings
 from devteam_worker.tools.base import Tool
 from devteam_worker.tools.equipment import equipped
 from devteam_worker.tools.toolbox import Toolbox
+from devteam_worker.vitals import take
 
 _log = structlog.get_logger()
 
@@ -79,7 +82,8 @@ async def serve(
         else:
             catalog = await found_providers(settings, clock)
             stack.push_async_callback(catalog.close)
-            inventory = Inventory(catalog.local_models, aliases=catalog.aliases)
+            vitals = partial(take, Path(os.environ.get("DEVTEAM_DATA") or Path.home()))
+            inventory = Inventory(catalog.local_models, take_vitals=vitals, aliases=catalog.aliases)
             await inventory.look()
             toolbox = await stack.enter_async_context(equipped(settings, tools))
             prices = listed(settings.prices)

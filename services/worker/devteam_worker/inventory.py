@@ -1,4 +1,4 @@
-"""The models that lie on this machine, and what of them the Registry has yet to hear."""
+"""What lies on this machine and how it is doing, and what of that the Registry has yet to hear."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ import structlog
 
 from devteam_worker.models import DEFAULT_ALIASES, resolve
 from devteam_worker.providers.base import LocalModel
+from devteam_worker.vitals import Vitals
 
 _log = structlog.get_logger()
 
@@ -24,13 +25,16 @@ class Inventory:
         self,
         list_models: Callable[[], Awaitable[Sequence[LocalModel]]],
         *,
+        take_vitals: Callable[[], Vitals] | None = None,
         aliases: Mapping[str, str] = DEFAULT_ALIASES,
         patience: float = _PATIENCE,
     ) -> None:
         self._list_models = list_models
+        self._take_vitals = take_vitals
         self._aliases = aliases
         self._patience = patience
         self.models: tuple[LocalModel, ...] = ()
+        self.vitals: Vitals | None = None
         self._told: tuple[LocalModel, ...] = ()
         self._due = asyncio.Event()
         # Since the last beat it looked out of turn, which stands in for the look of the next one.
@@ -64,8 +68,17 @@ class Inventory:
             async with asyncio.timeout(self._patience):
                 # In an order of our own: which one was used last is no news.
                 self.models = tuple(sorted(await self._list_models(), key=lambda model: model.name))
+                if self._take_vitals is not None:
+                    self._note(await asyncio.to_thread(self._take_vitals))
+        except OSError as error:
+            _log.warning("the machine's memory and disk cannot be read", error=error.strerror)
         except TimeoutError:
-            _log.warning("local models could not be listed in time", seconds=self._patience)
+            _log.warning("the machine could not be looked at in time", seconds=self._patience)
+
+    def _note(self, vitals: Vitals) -> None:
+        before, self.vitals = self.vitals, vitals
+        if vitals.trouble and not (before and before.trouble):
+            _log.warning("the machine is nearly full", left=vitals.trouble)
 
     async def run(self, on_hurry: Callable[[], None]) -> None:
         """Look whenever it is time to, for ever. `on_hurry`: what was found out of turn should be told soon."""

@@ -12,7 +12,12 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Aborted, DevTeamError, InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from devteam.mesh.tasks import Backoff
 from devteam.v1 import registry_pb2, registry_pb2_grpc
-from devteam_worker.convert.registry import declaration_to_proto, drain_deadline_from_proto, local_model_to_proto
+from devteam_worker.convert.registry import (
+    declaration_to_proto,
+    drain_deadline_from_proto,
+    local_model_to_proto,
+    vitals_to_proto,
+)
 from devteam_worker.domain import Declaration
 from devteam_worker.inventory import Inventory
 from devteam_worker.providers.base import LocalModel
@@ -149,6 +154,7 @@ class Registration:
             availability=registry_pb2.AVAILABILITY_DRAINING if self._draining else registry_pb2.AVAILABILITY_OPEN,
             local_models=[local_model_to_proto(model) for model in models or ()],
             set_local_models=models is not None,
+            vitals=vitals_to_proto(self._inventory.vitals) if self._inventory.vitals else None,
         )
 
     def _hear_of_routers(self, addresses: Sequence[str]) -> None:

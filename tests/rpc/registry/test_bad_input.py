@@ -113,6 +113,7 @@ async def test_a_beat_is_checked(mesh: Mesh) -> None:
         active_tasks=10_001,
         availability=99,  # type: ignore[arg-type]  # a number that a newer client may send
         local_models=[pb.LocalModel(name="x" * 257)],
+        vitals=pb.Vitals(memory_available=-1),
     )
     assert await violations(mesh.stub.Heartbeat(request)) == {
         ("worker_id", "FIELD_REQUIRED"),
@@ -120,6 +121,7 @@ async def test_a_beat_is_checked(mesh: Mesh) -> None:
         ("active_tasks", "OUT_OF_BOUNDS"),
         ("availability", "UNKNOWN_ENUM"),
         ("local_models[0].name", "TEXT_TOO_LARGE"),
+        ("vitals.memory_available", "OUT_OF_BOUNDS"),
     }
 
 

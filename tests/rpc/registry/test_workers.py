@@ -181,6 +181,17 @@ async def test_a_deregistered_worker_is_gone(mesh: Mesh) -> None:
     assert (code, error.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
 
 
+async def test_a_worker_says_how_its_machine_is_doing_and_what_its_short_names_stand_for(mesh: Mesh) -> None:
+    spec = small_spec("w1")
+    spec.model_aliases["opus"] = "claude-opus-5-5"
+    request = pb.RegisterWorkerRequest(spec=spec, instance_id="i1")
+    token = (await mesh.stub.RegisterWorker(request)).session_token
+    vitals = pb.Vitals(memory_available=1, memory_total=2, disk_free=3, disk_total=4)
+    await mesh.stub.Heartbeat(pb.HeartbeatRequest(worker_id="w1", instance_id="i1", session_token=token, vitals=vitals))
+    worker = (await mesh.stub.GetWorker(pb.GetWorkerRequest(worker_id="w1"))).worker
+    assert (worker.vitals, dict(worker.spec.model_aliases)) == (vitals, {"opus": "claude-opus-5-5"})
+
+
 @pytest.mark.parametrize("fixture", ["sqlite_url", "postgres_url"])
 async def test_workers_survive_a_restart_of_the_registry(
     request: pytest.FixtureRequest, clock: FakeClock, fixture: str

@@ -20,6 +20,7 @@ from devteam_registry.domain import (
     Removed,
     RouterList,
     Snapshot,
+    Vitals,
     WorkerSpec,
     WorkerView,
 )
@@ -108,6 +109,16 @@ def worker_to_proto(view: WorkerView) -> pb.Worker:
         uptime=duration_of(view.uptime),
         drain_deadline_at=_timestamp(worker.wishes.drain_until) if worker.wishes.drain_until else None,
         router_id=view.router_id,
+        vitals=_vitals_to_proto(worker.vitals) if worker.vitals else None,
+    )
+
+
+def _vitals_to_proto(vitals: Vitals) -> pb.Vitals:
+    return pb.Vitals(
+        memory_available=vitals.memory_available,
+        memory_total=vitals.memory_total,
+        disk_free=vitals.disk_free,
+        disk_total=vitals.disk_total,
     )
 
 
@@ -133,6 +144,7 @@ def spec_to_proto(spec: WorkerSpec) -> pb.WorkerSpec:
         ],
         data_sources=spec.data_sources,
         tools=spec.tools,
+        model_aliases=spec.model_aliases,
         version=spec.version,
         weight=spec.weight,
     )

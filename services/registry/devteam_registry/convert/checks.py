@@ -16,6 +16,7 @@ _MAX_MODELS = 256
 _MAX_LABELS = 64
 # Entries of a list that the contract does not bound.
 _MAX_LIST = 1_000
+_MOST_BYTES = 2**60
 _LABEL_KEY = re.compile(r"[A-Za-z0-9._/-]{1,63}")
 
 
@@ -35,6 +36,26 @@ def check_spec(found: Violations, spec: pb.WorkerSpec) -> None:
     _check_words(found, "tools", spec.tools, limit=_MAX_LIST)
     found.text("version", spec.version, limit=MAX_WORD)
     check_weight(found, spec.weight)
+    _check_aliases(found, spec.model_aliases)
+
+
+def check_vitals(found: Violations, vitals: pb.Vitals) -> None:
+    """Note what no machine can have."""
+    with found.at("vitals"):
+        for name, number in (
+            ("memory_available", vitals.memory_available),
+            ("memory_total", vitals.memory_total),
+            ("disk_free", vitals.disk_free),
+            ("disk_total", vitals.disk_total),
+        ):
+            found.between(name, number, 0, _MOST_BYTES)
+
+
+def _check_aliases(found: Violations, aliases: Mapping[str, str]) -> None:
+    found.count("model_aliases", len(aliases), _MAX_LIST)
+    for alias, model in sorted(aliases.items())[:_MAX_LIST]:
+        found.text("model_aliases", alias, limit=MAX_WORD, required=True)
+        found.text("model_aliases", model, limit=MAX_WORD, required=True)
 
 
 def _check_queues(found: Violations, queues: Iterable[pb.WorkerQueue]) -> None:

@@ -12,6 +12,7 @@ from devteam_registry.convert.checks import (
     check_local_models,
     check_mask,
     check_spec,
+    check_vitals,
     check_weight,
 )
 from devteam_registry.convert.durations import seconds_of
@@ -24,6 +25,7 @@ from devteam_registry.domain import (
     Location,
     PageQuery,
     Resources,
+    Vitals,
     WishChange,
     WorkerQueue,
     WorkerSpec,
@@ -51,6 +53,7 @@ def beat_from_proto(request: pb.HeartbeatRequest) -> Beat:
     found.between("active_tasks", request.active_tasks, 0, MAX_CONCURRENCY)
     found.enum("availability", request.availability, [0, *AVAILABILITIES_BY_NUMBER])
     check_local_models(found, request.local_models)
+    check_vitals(found, request.vitals)
     found.raise_if_any()
     return Beat(
         worker_id=request.worker_id,
@@ -59,6 +62,7 @@ def beat_from_proto(request: pb.HeartbeatRequest) -> Beat:
         active_tasks=request.active_tasks,
         availability=AVAILABILITIES_BY_NUMBER.get(request.availability, Availability.OPEN),
         local_models=local_models_from_proto(request.local_models) if request.set_local_models else None,
+        vitals=_vitals_from_proto(request.vitals) if request.HasField("vitals") else None,
     )
 
 
@@ -142,7 +146,12 @@ def spec_from_proto(spec: pb.WorkerSpec) -> WorkerSpec:
         tools=tuple(spec.tools),
         version=spec.version,
         weight=spec.weight,
+        model_aliases=dict(spec.model_aliases),
     )
+
+
+def _vitals_from_proto(vitals: pb.Vitals) -> Vitals:
+    return Vitals(vitals.memory_available, vitals.memory_total, vitals.disk_free, vitals.disk_total)
 
 
 def local_models_from_proto(models: Iterable[pb.LocalModel]) -> tuple[LocalModel, ...]:

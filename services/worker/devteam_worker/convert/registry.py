@@ -5,6 +5,7 @@ from google.protobuf import duration_pb2
 from devteam.v1 import registry_pb2, worker_pb2
 from devteam_worker.domain import Declaration
 from devteam_worker.providers.base import LocalModel
+from devteam_worker.vitals import Vitals
 
 
 def declaration_to_proto(declaration: Declaration) -> registry_pb2.WorkerSpec:
@@ -34,6 +35,16 @@ def declaration_to_proto(declaration: Declaration) -> registry_pb2.WorkerSpec:
 def local_model_to_proto(model: LocalModel) -> registry_pb2.LocalModel:
     """A model on this machine."""
     return registry_pb2.LocalModel(name=model.name, resident=model.resident, size_bytes=model.size_bytes)
+
+
+def vitals_to_proto(vitals: Vitals) -> registry_pb2.Vitals:
+    """How the machine is doing."""
+    return registry_pb2.Vitals(
+        memory_available=vitals.memory_available,
+        memory_total=vitals.memory_total,
+        disk_free=vitals.disk_free,
+        disk_total=vitals.disk_total,
+    )
 
 
 def drain_deadline_from_proto(said: worker_pb2.Drain | registry_pb2.HeartbeatResponse) -> float | None:
