@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -183,9 +183,11 @@ class Line:
         queue: str = "default",
         model: str = "sim",
         options: Mapping[str, Any] | None = None,
+        prompt: str = "What is new?",
+        tools: Sequence[str] = (),
     ) -> None:
         """Give it a run; `options` are the model's."""
-        run = run_pb2.Run(task_id=task_id, attempt=attempt, prompt="What is new?", model=model)
+        run = run_pb2.Run(task_id=task_id, attempt=attempt, prompt=prompt, model=model, tools=tools)
         run.generation.options.update(options or {})
         self._say(assign=worker_pb2.Assign(run=run, queue=queue))
 

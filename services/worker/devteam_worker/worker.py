@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TypeVar, overload
 
 from devteam.mesh.errors import InvalidInput, Violation
 from devteam_worker.app import Ready, serve
@@ -13,6 +13,8 @@ from devteam_worker.settings import load_settings
 from devteam_worker.stopping import Stopping
 from devteam_worker.tools.base import Tool
 from devteam_worker.tools.functions import Function, function_tool
+
+F = TypeVar("F", bound=Function)
 
 _CAPABILITIES = {"gpu": "gpu", "gpu_model": "gpu_model", "ram_gb": "ram_gb", "cpu_cores": "cpu_cores"}
 
@@ -74,17 +76,25 @@ class DevTeamWorker:
         self._handler = handler
         return handler
 
-    def tool(self, function: Function | None = None, *, name: str = "") -> Any:
+    @overload
+    def tool(self, function: F) -> F: ...
+
+    @overload
+    def tool(self, *, name: str) -> Callable[[F], F]: ...
+
+    def tool(self, function: F | None = None, *, name: str = "") -> F | Callable[[F], F]:
         """Let models on this worker call `function`, as `@worker.tool` or `@worker.tool(name="...")`.
 
         Its docstring and its annotations tell the model what it does and takes; a ToolError that it raises tells the
         model what went wrong. However long it blocks, the worker keeps its beats. With `on_task`, its name is only
         advertised: what your handler calls is its own business. Raises TypeError for parameters without names.
         """
-        if function is None:
-            return lambda later: self.tool(later, name=name)
-        self._tools.append(function_tool(function, self._owners, name=name))
-        return function
+
+        def take(function: F) -> F:
+            self._tools.append(function_tool(function, self._owners, name=name))
+            return function
+
+        return take if function is None else take(function)
 
     def on_error(self, handler: Callable[[Exception], None]) -> Callable[[Exception], None]:
         """Tell `handler` what went wrong in a task's handler."""

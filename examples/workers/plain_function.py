@@ -1,9 +1,10 @@
-"""A worker that runs your own code instead of a model: start it, then
+"""A worker that runs your own function instead of a model. Start it, then
 
 devteam task run --model any --queue shout "hello there"
 """
 
 import asyncio
+from collections.abc import Iterator
 
 from devteam_worker import DevTeamWorker, Task
 
@@ -11,9 +12,10 @@ worker = DevTeamWorker(worker_id="shouter", queues=["shout"], concurrency=4)
 
 
 @worker.on_task
-async def handle(task: Task) -> None:
+def shout(task: Task) -> Iterator[str]:
+    """What is yielded is streamed. A plain function runs in a thread: it may block, the worker keeps its beats."""
     for word in task.prompt.split():
-        await task.emit(f"{word.upper()} ")
+        yield f"{word.upper()} "
 
 
 @worker.on_error
