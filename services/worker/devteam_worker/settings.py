@@ -39,6 +39,8 @@ DEFAULT_CONCURRENCY = 4
 
 _DAY_MS = 86_400_000
 _NAME_LENGTH = 128
+# Half of what models take as the name of a tool.
+_TOOL_GROUP = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 def _address(value: str) -> str:
@@ -54,6 +56,11 @@ def _web_url(value: str) -> str:
     if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise ValueError("must be of the form http://host:port")
     return value
+
+
+def _web_url_to_be(value: str) -> str:
+    # What a variable stands for is looked at once it is known.
+    return value if "${" in value else _web_url(value)
 
 
 def _host(value: str) -> str:
@@ -151,11 +158,14 @@ class McpServerSettings(_Section):
 
     command: str = ""
     args: tuple[str, ...] = ()
-    # ${NAME} stands for a variable of the worker's own environment, so that no secret lies in the file.
+    # In args, env, url and headers, ${NAME} stands for a variable of the worker's own environment, so that no secret
+    # lies in the file.
     env: dict[str, str] = {}
     cwd: str = ""
-    url: WebUrl = ""
+    url: Annotated[str, AfterValidator(_web_url_to_be)] = ""
     headers: dict[str, str] = {}
+    # Editors write it beside what says the same.
+    type: Literal["", "stdio", "http", "streamable-http"] = ""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -297,6 +307,10 @@ def _check(settings: WorkerSettings, found: Violations) -> None:
     for index, name in enumerate(names):
         if name in names[:index]:
             found.add(f"worker.queues[{index}].name", "QUEUE_TWICE", f"is {name!r}, as another queue's")
+    for name in settings.mcp_servers:
+        if not _TOOL_GROUP.fullmatch(name):
+            message = "is part of its tools' names, so that it must be 1 to 32 characters of A-Z a-z 0-9 _ -"
+            found.add(f"worker.mcpServers.{name}", "ID_FORMAT", message)
     with found.at("worker.heartbeat"):
         _check_order(settings.heartbeat, found)
 

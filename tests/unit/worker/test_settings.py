@@ -99,6 +99,28 @@ worker:
     )
 
 
+def test_mcp_servers_are_named_so_that_models_can_name_their_tools(file: Path) -> None:
+    ways = "{command: uvx}"
+    yaml = f"worker: {{mcpServers: {{file_system-1: {ways}, my.files: {ways}, {'x' * 33}: {ways}}}}}"
+    message = "is part of its tools' names, so that it must be 1 to 32 characters of A-Z a-z 0-9 _ -"
+    assert refused(file, yaml) == [f"worker.mcpServers.my.files: {message}", f"worker.mcpServers.{'x' * 33}: {message}"]
+
+
+@pytest.mark.parametrize("server", ["{}", "{command: uvx, url: 'http://mcp.example'}"])
+def test_an_mcp_server_has_one_way_to_it(file: Path, server: str) -> None:
+    assert refused(file, f"worker: {{mcpServers: {{files: {server}}}}}") == [
+        "worker.mcpServers.files: must have either a command or a url"
+    ]
+
+
+def test_the_url_of_an_mcp_server_may_be_a_variable(file: Path) -> None:
+    settings = load(file, "worker: {mcpServers: {far: {type: http, url: '${MCP_URL}'}}}")
+    assert settings.mcp_servers["far"].url == "${MCP_URL}"
+    assert refused(file, "worker: {mcpServers: {far: {url: mcp.example}}}") == [
+        "worker.mcpServers.far.url: must be of the form http://host:port"
+    ]
+
+
 def test_everything_else_has_its_key_too(file: Path) -> None:
     yaml = """\
 worker:
