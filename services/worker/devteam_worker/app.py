@@ -85,7 +85,7 @@ async def serve(
             vitals = partial(take, Path(os.environ.get("DEVTEAM_DATA") or Path.home()))
             inventory = Inventory(catalog.local_models, take_vitals=vitals, aliases=catalog.aliases)
             await inventory.look()
-            toolbox = await stack.enter_async_context(equipped(settings, tools))
+            toolbox = await stack.enter_async_context(equipped(settings, tools, clock))
             prices = listed(settings.prices)
             agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), prices=prices, on_ended=inventory.ran)
         declaration = await _declaration(settings, catalog, inventory, toolbox, clock)

@@ -6,36 +6,36 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from devteam.mesh.clock import Clock
 from devteam_worker.settings import WorkerSettings
 from devteam_worker.tools.base import Tool, ToolError, ToolSource
+from devteam_worker.tools.mcp import McpServer
 from devteam_worker.tools.toolbox import Limits, Toolbox
 
 _log = structlog.get_logger()
 
 # Seconds for a source to say which tools it has: a server that has to be fetched first takes its time.
-_PATIENCE = 30.0
+_PATIENCE = 35.0
 
 
 @asynccontextmanager
-async def equipped(settings: WorkerSettings, own: Sequence[Tool] = ()) -> AsyncIterator[Toolbox]:
+async def equipped(settings: WorkerSettings, own: Sequence[Tool], clock: Clock) -> AsyncIterator[Toolbox]:
     """A toolbox with `own` tools and those of every source that could be made ready.
 
     A source that could not costs its tools, never the worker.
     """
     async with AsyncExitStack() as stack:
-        sources = _sources(settings)
-        for source in sources:
-            stack.push_async_callback(source.close)
+        sources = _sources(settings, clock)
+        stack.push_async_callback(_close, sources)
         found = await asyncio.gather(*map(_opened, sources))
         tools = [*own, *(tool for tools in found for tool in tools)]
         limits = Limits(settings.tools.timeout_ms / 1000, settings.tools.answer_bytes)
         yield Toolbox(tools, allowed=settings.tools.allow, limits=limits)
 
 
-def _sources(settings: WorkerSettings) -> list[ToolSource]:
+def _sources(settings: WorkerSettings, clock: Clock) -> list[ToolSource]:
     """MCP servers and folders of documents."""
-    del settings
-    return []
+    return [McpServer(name, server, clock) for name, server in settings.mcp_servers.items()]
 
 
 async def _opened(source: ToolSource) -> Iterable[Tool]:
@@ -47,3 +47,10 @@ async def _opened(source: ToolSource) -> Iterable[Tool]:
     except TimeoutError:
         _log.warning("tools left out", source=source.name, why=f"no answer within {_PATIENCE:g} s")
     return ()
+
+
+async def _close(sources: Iterable[ToolSource]) -> None:
+    """All at once: each may take seconds."""
+    async with asyncio.TaskGroup() as group:
+        for source in sources:
+            group.create_task(source.close())

@@ -1,0 +1,58 @@
+"""An MCP server as a script, written on the bare wire of 2025-11-25, that misbehaves as its argument says."""
+
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
+TOOLS = [{"name": "echo", "inputSchema": SCHEMA}, {"name": "exit", "inputSchema": SCHEMA}]
+
+
+def reply(message: dict[str, Any], **outcome: object) -> None:
+    say({"id": message["id"], **outcome})
+
+
+def say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def serve(message: dict[str, Any], way: str) -> None:
+    match message["method"]:
+        case "initialize":
+            version, server = message["params"]["protocolVersion"], {"name": "odd", "version": "1"}
+            reply(message, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server})
+        case "tools/list":
+            reply(message, result={"tools": TOOLS})
+            if way == "chatty":
+                say({"method": "notifications/tools/list_changed"})
+                sys.stdout.write("what is no message\n")
+                sys.stderr.write("x" * 5000 + "\n")
+                sys.stderr.flush()
+        case "tools/call" if message["params"]["name"] == "exit":
+            sys.exit(0)
+        case "tools/call":
+            structured = {"said": message["params"]["arguments"].get("text", ""), "pid": os.getpid()}
+            reply(message, result={"content": [], "structuredContent": structured})
+        case _ if "id" in message:
+            reply(message, error={"code": -32601, "message": "Method not found"})
+
+
+def main(way: str) -> None:
+    if way == "broken":
+        sys.exit("I have no disk")
+    if way == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if way == "mute":
+        sys.stdin.read()
+    for line in sys.stdin:
+        serve(json.loads(line), way)
+    while way == "stubborn":
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
