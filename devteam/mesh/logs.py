@@ -36,7 +36,7 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("alembic", "httpx", "httpx2", "grpc._cython.cygrpc"):
+    for noisy in ("alembic", "httpcore2", "httpx", "httpx2", "grpc._cython.cygrpc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
-TOOLS = [{"name": "echo", "inputSchema": SCHEMA}, {"name": "exit", "inputSchema": SCHEMA}]
+LIE = {"name": "lie", "inputSchema": SCHEMA, "outputSchema": {"type": "object", "required": ["truth"]}}
+TOOLS = [{"name": "echo", "inputSchema": SCHEMA}, {"name": "exit", "inputSchema": SCHEMA}, LIE]
 
 
 def reply(message: dict[str, Any], **outcome: object) -> None:
@@ -32,6 +33,8 @@ def serve(message: dict[str, Any], way: str) -> None:
                 sys.stdout.write("what is no message\n")
                 sys.stderr.write("x" * 5000 + "\n")
                 sys.stderr.flush()
+            if way == "deaf":
+                time.sleep(3600)
         case "tools/call" if message["params"]["name"] == "exit":
             sys.exit(0)
         case "tools/call":

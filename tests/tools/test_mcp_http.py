@@ -1,6 +1,7 @@
 """MCP servers by their URL: keys, sessions, and servers that go away."""
 
 import asyncio
+import logging
 import socket
 
 import pytest
@@ -16,6 +17,8 @@ from tests.fakes.mcp_tools import tools_server
 from tests.tools.scene import opened, over_http
 
 KEY = "k-canary-51"
+# The server's own log, and those that a worker keeps below a warning.
+NOT_OURS = ("uvicorn", "httpx2", "httpcore2")
 
 
 async def refusal(settings: McpServerSettings, clock: FakeClock, **environ: str) -> str:
@@ -26,13 +29,20 @@ async def refusal(settings: McpServerSettings, clock: FakeClock, **environ: str)
     return str(caught.value)
 
 
-async def test_a_key_out_of_the_environment_goes_into_a_header(clock: FakeClock) -> None:
+async def test_a_key_out_of_the_environment_goes_where_it_is_meant_to_and_into_no_log(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     server = SessionServer(KEY)
     async with serving(server.app) as port:
-        settings = McpServerSettings(url="http://127.0.0.1:${PORT}/mcp", headers={"Authorization": "Bearer ${KEY}"})
-        async with opened(settings, clock, {"PORT": str(port), "KEY": KEY}) as scene:
+        settings = McpServerSettings(url="${URL}", headers={"Authorization": "Bearer ${KEY}"})
+        environ = {"URL": f"http://127.0.0.1:{port}/mcp?key={KEY}", "KEY": KEY}
+        async with opened(settings, clock, environ) as scene:
             assert await scene.call("greet") == "hello"
+            (session,) = server.sessions
     assert server.parted == 1
+    told = [record for record in caplog.records if not record.name.startswith(NOT_OURS)]
+    assert [record.name for record in told if KEY in record.getMessage() or session in record.getMessage()] == []
 
 
 async def test_a_wrong_key_is_refused_and_not_told(clock: FakeClock) -> None:
@@ -87,7 +97,8 @@ async def test_a_server_that_does_not_let_go_is_left(clock: FakeClock, monkeypat
     server = SessionServer(KEY)
     server.may_part.clear()
     async with serving(server.app) as port, asyncio.timeout(60):
-        async with opened(over_http(port, Authorization=f"Bearer {KEY}"), clock):
-            pass
-        assert server.parted == 1
+        with capture_logs() as logs:
+            async with opened(over_http(port, Authorization=f"Bearer {KEY}"), clock):
+                pass
+        assert (server.parted, logs) == (1, [])
         server.may_part.set()

@@ -83,12 +83,21 @@ class TestDeath:
     async def test_a_call_under_way_is_told_and_the_next_one_starts_the_server_anew(self, clock: FakeClock) -> None:
         async with opened(script("mcp_odd.py", "well"), clock) as scene:
             before = await pid_of(scene)
-            with pytest.raises(ToolError, match=r"^The tool server files stopped; try again\.$"):
-                await scene.call("exit")
-            await gone(scene)
+            with capture_logs() as logs:
+                with pytest.raises(ToolError, match=r"^The tool server files stopped; try again\.$"):
+                    await scene.call("exit")
+                await gone(scene)
             assert not is_there(before)
+            assert [line["event"] for line in logs] == ["tool server stopped"]
             clock.advance(1)
             assert await pid_of(scene) != before
+
+    async def test_one_that_breaks_its_own_contract_goes_on(self, clock: FakeClock) -> None:
+        async with opened(script("mcp_odd.py", "well"), clock) as scene:
+            with capture_logs() as logs, pytest.raises(ToolError, match="files gave an answer that cannot be read"):
+                await scene.call("lie")
+            assert "'truth' is a required property" in logs[0]["why"]
+            await scene.call("echo")
 
     async def test_one_that_was_killed_in_between_costs_no_call(self, clock: FakeClock) -> None:
         async with opened(script("mcp_odd.py", "well"), clock) as scene:

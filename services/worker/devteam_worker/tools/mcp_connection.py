@@ -26,6 +26,8 @@ _PAGES = 100
 # Seconds to take leave of a server over HTTP; the SDK gives a process its own time, of some seconds, after that.
 _PARTING = 2.0
 _END_PATIENCE = 15.0
+# An answer that cannot be read is quoted by what says so.
+_WHY_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class Connection:
                 raise ToolError(f"The tool server {self._server} stopped; try again.") from None
             if isinstance(error, MCPError):
                 raise ToolError(error.message) from None
-            _log.warning("tool server answered what cannot be read", server=self._server, tool=tool, exc_info=error)
+            why = str(error)[:_WHY_CHARACTERS]
+            _log.warning("tool server answered what cannot be read", server=self._server, tool=tool, why=why)
             raise ToolError(f"The tool server {self._server} gave an answer that cannot be read.") from None
         return answer(result)
 

@@ -4,22 +4,27 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import httpx2
 from mcp import StdioServerParameters, stdio_client
-from mcp.client._transport import ReadStream, TransportStreams
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.message import SessionMessage
 
 from devteam_worker.settings import McpServerSettings
 from devteam_worker.tools.mcp_stderr import stderr_log
+
+if TYPE_CHECKING:
+    # Not the SDK's to promise: names for the type checker alone.
+    from mcp.client._transport import ReadStream, TransportStreams
+    from mcp.shared.message import SessionMessage
 
 _CONNECT_SECONDS = 10.0
 # Of one answer over HTTP. The SDK's bound of 1 MiB is less than one picture.
 _EVENT_BYTES = 16 * 1024 * 1024
 _SESSION = "mcp-session-id"
 
+# Below a warning it logs URLs, arguments and session ids.
+logging.getLogger("mcp").setLevel(logging.WARNING)
 # It logs whatever a server writes that is no message, as a traceback each. The connection says so in one line.
 logging.getLogger("mcp.client.stdio").addFilter(lambda record: not record.exc_info)
 
@@ -27,7 +32,7 @@ logging.getLogger("mcp.client.stdio").addFilter(lambda record: not record.exc_in
 @asynccontextmanager
 async def dialled(
     server: str, settings: McpServerSettings, *, on_end: Callable[[], None], on_refused: Callable[[int], None]
-) -> AsyncIterator[TransportStreams]:
+) -> "AsyncIterator[TransportStreams]":
     """The streams to and from a server, whose process lives as long as they do.
 
     Calls `on_end` once the server says nothing more, and `on_refused` with each HTTP status that is an error.
@@ -38,7 +43,7 @@ async def dialled(
 
 
 @asynccontextmanager
-async def _on_pipes(server: str, settings: McpServerSettings) -> AsyncIterator[TransportStreams]:
+async def _on_pipes(server: str, settings: McpServerSettings) -> "AsyncIterator[TransportStreams]":
     parameters = StdioServerParameters(
         command=settings.command, args=list(settings.args), env=settings.env, cwd=settings.cwd or None
     )
@@ -51,7 +56,7 @@ async def _on_pipes(server: str, settings: McpServerSettings) -> AsyncIterator[T
 @asynccontextmanager
 async def _over_http(
     settings: McpServerSettings, on_end: Callable[[], None], on_refused: Callable[[int], None]
-) -> AsyncIterator[TransportStreams]:
+) -> "AsyncIterator[TransportStreams]":
     async def look(response: httpx2.Response) -> None:
         if response.is_error:
             on_refused(response.status_code)
@@ -75,18 +80,18 @@ async def _over_http(
 class _Heard:
     """What the server says, and a call of `on_end` when that is over, for whatever reason."""
 
-    def __init__(self, stream: ReadStream[SessionMessage | Exception], on_end: Callable[[], None]) -> None:
+    def __init__(self, stream: "ReadStream[SessionMessage | Exception]", on_end: Callable[[], None]) -> None:
         self._stream = stream
         self._on_end = on_end
 
-    async def receive(self) -> SessionMessage | Exception:
+    async def receive(self) -> "SessionMessage | Exception":
         try:
             return await self._stream.receive()
         except BaseException:
             self._on_end()
             raise
 
-    async def __anext__(self) -> SessionMessage | Exception:
+    async def __anext__(self) -> "SessionMessage | Exception":
         try:
             return await self._stream.__anext__()
         except BaseException:
