@@ -99,9 +99,9 @@ class McpServer:
         return await self._start()
 
     async def _start(self) -> "Connection":
-        self._started = self._clock.monotonic()
         settings = filled(self._settings, self._environ)
         connect = await asyncio.to_thread(_connection)
+        self._started = self._clock.monotonic()
         return connect(self.name, settings, self._patience)
 
 

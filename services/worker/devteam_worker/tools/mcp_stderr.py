@@ -14,8 +14,8 @@ _log = structlog.get_logger()
 
 _LINE_CHARACTERS = 500
 _LINE_BYTES = 4 * _LINE_CHARACTERS
-# Of a server that cannot stop: what is more would keep the worker from its work.
-_LINES_A_SECOND = 200
+# Of a server that cannot stop. Those of before 2026 answer the first word of a newer client with a page of complaints.
+_LINES_A_SECOND = 20
 # Seconds for the last words of a server to arrive.
 _LAST_WORDS = 0.5
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -45,6 +45,7 @@ class _Lines(asyncio.Protocol):
         self.ended = asyncio.Event()
         self._server = server
         self._rest = b""
+        self._last = b""
         self._second, self._told, self._left_out = 0, 0, 0
 
     def data_received(self, data: bytes) -> None:
@@ -61,22 +62,25 @@ class _Lines(asyncio.Protocol):
         self.ended.set()
 
     def _tell(self, line: bytes) -> None:
-        text = _COLOURS.sub("", line[:_LINE_BYTES].decode(errors="replace")).rstrip()
-        if not text or not self._may_tell():
+        if not line.strip():
             return
-        shown = "".join(char if char.isprintable() else " " for char in text[:_LINE_CHARACTERS])
-        _log.info("tool server says", server=self._server, line=shown)
-
-    def _may_tell(self) -> bool:
         second = int(asyncio.get_running_loop().time())
         if second != self._second:
             self._tell_left_out()
             self._second, self._told = second, 0
         self._told += 1
-        self._left_out += self._told > _LINES_A_SECOND
-        return self._told <= _LINES_A_SECOND
+        if self._told <= _LINES_A_SECOND:
+            _log.info("tool server says", server=self._server, line=_plain(line))
+        else:
+            self._left_out, self._last = self._left_out + 1, line
 
     def _tell_left_out(self) -> None:
         if self._left_out:
-            _log.warning("tool server says more than is logged", server=self._server, lines_left_out=self._left_out)
+            last = _plain(self._last)
+            _log.info("tool server says more", server=self._server, lines_left_out=self._left_out, last=last)
             self._left_out = 0
+
+
+def _plain(line: bytes) -> str:
+    text = _COLOURS.sub("", line[:_LINE_BYTES].decode(errors="replace")).rstrip()
+    return "".join(char if char.isprintable() else " " for char in text[:_LINE_CHARACTERS])
