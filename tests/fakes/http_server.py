@@ -14,6 +14,8 @@ class Act(Enum):
 
     # Wait until the client is gone, and note that it is.
     HOLD = "hold"
+    # Wait until the test says `go`.
+    PAUSE = "pause"
     # Drop the connection on the spot.
     CUT = "cut"
 
@@ -46,6 +48,7 @@ class HttpServer:
         self.requests: list[Request] = []
         self.client_left = asyncio.Event()
         self.holding = asyncio.Event()
+        self.go = asyncio.Event()
         self._replies: defaultdict[str, list[Reply]] = defaultdict(list)
         self._handlers: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -53,6 +56,10 @@ class HttpServer:
 
     def reply(self, path: str, *replies: Reply) -> None:
         self._replies[path].extend(replies)
+
+    def bodies(self, path: str) -> list[Any]:
+        """What was asked of a path, in order."""
+        return [request.body for request in self.requests if request.path == path]
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -98,6 +105,11 @@ class HttpServer:
                 await writer.drain()
                 writer.transport.abort()
                 return
+            if piece is Act.PAUSE:
+                await writer.drain()
+                self.holding.set()
+                await self.go.wait()
+                continue
             if piece is Act.HOLD:
                 await writer.drain()
                 self.holding.set()

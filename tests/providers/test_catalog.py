@@ -2,14 +2,14 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from devteam_worker.providers import catalog as catalog_module
-from devteam_worker.providers.base import FailureReason, LocalModel, ProviderError
+from devteam_worker.providers.base import FailureReason, LocalModel, Prompt, ProviderError
 from devteam_worker.providers.catalog import Catalog, found_providers
 from devteam_worker.providers.sim import SimProvider
 from devteam_worker.settings import WorkerSettings, load_settings
 
 from devteam.mesh.errors import InvalidInput
 from tests.fakes.clock import FakeClock
-from tests.fakes.ollama_server import OllamaServer
+from tests.fakes.ollama_server import PULLED, OllamaServer, done, part, refusal, stream
 
 KEY = {"ANTHROPIC_API_KEY": "sk-ant-test"}
 NOTHING_LISTENS = "127.0.0.1:9"
@@ -163,3 +163,19 @@ async def test_asked_for_one_provider_a_machine_leaves_the_other_alone(ollama: O
 async def test_asked_for_anthropic_without_a_key_a_worker_does_not_start() -> None:
     with pytest.raises(InvalidInput, match=r"worker\.provider: is anthropic, but ANTHROPIC_API_KEY is not set"):
         await found_providers(settings(provider="anthropic"), FakeClock(), {"ANTHROPIC_API_KEY": " "})
+
+
+async def test_what_the_owner_says_of_ollama_reaches_it(ollama: OllamaServer) -> None:
+    ollama.show(refusal(404, "not found"), context=131_072)
+    ollama.pull(PULLED)
+    ollama.answer(stream(part("Hi"), done()))
+    said = {"host": ollama.url, "autoPull": True, "keepAlive": "30m", "numCtx": 5_000}
+    told = load_settings(None, {"provider": "ollama", "ollama": said}, {})
+    found = await found_providers(told, FakeClock(), {})
+
+    async for _ in found.provider_for("ollama:llama3.3").stream(Prompt("ollama:llama3.3", "Hi")):
+        pass
+    await found.close()
+
+    asked = ollama.asked.body
+    assert (asked["keep_alive"], asked["options"]["num_ctx"]) == ("30m", 5_000)

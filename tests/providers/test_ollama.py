@@ -18,7 +18,7 @@ from devteam_worker.providers.ollama import OllamaProvider
 from structlog.testing import capture_logs
 
 from tests.fakes import ollama_server as wire
-from tests.fakes.http_server import Act, Reply
+from tests.fakes.http_server import Act, Reply, json_reply
 from tests.fakes.ollama_server import OllamaServer
 
 PROMPT = Prompt("ollama:llama3.3", "Why is the sky blue? Answer in one sentence, with care and with love.")
@@ -70,9 +70,10 @@ async def test_a_plain_request_names_the_model_as_ollama_does(server: OllamaServ
     assert server.asked.body == {
         "model": "llama3.3",
         "messages": [{"role": "user", "content": PROMPT.prompt}],
-        "tools": [],
         "stream": True,
-        "options": {},
+        "truncate": False,
+        "shift": False,
+        "options": {"num_ctx": 8192},
     }
 
 
@@ -80,19 +81,35 @@ async def test_options_pass_through_as_whole_numbers_where_they_are_and_limits_b
     server: OllamaServer, provider: OllamaProvider
 ) -> None:
     server.answer(OK)
-    options = {"num_ctx": 8192.0, "temperature": 0.5, "thinking": True, "format": "json"}
+    schema = {"type": "array", "minItems": 2.0}
+    options = {"num_ctx": 2048.0, "temperature": 0.5, "thinking": True, "format": schema}
 
     await ask(provider, Prompt("ollama:qwen3:8b", "Hi", "Be brief.", max_tokens=99, effort="high", options=options))
 
     assert server.asked.body == {
         "model": "qwen3:8b",
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
-        "tools": [],
-        "stream": True,
-        "options": {"num_ctx": 8192, "temperature": 0.5, "num_predict": 99},
         "think": "high",
-        "format": "json",
+        "format": {"type": "array", "minItems": 2},
+        "stream": True,
+        "truncate": False,
+        "shift": False,
+        "options": {"num_ctx": 2048, "temperature": 0.5, "num_predict": 99},
     }
+
+
+@pytest.mark.parametrize("keep_alive", ["30m", 0, -1])
+async def test_how_long_a_model_stays_in_memory_is_the_workers_choice_unless_the_task_has_one(
+    server: OllamaServer, keep_alive: str | int
+) -> None:
+    server.answer(OK)
+    provider = OllamaProvider(server.url, keep_alive=keep_alive)
+
+    await ask(provider)
+    await ask(provider, Prompt("ollama:x", "Hi", options={"keep_alive": 60.0}))
+    await provider.close()
+
+    assert [body["keep_alive"] for body in server.bodies("/api/chat")] == [keep_alive, 60]
 
 
 async def test_an_alias_may_stand_for_a_local_model(server: OllamaServer) -> None:
@@ -139,6 +156,12 @@ async def test_an_answer_cut_by_its_limit_ends_with_that_reason(server: OllamaSe
             True,
             'The worker\'s Ollama failed: "llama3.3" does not support thinking.',
         ),
+        (
+            503,
+            FailureReason.PROVIDER_UNAVAILABLE,
+            True,
+            'The worker\'s Ollama failed: "llama3.3" does not support thinking.',
+        ),
     ],
 )
 async def test_each_status_has_its_reason_and_its_sentence(
@@ -179,6 +202,29 @@ async def test_whatever_breaks_an_answer_comes_after_the_text_before_it_and_can_
     with pytest.raises(ProviderError) as caught:
         await anext(stream)
     assert (caught.value.reason, caught.value.retryable) == (reason, True)
+
+
+async def test_a_rate_limit_is_passed_on_at_once_with_the_time_asked_for(
+    server: OllamaServer, provider: OllamaProvider
+) -> None:
+    server.answer(json_reply({"error": "hourly usage limit"}, 429, {"retry-after": "37"}))
+
+    error = await failure(provider)
+
+    assert (error.reason, error.retry_after) == (FailureReason.RATE_LIMITED, 37.0)
+    assert error.message == "Ollama asks for patience: hourly usage limit."
+    assert len(server.bodies("/api/chat")) == 1
+
+
+async def test_a_slow_first_token_is_waited_for(server: OllamaServer, provider: OllamaProvider) -> None:
+    server.answer(wire.stream(Act.PAUSE, wire.part("Hi"), wire.done()))
+    asking = asyncio.create_task(ask(provider))
+
+    async with asyncio.timeout(60):
+        await server.holding.wait()
+        assert not asking.done()
+        server.go.set()
+        assert (await asking)[0] == Text("Hi")
 
 
 async def test_a_server_that_is_not_there_can_be_started() -> None:

@@ -41,6 +41,8 @@ _DAY_MS = 86_400_000
 _NAME_LENGTH = 128
 # Half of what models take as the name of a tool.
 _TOOL_GROUP = re.compile(r"[A-Za-z0-9_-]{1,32}")
+# As Go writes them, which is what Ollama reads.
+_DURATION = re.compile(r"-?(\d+(\.\d+)?(ms|s|m|h))+")
 
 
 def _address(value: str) -> str:
@@ -69,6 +71,13 @@ def _host(value: str) -> str:
     except ValueError:
         raise ValueError("must be of the form host:port") from None
     return value
+
+
+def _duration(value: object) -> object:
+    seconds = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or seconds or (isinstance(value, str) and _DURATION.fullmatch(value)):
+        return value
+    raise ValueError("must be a time like 30m or 1h30m, or a number of seconds")
 
 
 def _name(value: str) -> str:
@@ -139,9 +148,15 @@ class AnthropicSettings(_Section):
 
 
 class OllamaSettings(_Section):
-    """Where Ollama listens, as in OLLAMA_HOST; empty means this machine."""
+    """Where Ollama listens, as in OLLAMA_HOST (empty means this machine), and what it may take of the machine."""
 
     host: Annotated[str, AfterValidator(_host)] = ""
+    # Fetch a model that a task asks for and that is not there.
+    auto_pull: bool = False
+    # How long a model stays in memory after a run, where the task says nothing: "30m", or seconds.
+    keep_alive: Annotated[str | int | None, BeforeValidator(_duration)] = None
+    # Tokens that a model may be given to read at once, however many it could; None: as many as it can.
+    num_ctx: int | None = Field(None, ge=256, le=16_777_216)
 
 
 class ToolSettings(_Section):

@@ -11,6 +11,7 @@ from devteam_worker.settings import (
     LocationSettings,
     McpServerSettings,
     PriceSettings,
+    OllamaSettings,
     QueueSettings,
     ResourceSettings,
     ToolSettings,
@@ -139,7 +140,7 @@ worker:
   provider: ollama
   aliases: {fast: "ollama:llama3.2"}
   anthropic: {baseUrl: "http://127.0.0.1:8080"}
-  ollama: {host: "10.0.0.9:11434"}
+  ollama: {host: "10.0.0.9:11434", autoPull: true, keepAlive: 1h30m, numCtx: 32768}
   sim: {tokensPerSecond: 0, firstTokenMs: 5}
   drainDeadlineMs: 1000
   progressTimeoutMs: 2000
@@ -168,7 +169,7 @@ worker:
     assert settings.provider == "ollama"
     assert settings.aliases == {**DEFAULT_ALIASES, "fast": "ollama:llama3.2"}
     assert settings.anthropic.base_url == "http://127.0.0.1:8080"
-    assert settings.ollama.host == "10.0.0.9:11434"
+    assert settings.ollama == OllamaSettings(host="10.0.0.9:11434", auto_pull=True, keep_alive="1h30m", num_ctx=32_768)
     assert (settings.sim.tokens_per_second, settings.sim.first_token_ms) == (0.0, 5.0)
     assert (settings.drain_deadline_ms, settings.progress_timeout_ms) == (1000, 2000)
     assert (settings.log_level, settings.trace_file) == ("DEBUG", Path("traces.jsonl"))
@@ -309,7 +310,7 @@ worker:
   resources: {ramGB: .nan, gpu: perhaps}
   heartbeat: {intervalMs: 0, endpoint: "ftp://h"}
   labels: {a: 1}
-  ollama: {host: "h:port"}
+  ollama: {host: "h:port", keepAlive: forever, numCtx: 1}
 """
     assert refused(file, yaml) == [
         (
@@ -328,6 +329,8 @@ worker:
         "worker.heartbeat.endpoint: must be of the form http://host:port",
         "worker.labels.a: must be a valid string",
         "worker.ollama.host: must be of the form host:port",
+        "worker.ollama.keepAlive: must be a time like 30m or 1h30m, or a number of seconds",
+        "worker.ollama.numCtx: must be greater than or equal to 256",
     ]
 
 
@@ -339,6 +342,13 @@ def test_a_bad_variable_is_named_itself_unless_a_flag_decides(file: Path) -> Non
         "DEVTEAM_CONCURRENCY: must be a valid integer, unable to parse string as an integer",
         "worker.provider: must be 'auto', 'anthropic', 'ollama' or 'sim'",
     ]
+
+
+@pytest.mark.parametrize("keep_alive", ["-1", "0", "90", "5m", "-1m", "1.5h"])
+def test_a_model_stays_in_memory_for_seconds_or_for_a_time_as_ollama_writes_it(file: Path, keep_alive: str) -> None:
+    kept = load(file, f"worker: {{ollama: {{keepAlive: {keep_alive}}}}}").ollama.keep_alive
+
+    assert str(kept) == keep_alive
 
 
 def test_an_unknown_flag_is_refused(file: Path) -> None:

@@ -106,7 +106,7 @@ async def found_providers(settings: WorkerSettings, clock: Clock, environ: Mappi
     model `sim` alone. Raises InvalidInput when the settings ask for a provider that cannot be had.
     """
     sim = _sim(settings, clock, crash_on_demand=environ.get(_CRASH) == "1")
-    real, aliases = await _real_providers(settings, environ)
+    real, aliases = await _real_providers(settings, clock, environ)
     simulate = settings.provider == "sim" or (not real and _is_here(settings.api_url))
     return Catalog({"sim": sim, **real}, simulate=simulate, aliases=aliases)
 
@@ -121,7 +121,7 @@ def _sim(settings: WorkerSettings, clock: Clock, *, crash_on_demand: bool) -> Si
 
 
 async def _real_providers(
-    settings: WorkerSettings, environ: Mapping[str, str]
+    settings: WorkerSettings, clock: Clock, environ: Mapping[str, str]
 ) -> tuple[dict[str, Provider], Mapping[str, str]]:
     """Those that this machine has, and what short names of models stand for, as far as they know better."""
     api_key = environ.get(_API_KEY, "").strip()
@@ -136,7 +136,7 @@ async def _real_providers(
         found["anthropic"] = anthropic
         aliases = await anthropic.learn_aliases()
     if settings.provider == "ollama" or (settings.provider == "auto" and await _listens(*_ollama_address(settings))):
-        ollama = await asyncio.to_thread(_ollama, settings)
+        ollama = await asyncio.to_thread(_ollama, settings, clock)
         if settings.provider == "ollama" or await _answers(ollama):
             found["ollama"] = ollama
         else:
@@ -170,11 +170,19 @@ def _anthropic(settings: WorkerSettings, api_key: str) -> "AnthropicProvider":
     return AnthropicProvider(api_key, base_url=settings.anthropic.base_url, aliases=settings.aliases)
 
 
-def _ollama(settings: WorkerSettings) -> Provider:
+def _ollama(settings: WorkerSettings, clock: Clock) -> Provider:
     """In a thread, since importing the client takes half a second."""
     from devteam_worker.providers.ollama import OllamaProvider
 
-    return OllamaProvider(settings.ollama.host, aliases=settings.aliases)
+    told = settings.ollama
+    return OllamaProvider(
+        told.host,
+        aliases=settings.aliases,
+        auto_pull=told.auto_pull,
+        keep_alive=told.keep_alive,
+        num_ctx=told.num_ctx,
+        clock=clock,
+    )
 
 
 async def _answers(provider: Provider) -> bool:

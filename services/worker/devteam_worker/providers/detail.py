@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from devteam_worker.providers.base import Prompt
+
 _LONGEST = 300
 _WINDOW = 32
 
@@ -15,6 +17,12 @@ def public_detail(text: object, *, secrets: Sequence[str], body: Sequence[str]) 
     if not line.isprintable() or len(line) > _LONGEST or any(secret in line for secret in secrets if secret):
         return ""
     return "" if any(_quotes(line, part) for part in body) else line
+
+
+def texts_of(prompt: Prompt) -> list[str]:
+    """All that a provider is sent that an error text could quote."""
+    results = [result.content for turn in prompt.turns for result in turn.results]
+    return [prompt.prompt, prompt.system_prompt, *results]
 
 
 def _quotes(line: str, part: str) -> bool:
