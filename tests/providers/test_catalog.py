@@ -1,3 +1,4 @@
+import sys
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -6,6 +7,7 @@ from devteam_worker.providers.base import FailureReason, LocalModel, Prompt, Pro
 from devteam_worker.providers.catalog import Catalog, found_providers
 from devteam_worker.providers.sim import SimProvider
 from devteam_worker.settings import WorkerSettings, load_settings
+from structlog.testing import capture_logs
 
 from devteam.mesh.errors import InvalidInput
 from tests.fakes.clock import FakeClock
@@ -55,12 +57,13 @@ async def ollama(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OllamaServer]
         ("opus", "anthropic"),
         ("claude-sonnet-4-6", "anthropic"),
         ("ollama:llama3.3", "ollama"),
+        ("openai:org/qwen3-8b", "openai"),
         ("sim", "sim"),
         ("sim:slow", "sim"),
     ],
 )
 def test_a_models_name_says_who_serves_it(model: str, provider: str) -> None:
-    assert catalog("sim", "anthropic", "ollama").provider_for(model).name == provider
+    assert catalog("sim", "anthropic", "ollama", "openai").provider_for(model).name == provider
 
 
 def test_an_alias_goes_where_the_name_it_stands_for_goes() -> None:
@@ -82,7 +85,7 @@ def test_a_name_that_nobody_could_serve_is_refused_with_those_that_are_known() -
 
     assert caught.value.reason is FailureReason.INVALID_REQUEST
     assert caught.value.message == (
-        "No provider knows the model 'gpt-9'; known are opus, sonnet, haiku, claude-..., ollama:..., sim."
+        "No provider knows the model 'gpt-9'; known are opus, sonnet, haiku, claude-..., ollama:..., openai:..., sim."
     )
 
 
@@ -100,6 +103,13 @@ def test_a_name_that_nobody_could_serve_is_refused_with_those_that_are_known() -
                 "run `ollama serve` on it and restart it."
             ),
         ),
+        (
+            "openai:x",
+            (
+                "Model 'openai:x' is not served here: this worker has no OpenAI-compatible server; set OPENAI_API_KEY "
+                'or openai.baseUrl on it, and install "devteam-orchestrator[openai]" there.'
+            ),
+        ),
     ],
 )
 def test_a_model_of_a_provider_that_is_not_here_says_what_is_missing(model: str, message: str) -> None:
@@ -113,6 +123,7 @@ def test_patterns_name_what_the_providers_serve() -> None:
     assert catalog("sim").patterns() == ("sim", "sim:*")
     assert catalog("sim", "anthropic").patterns() == ("opus", "sonnet", "haiku", "sim", "sim:*", "claude-*")
     assert catalog("sim", "ollama").patterns() == ("sim", "sim:*", "ollama:*")
+    assert catalog("sim", "openai").patterns() == ("sim", "sim:*", "openai:*")
 
 
 async def test_local_models_are_those_of_every_provider_that_answers() -> None:
@@ -163,6 +174,58 @@ async def test_asked_for_one_provider_a_machine_leaves_the_other_alone(ollama: O
 async def test_asked_for_anthropic_without_a_key_a_worker_does_not_start() -> None:
     with pytest.raises(InvalidInput, match=r"worker\.provider: is anthropic, but ANTHROPIC_API_KEY is not set"):
         await found_providers(settings(provider="anthropic"), FakeClock(), {"ANTHROPIC_API_KEY": " "})
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ"),
+    [
+        ({}, {"OPENAI_API_KEY": "sk-test"}),
+        ({"openai": {"baseUrl": "http://127.0.0.1:9/v1"}}, {}),
+        ({"provider": "openai", "openai": {"baseUrl": "http://127.0.0.1:9/v1"}}, {}),
+    ],
+    ids=["key", "server", "asked for"],
+)
+async def test_a_key_or_a_server_brings_openai_models(flags: dict[str, object], environ: dict[str, str]) -> None:
+    """Whether the server answers yet or not: it was named."""
+    told = load_settings(None, flags, {"OLLAMA_HOST": NOTHING_LISTENS})
+    found = await found_providers(told, FakeClock(), environ)
+    await found.close()
+
+    assert (sorted(found.providers), found.simulate) == (["openai", "sim"], False)
+
+
+async def test_the_variable_that_other_programs_read_names_the_server() -> None:
+    told = load_settings(None, {}, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OLLAMA_HOST": NOTHING_LISTENS})
+
+    found = await found_providers(told, FakeClock(), {})
+    await found.close()
+
+    assert "openai" in found.providers
+
+
+async def test_asked_for_openai_without_key_and_server_a_worker_does_not_start() -> None:
+    expected = r"worker\.provider: is openai, but neither OPENAI_API_KEY nor openai\.baseUrl is set"
+    with pytest.raises(InvalidInput, match=expected):
+        await found_providers(settings(provider="openai"), FakeClock(), {})
+
+
+async def test_asked_for_openai_without_the_sdk_a_worker_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+
+    with pytest.raises(InvalidInput, match=r'pip install "devteam-orchestrator\[openai\]"'):
+        await found_providers(settings(provider="openai"), FakeClock(), {"OPENAI_API_KEY": "sk-test"})
+
+
+async def test_left_to_itself_a_worker_without_the_sdk_goes_on_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+
+    with capture_logs() as lines:
+        found = await found_providers(settings(), FakeClock(), {"OPENAI_API_KEY": "sk-test"})
+
+    assert sorted(found.providers) == ["sim"]
+    assert [line["event"] for line in lines] == ["openai models are not served"]
 
 
 async def test_what_the_owner_says_of_ollama_reaches_it(ollama: OllamaServer) -> None:

@@ -159,6 +159,12 @@ class OllamaSettings(_Section):
     num_ctx: int | None = Field(None, ge=256, le=16_777_216)
 
 
+class OpenAISettings(_Section):
+    """The OpenAI-compatible server that `openai:...` models are asked at; empty means OpenAI itself, given a key."""
+
+    base_url: WebUrl = ""
+
+
 class ToolSettings(_Section):
     """Which tools tasks may use, by patterns of names ("docs.*"), and what one call may take."""
 
@@ -242,13 +248,14 @@ class WorkerSettings(BaseSettings):
     location: LocationSettings = LocationSettings()
     # Each a name alone, or a name with a place.
     data_sources: tuple[Annotated[DataSourceSettings, BeforeValidator(_named)], ...] = Field((), max_length=64)
-    provider: Literal["auto", "anthropic", "ollama", "sim"] = "auto"
+    provider: Literal["auto", "anthropic", "ollama", "openai", "sim"] = "auto"
     # Put over the built-in ones.
     aliases: dict[str, str] = {}
     # By patterns of models, named as their provider names them; put before the built-in ones.
     prices: dict[str, PriceSettings] = Field({}, max_length=256)
     anthropic: AnthropicSettings = AnthropicSettings()
     ollama: OllamaSettings = OllamaSettings()
+    openai: OpenAISettings = OpenAISettings()
     sim: SimSettings = SimSettings()
     # How long runs may go on once the worker drains; shorter than the 30 s that Kubernetes gives.
     drain_deadline_ms: Milliseconds = 25_000

@@ -32,6 +32,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "DEVTEAM_LOG_LEVEL": ("logLevel",),
     "ANTHROPIC_BASE_URL": ("anthropic", "baseUrl"),
     "OLLAMA_HOST": ("ollama", "host"),
+    "OPENAI_BASE_URL": ("openai", "baseUrl"),
 }
 
 

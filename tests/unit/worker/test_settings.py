@@ -141,6 +141,7 @@ worker:
   aliases: {fast: "ollama:llama3.2"}
   anthropic: {baseUrl: "http://127.0.0.1:8080"}
   ollama: {host: "10.0.0.9:11434", autoPull: true, keepAlive: 1h30m, numCtx: 32768}
+  openai: {baseUrl: "http://127.0.0.1:8000/v1"}
   sim: {tokensPerSecond: 0, firstTokenMs: 5}
   drainDeadlineMs: 1000
   progressTimeoutMs: 2000
@@ -170,6 +171,7 @@ worker:
     assert settings.aliases == {**DEFAULT_ALIASES, "fast": "ollama:llama3.2"}
     assert settings.anthropic.base_url == "http://127.0.0.1:8080"
     assert settings.ollama == OllamaSettings(host="10.0.0.9:11434", auto_pull=True, keep_alive="1h30m", num_ctx=32_768)
+    assert settings.openai.base_url == "http://127.0.0.1:8000/v1"
     assert (settings.sim.tokens_per_second, settings.sim.first_token_ms) == (0.0, 5.0)
     assert (settings.drain_deadline_ms, settings.progress_timeout_ms) == (1000, 2000)
     assert (settings.log_level, settings.trace_file) == ("DEBUG", Path("traces.jsonl"))
@@ -311,11 +313,12 @@ worker:
   heartbeat: {intervalMs: 0, endpoint: "ftp://h"}
   labels: {a: 1}
   ollama: {host: "h:port", keepAlive: forever, numCtx: 1}
+  openai: {baseUrl: "127.0.0.1:8000"}
 """
     assert refused(file, yaml) == [
         (
             "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
-            "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, sim, drainDeadlineMs, "
+            "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, sim, drainDeadlineMs, "
             "maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
@@ -331,6 +334,7 @@ worker:
         "worker.ollama.host: must be of the form host:port",
         "worker.ollama.keepAlive: must be a time like 30m or 1h30m, or a number of seconds",
         "worker.ollama.numCtx: must be greater than or equal to 256",
+        "worker.openai.baseUrl: must be of the form http://host:port",
     ]
 
 
@@ -340,7 +344,7 @@ def test_a_bad_variable_is_named_itself_unless_a_flag_decides(file: Path) -> Non
     assert refused(file, "", {"provider": "other"}, environ) == [
         "DEVTEAM_API_URL: 'https://:0' is not of the form http://host:port",
         "DEVTEAM_CONCURRENCY: must be a valid integer, unable to parse string as an integer",
-        "worker.provider: must be 'auto', 'anthropic', 'ollama' or 'sim'",
+        "worker.provider: must be 'auto', 'anthropic', 'ollama', 'openai' or 'sim'",
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _API_KEY = "ANTHROPIC_API_KEY"
+_OPENAI_KEY = "OPENAI_API_KEY"
+_OPENAI_EXTRA = 'the OpenAI SDK is not installed; run `pip install "devteam-orchestrator[openai]"`'
 # For tests of what happens when a worker dies: lets a task's option end this process.
 _CRASH = "DEVTEAM_SIM_CRASH"
 _OLLAMA_PATIENCE = 1.0
@@ -34,10 +37,16 @@ _ABSENT = MappingProxyType(
         "sim": "this worker does not simulate",
         "anthropic": f"this worker has no Anthropic API key; set {_API_KEY} on it",
         "ollama": "this worker found no Ollama when it started; run `ollama serve` on it and restart it",
+        "openai": (
+            f"this worker has no OpenAI-compatible server; set {_OPENAI_KEY} or openai.baseUrl on it, and "
+            'install "devteam-orchestrator[openai]" there'
+        ),
     }
 )
 
-_SERVED = MappingProxyType({"sim": ("sim", "sim:*"), "anthropic": ("claude-*",), "ollama": ("ollama:*",)})
+_SERVED = MappingProxyType(
+    {"sim": ("sim", "sim:*"), "anthropic": ("claude-*",), "ollama": ("ollama:*",), "openai": ("openai:*",)}
+)
 
 
 class Catalog:
@@ -91,11 +100,12 @@ class Catalog:
         resolved = resolve(model, self.aliases)
         if is_sim(resolved):
             return "sim"
-        if resolved.startswith("ollama:"):
-            return "ollama"
+        for name in ("ollama", "openai"):
+            if resolved.startswith(f"{name}:"):
+                return name
         if resolved.startswith("claude-") or model in self.aliases:
             return "anthropic"
-        known = ", ".join([*self.aliases, "claude-...", "ollama:...", "sim"])
+        known = ", ".join([*self.aliases, "claude-...", "ollama:...", "openai:...", "sim"])
         raise ProviderError(FailureReason.INVALID_REQUEST, f"No provider knows the model {model!r}; known are {known}.")
 
 
@@ -141,7 +151,25 @@ async def _real_providers(
             found["ollama"] = ollama
         else:
             await ollama.close()
+    openai_key = environ.get(_OPENAI_KEY, "").strip()
+    if settings.provider in {"openai", "auto"} and _has_openai(settings, openai_key):
+        found["openai"] = await asyncio.to_thread(_openai, settings, openai_key)
     return found, aliases
+
+
+def _has_openai(settings: WorkerSettings, api_key: str) -> bool:
+    """Whether there is a server to ask, and the SDK to ask it with. Raises InvalidInput if both were asked for."""
+    if not api_key and not settings.openai.base_url:
+        missing, why = "CREDENTIALS_MISSING", f"neither {_OPENAI_KEY} nor openai.baseUrl is set"
+    elif find_spec("openai") is None:
+        missing, why = "EXTRA_MISSING", _OPENAI_EXTRA
+    else:
+        return True
+    if settings.provider == "openai":
+        raise InvalidInput(Violation("worker.provider", missing, f"is openai, but {why}"))
+    if missing == "EXTRA_MISSING":
+        _log.warning("openai models are not served", why=why)
+    return False
 
 
 def _ollama_address(settings: WorkerSettings) -> tuple[str, int]:
@@ -183,6 +211,13 @@ def _ollama(settings: WorkerSettings, clock: Clock) -> Provider:
         num_ctx=told.num_ctx,
         clock=clock,
     )
+
+
+def _openai(settings: WorkerSettings, api_key: str) -> Provider:
+    """In a thread, since importing the SDK takes seconds."""
+    from devteam_worker.providers.openai import OpenAIProvider
+
+    return OpenAIProvider(api_key, base_url=settings.openai.base_url, aliases=settings.aliases)
 
 
 async def _answers(provider: Provider) -> bool:
