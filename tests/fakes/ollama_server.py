@@ -33,6 +33,11 @@ def status(text: str, **fields: object) -> bytes:
 PULLED = status("success")
 
 
+def error(message: str) -> bytes:
+    """What goes wrong in the middle of an answer."""
+    return lines([{"error": message}])[0]
+
+
 def done(reason: str = "stop", model: str = "llama3.3") -> bytes:
     """How an answer ends."""
     return lines(

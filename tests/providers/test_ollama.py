@@ -292,6 +292,7 @@ KEY = "ollama-canary-4711"
 ECHO = f"{KEY} sent: {PROMPT.prompt}"
 LEAKS = {
     **{f"status {status}": wire.refusal(status, ECHO) for status in (400, 401, 404, 429, 500)},
+    "key": wire.refusal(400, f"bad key: {KEY}"),
     "prompt": wire.refusal(400, f"bad: {PROMPT.prompt}"),
     "mid-stream": wire.stream(b'{"error": "%s"}\n' % ECHO.encode()),
     "nonsense": wire.stream(ECHO.encode() + b"\n"),

@@ -1,6 +1,7 @@
 """A model that is fetched because a task asks for it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -9,6 +10,7 @@ import pytest
 from devteam_worker.providers.base import Ended, FailureReason, Progress, Prompt, ProviderError, Text, Token
 from devteam_worker.providers.ollama import OllamaProvider
 from devteam_worker.providers.ollama_pull import Meter
+from structlog.testing import capture_logs
 
 from tests.fakes import ollama_server as wire
 from tests.fakes.clock import FakeClock
@@ -97,12 +99,12 @@ async def test_a_model_that_is_missing_even_after_its_pull_is_not_pulled_for_eve
     ("pieces", "reason", "message"),
     [
         (
-            [b'{"error": "pull model manifest: file does not exist"}\n'],
+            [wire.error("pull model manifest: file does not exist")],
             FailureReason.MODEL_NOT_FOUND,
             "There is no model 'llama3.3' to pull for the worker's Ollama; check its name.",
         ),
         (
-            [wire.pulling(1, 2), b'{"error": "no space left on device"}\n'],
+            [wire.pulling(1, 2), wire.error("no space left on device")],
             FailureReason.PROVIDER_UNAVAILABLE,
             "The worker's Ollama could not pull 'llama3.3': no space left on device.",
         ),
@@ -163,16 +165,16 @@ async def test_runs_that_want_the_same_model_share_one_pull(server: OllamaServer
 
 async def test_who_stops_waiting_leaves_the_pull_to_the_others(server: OllamaServer, provider: OllamaProvider) -> None:
     server.show(MISSING, MISSING, context=131_072)
-    server.pull(Act.PAUSE, PULLED)
+    server.pull(Act.PAUSE, wire.pulling(50 * MB, 100 * MB), PULLED)
 
     async with asyncio.timeout(60):
         async with aclosing(provider.stream(PROMPT)) as leaving:
             await anext(leaving)
             staying = provider.stream(PROMPT)
             await anext(staying)
-        assert not server.client_left.is_set()
         server.go.set()
-        assert Text("Hi") in [item async for item in staying]
+        heard = [item async for item in staying]
+    assert heard[:2] == [Progress("pulling llama3.3: 50 % (50 of 100 MB)"), Text("Hi")]
     assert len(pulled(server)) == 1
 
 
@@ -205,9 +207,30 @@ async def test_a_closing_worker_stops_its_pulls(server: OllamaServer) -> None:
     async with asyncio.timeout(60):
         await anext(stream)
         await server.holding.wait()
+        (pull,) = provider._pulls._running.values()
         await provider.close()
+        assert pull.over
         await server.client_left.wait()
         await stream.aclose()
+
+
+async def test_the_key_is_in_no_sentence_and_no_log_line_of_a_failed_pull(
+    server: OllamaServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = "ollama-canary-4711"
+    monkeypatch.setenv("OLLAMA_API_KEY", key)
+    caplog.set_level(logging.DEBUG)
+    server.show(MISSING)
+    server.pull(wire.error(f"registry refused {key}"))
+    provider = OllamaProvider(server.url, auto_pull=True)
+
+    with capture_logs() as lines:
+        error = await failure(provider)
+    await provider.close()
+
+    assert key in server.asked.headers["authorization"]
+    assert error.message == "The worker's Ollama could not pull 'llama3.3'."
+    assert key not in repr(error) + repr(error.__cause__) + repr(lines) + caplog.text
 
 
 def report(completed: int, total: int = 1_000 * MB, digest: str = "a") -> ollama.ProgressResponse:

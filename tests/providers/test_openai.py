@@ -145,9 +145,15 @@ async def test_an_answer_cut_by_its_limit_ends_with_that_reason(server: OpenAISe
     assert ended.stop_reason == "length"
 
 
-async def test_usage_may_come_with_the_last_piece_or_not_at_all(server: OpenAIServer, provider: OpenAIProvider) -> None:
-    server.answer(wire.stream(*wire.text("Hi"), wire.chunk("stop"), wire.DONE))
+async def test_usage_may_come_before_the_last_piece_or_not_at_all(
+    server: OpenAIServer, provider: OpenAIProvider
+) -> None:
+    *end, done = wire.end()
+    server.answer(
+        wire.stream(*wire.text("Hi"), *reversed(end), done), wire.stream(*wire.text("Hi"), wire.chunk("stop"), done)
+    )
 
+    assert (await ask(provider))[-1] == Ended("qwen3-8b", "stop", Usage(26, 3, cache_read_tokens=8))
     assert (await ask(provider))[-1] == Ended("qwen3-8b", "stop", Usage())
 
 

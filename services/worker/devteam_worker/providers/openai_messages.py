@@ -100,6 +100,11 @@ class Reply:
         calls = [_call(call) for call in self._calls]
         return {"role": "assistant", "content": "".join(self._content) or None, **thinking, "tool_calls": calls}
 
+    def drop_cut_call(self) -> None:
+        """Forget a last call that the end of the answer came in the middle of."""
+        if self._calls and not _is_json(self._calls[-1].arguments):
+            self._calls.pop()
+
     def _piece(self, piece: ChoiceDeltaToolCall) -> None:
         """A new call has an index of its own; with servers that give all the same, an id of its own."""
         index = piece.index or 0
@@ -123,12 +128,16 @@ class _Call:
 
 def _call(call: _Call) -> dict[str, Any]:
     """Without arguments that are no JSON: servers read them, and would refuse all that follows."""
-    try:
-        json.loads(call.arguments)
-        arguments = call.arguments
-    except ValueError:
-        arguments = "{}"
+    arguments = call.arguments if _is_json(call.arguments) else "{}"
     return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _messages(prompt: Prompt) -> list[dict[str, Any]]:
