@@ -22,7 +22,7 @@ GRACE = {"DEVTEAM_ROUTER_LINK_GRACE_S": "1"}
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[2]
 
-_FOREIGN = ("DEVTEAM_", "ANTHROPIC_", "OLLAMA_", "OTEL_")
+_FOREIGN = ("DEVTEAM_", "ANTHROPIC_", "OLLAMA_", "OPENAI_", "OTEL_")
 # Nobody listens there: a model server on the developer's machine must not answer for the simulated model.
 _NO_OLLAMA = "127.0.0.1:1"
 

@@ -2,9 +2,10 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from devteam_worker.providers import catalog as catalog_module
+from devteam_worker.providers import discovery
 from devteam_worker.providers.base import FailureReason, LocalModel, Prompt, ProviderError
-from devteam_worker.providers.catalog import Catalog, found_providers
+from devteam_worker.providers.catalog import Catalog
+from devteam_worker.providers.discovery import found_providers
 from devteam_worker.providers.sim import SimProvider
 from devteam_worker.settings import WorkerSettings, load_settings
 from structlog.testing import capture_logs
@@ -45,7 +46,7 @@ def settings(ollama: str = NOTHING_LISTENS, **flags: object) -> WorkerSettings:
 @pytest.fixture
 async def ollama(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OllamaServer]:
     # While another thread imports an SDK, an answer may take its time.
-    monkeypatch.setattr(catalog_module, "_OLLAMA_PATIENCE", 60.0)
+    monkeypatch.setattr(discovery, "_OLLAMA_PATIENCE", 60.0)
     async with OllamaServer() as server:
         server.install({"llama3.3:latest": 42})
         yield server

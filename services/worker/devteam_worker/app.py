@@ -28,7 +28,8 @@ from devteam_worker.link import Link
 from devteam_worker.links import Links
 from devteam_worker.prices import listed
 from devteam_worker.providers.base import LocalModel
-from devteam_worker.providers.catalog import Catalog, found_providers
+from devteam_worker.providers.catalog import Catalog
+from devteam_worker.providers.discovery import found_providers
 from devteam_worker.registration import Registration, Wishes
 from devteam_worker.runs import Agent, Runs
 from devteam_worker.settings import WorkerSettings

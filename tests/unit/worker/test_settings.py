@@ -10,8 +10,8 @@ from devteam_worker.settings import (
     HeartbeatSettings,
     LocationSettings,
     McpServerSettings,
-    PriceSettings,
     OllamaSettings,
+    PriceSettings,
     QueueSettings,
     ResourceSettings,
     ToolSettings,
@@ -318,8 +318,8 @@ worker:
     assert refused(file, yaml) == [
         (
             "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
-            "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, sim, drainDeadlineMs, "
-            "maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, traceFile"
+            "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, sim, "
+            "drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
         "worker.queues[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
