@@ -285,7 +285,7 @@ def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mappi
     """
     found = Violations()
     from_file = file_layer(WorkerSettings, read_file(path) if path else {}, found)
-    from_environ = environment_layer(environ)
+    from_environ = environment_layer(environ, found)
     from_flags = flag_layer(WorkerSettings, flags, found)
     sources = tuple(InitSettingsSource(WorkerSettings, layer) for layer in (from_flags, from_environ, from_file))
     try:

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,6 +30,12 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "DEVTEAM_MODELS": ("models",),
     "DEVTEAM_PROVIDER": ("provider",),
     "DEVTEAM_LOG_LEVEL": ("logLevel",),
+    "DEVTEAM_LABELS": ("labels",),
+    "DEVTEAM_DATA_SOURCES": ("dataSources",),
+    "DEVTEAM_DRAIN_DEADLINE_MS": ("drainDeadlineMs",),
+    "DEVTEAM_REGION": ("location", "region"),
+    "DEVTEAM_ZONE": ("location", "zone"),
+    "DEVTEAM_HOST": ("location", "host"),
     "ANTHROPIC_BASE_URL": ("anthropic", "baseUrl"),
     "OLLAMA_HOST": ("ollama", "host"),
     "OPENAI_BASE_URL": ("openai", "baseUrl"),
@@ -56,16 +62,31 @@ def file_layer(model: type[BaseModel], content: Mapping[Any, Any], found: Violat
     return layer
 
 
-def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """What the environment sets; an empty variable sets nothing."""
+def environment_layer(environ: Mapping[str, str], found: Violations) -> Layer:
+    """What the environment sets; an empty variable sets nothing. Notes labels and data sources of the wrong form."""
     layer: Layer = {}
     for name, path in ENVIRONMENT.items():
-        if value := environ.get(name, "").strip():
+        if text := environ.get(name, "").strip():
             section = layer
             for key in path[:-1]:
                 section = section.setdefault(key, {})
-            section[path[-1]] = value
+            section[path[-1]] = _meant(name, text, found)
     return _with_named_queues(layer)
+
+
+def _meant(name: str, text: str, found: Violations) -> object:
+    """What the text of a variable stands for; a single value is left as it is."""
+    match name:
+        case "DEVTEAM_LABELS":
+            pairs = [part.partition("=") for part in _names(text)]
+            if not all(key and mark for key, mark, _ in pairs):
+                found.add(name, "INVALID_VALUE", "must be of the form name=value,name=value")
+                return {}
+            return {key.strip(): value.strip() for key, _, value in pairs}
+        case "DEVTEAM_DATA_SOURCES":
+            pairs = [part.partition("=") for part in _names(text)]
+            return [{"name": key, **({"path": path} if path else {})} for key, _, path in pairs]
+    return text
 
 
 def flag_layer(model: type[BaseModel], flags: Mapping[str, object], found: Violations) -> Layer:
@@ -77,7 +98,7 @@ def flag_layer(model: type[BaseModel], flags: Mapping[str, object], found: Viola
 
 def origins(environ: Mapping[str, str], flags: Layer) -> dict[tuple[str | int, ...], str]:
     """Names of the variables that decide a setting, by the setting's path."""
-    return {path: name for name, path in ENVIRONMENT.items() if environ.get(name) and path[0] not in flags}
+    return {path: name for name, path in ENVIRONMENT.items() if environ.get(name, "").strip() and path[0] not in flags}
 
 
 def named_queues(data: Mapping[str, Any]) -> Layer:
@@ -153,10 +174,16 @@ def _in_file_words(model: type[BaseModel], data: Mapping[Any, Any], found: Viola
 
 
 def _value_in_file_words(annotation: Any, word: str, value: Any, found: Violations) -> Any:
-    """A section, or a list of sections, with the file's keys; any other value, or one of the wrong shape, as it is."""
-    if get_origin(annotation) is tuple and isinstance(value, list):
-        entry = get_args(annotation)[0]
+    """Sections, alone, in a list or by name, with the file's keys; any other value, or one of a wrong shape, as it is."""
+    kind, arguments = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        return _value_in_file_words(arguments[0], word, value, found)
+    if kind is tuple and isinstance(value, list):
+        entry = arguments[0]
         return [_value_in_file_words(entry, f"{word}[{index}]", item, found) for index, item in enumerate(value)]
+    if kind is dict and isinstance(value, Mapping):
+        with found.at(word):
+            return {key: _value_in_file_words(arguments[1], str(key), item, found) for key, item in value.items()}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(value, Mapping):
         with found.at(word):
             return _in_file_words(annotation, value, found)

@@ -222,6 +222,12 @@ def test_kubernetes_variables_are_enough() -> None:
             "DEVTEAM_MODELS": "haiku,sonnet",
             "DEVTEAM_PROVIDER": "sim",
             "DEVTEAM_LOG_LEVEL": "warning",
+            "DEVTEAM_LABELS": "team=search, tier=spot",
+            "DEVTEAM_DATA_SOURCES": "wiki, papers=/srv/papers",
+            "DEVTEAM_DRAIN_DEADLINE_MS": "50000",
+            "DEVTEAM_REGION": "eu",
+            "DEVTEAM_ZONE": "eu-1",
+            "DEVTEAM_HOST": "node-7",
         }
     )
 
@@ -231,7 +237,13 @@ def test_kubernetes_variables_are_enough() -> None:
         QueueSettings(name="batch", concurrency=4, models=("haiku", "sonnet")),
     )
     assert (settings.concurrency, settings.weight, settings.worker_id) == (4, 0.5, "w7")
-    assert (settings.provider, settings.log_level) == ("sim", "WARNING")
+    assert (settings.provider, settings.log_level, settings.drain_deadline_ms) == ("sim", "WARNING", 50_000)
+    assert settings.labels == {"team": "search", "tier": "spot"}
+    assert settings.data_sources == (
+        DataSourceSettings(name="wiki"),
+        DataSourceSettings(name="papers", path=Path("/srv/papers")),
+    )
+    assert settings.location == LocationSettings(region="eu", zone="eu-1", host="node-7")
     assert settings.api_key.get_secret_value() == "dt-key"
     assert "dt-key" not in repr(settings)
 
@@ -292,6 +304,8 @@ worker:
   heartbeat: {intervallMs: 1}
   queues: [{name: a, Models: [x]}, {name: b, concurency: 2}]
   location: {planet: earth}
+  dataSources: [wiki, {name: papers, pth: /srv}]
+  mcpServers: {clock: {comand: uvx}, far: {url: "http://h", Headers: {}}}
 """
     assert refused(file, yaml) == [
         "wrker: unknown key; did you mean worker?",
@@ -299,6 +313,10 @@ worker:
         "worker.queues[0].Models: unknown key; did you mean models?",
         "worker.queues[1].concurency: unknown key; did you mean concurrency?",
         "worker.location.planet: unknown key; known are region, zone, host",
+        "worker.dataSources[1].pth: unknown key; did you mean path?",
+        "worker.mcpServers.clock.comand: unknown key; did you mean command?",
+        "worker.mcpServers.far.Headers: unknown key; did you mean headers?",
+        "worker.mcpServers.clock: must have either a command or a url",
     ]
 
 
@@ -353,6 +371,15 @@ def test_a_model_stays_in_memory_for_seconds_or_for_a_time_as_ollama_writes_it(f
     kept = load(file, f"worker: {{ollama: {{keepAlive: {keep_alive}}}}}").ollama.keep_alive
 
     assert str(kept) == keep_alive
+
+
+def test_labels_of_the_environment_have_their_form(file: Path) -> None:
+    environ = {"DEVTEAM_LABELS": "team=search,spot", "DEVTEAM_DATA_SOURCES": "a b"}
+
+    assert refused(file, "", environ=environ) == [
+        "DEVTEAM_LABELS: must be of the form name=value,name=value",
+        "worker.dataSources[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
+    ]
 
 
 def test_an_unknown_flag_is_refused(file: Path) -> None:
