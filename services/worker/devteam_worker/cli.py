@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from devteam.mesh.errors import InvalidInput
-from devteam_worker import owner_commands
-from devteam_worker.owner_commands import Data, default_file, folder
+from devteam_worker import config_commands, owner_commands
+from devteam_worker.command_line import Data, file_of, folder
 
 if TYPE_CHECKING:
     from devteam_worker.presence import OwnPresence
@@ -32,7 +32,7 @@ app = typer.Typer(
 app.command()(owner_commands.restart)
 app.command()(owner_commands.stop)
 app.command()(owner_commands.status)
-app.add_typer(owner_commands.config)
+app.add_typer(config_commands.config)
 
 
 @app.callback()
@@ -101,7 +101,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     from devteam_worker.settings import load_settings
     from devteam_worker.worker import announcement
 
-    file = _file(config, data)
+    file = file_of(config, data)
     settings = load_settings(file, flags, os.environ)
     configure_logs("worker", level=settings.log_level)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file)
@@ -120,7 +120,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
 
     def on_restart() -> None:
         try:
-            load_settings(_file(config, data), flags, os.environ)
+            load_settings(file_of(config, data), flags, os.environ)
         except InvalidInput as wrong:
             presence.refused(wrong.message)
         else:
@@ -142,12 +142,6 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
             presence.leave()
         if telemetry is not None:
             telemetry.shutdown()
-
-
-def _file(config: Path | None, data: Path | None) -> Path | None:
-    """The worker file: the one that was named, else the one that lies in the folder of this machine's workers."""
-    default = default_file(data)
-    return config or (default if default.exists() else None)
 
 
 def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) -> "OwnPresence":

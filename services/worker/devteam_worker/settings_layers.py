@@ -174,7 +174,7 @@ def _in_file_words(model: type[BaseModel], data: Mapping[Any, Any], found: Viola
 
 
 def _value_in_file_words(annotation: Any, word: str, value: Any, found: Violations) -> Any:
-    """Sections, alone, in a list or by name, with the file's keys; any other value, or one of a wrong shape, as it is."""
+    """Sections, alone, in a list or by name, with the file's keys; whatever else it is, as it is."""
     kind, arguments = get_origin(annotation), get_args(annotation)
     if kind is Annotated:
         return _value_in_file_words(arguments[0], word, value, found)

@@ -1,0 +1,98 @@
+"""What the commands of devteam-worker have in common: their options, where state lies, how they write and complain."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from devteam_worker.presence import Presence, Presences
+
+
+class Output(StrEnum):
+    """How data is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+WorkerId = Annotated[str | None, typer.Option("--id", help="Which worker [the only one on this machine].")]
+Data = Annotated[Path | None, typer.Option(help="Folder with its state [DEVTEAM_DATA, else ~/.devteam].")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for it.", min=0.0)]
+File = Annotated[
+    Path | None, typer.Option("--config", help="Worker file [the running worker's, else DATA/worker.yaml].")
+]
+Format = Annotated[Output, typer.Option("-o", "--output", help="How to write it.")]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def folder(data: Path | None) -> Path:
+    """Where the workers of this machine keep their state."""
+    return data or Path(os.environ.get("DEVTEAM_DATA") or Path.home() / ".devteam")
+
+
+def default_file(data: Path | None) -> Path:
+    """The worker file of a worker that is told of none."""
+    return folder(data) / "worker.yaml"
+
+
+def file_of(config: Path | None, data: Path | None) -> Path | None:
+    """The worker file: the one that was named, else the one that lies in the folder of this machine's workers."""
+    default = default_file(data)
+    return config or (default if default.exists() else None)
+
+
+def presences_in(data: Path | None) -> "Presences":
+    """The workers of this machine."""
+    from devteam_worker.presence import Presences
+
+    return Presences(folder(data) / "workers")
+
+
+def running(presences: "Presences", worker_id: str | None) -> "Presence | None":
+    """The worker that is meant, if any runs. Raises InvalidInput when there are several."""
+    return presences.the_one(worker_id) if worker_id or presences.live() else None
+
+
+def write(text: str) -> None:
+    """Put a line on stdout."""
+    print(text, flush=True)  # noqa: T201 - the command's output
+
+
+def write_json(value: object) -> None:
+    """One JSON document on stdout, for a reader's eyes too."""
+    write(json.dumps(value, indent=2))
+
+
+def write_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows on stdout, each column as wide as it must be; nothing in them moves a terminal's cursor."""
+    shown = [[_CONTROL.sub("", cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def say(text: str) -> None:
+    """Put a line on stderr: what the owner waits for, or should know beside the answer."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - what the owner waits for
+
+
+@contextmanager
+def complaining() -> Iterator[None]:
+    """Turn what a command refuses with into lines on stderr and an exit code."""
+    from devteam.mesh.errors import DevTeamError, InvalidInput
+    from devteam.mesh.process import Exit, complain
+
+    try:
+        yield
+    except DevTeamError as error:
+        complain(error)
+        raise SystemExit(Exit.CONFIG if isinstance(error, InvalidInput) else Exit.FAILED) from None

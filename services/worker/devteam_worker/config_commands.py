@@ -1,0 +1,144 @@
+"""Commands for the settings of a worker: what holds, where it comes from, and how it changes."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from devteam_worker.command_line import (
+    Data,
+    File,
+    Format,
+    Output,
+    WorkerId,
+    complaining,
+    default_file,
+    file_of,
+    presences_in,
+    running,
+    say,
+    write,
+    write_columns,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from devteam_worker.settings_view import Shown
+
+config = typer.Typer(name="config", help="Look at the settings of a worker, and change its file.", no_args_is_help=True)
+
+Key = Annotated[str, typer.Argument(help="As in the file, with dots: concurrency, heartbeat.intervalMs.")]
+
+
+@config.command()
+def show(
+    *,
+    origin: Annotated[bool, typer.Option("--origin", help="Say where each comes from.")] = False,
+    file: File = None,
+    worker_id: WorkerId = None,
+    data: Data = None,
+    form: Format = Output.TABLE,
+) -> None:
+    """Show every setting as the worker's file, this shell's environment and this machine make it.
+
+    Flags of a running worker win over all of them: they are named on stderr. Secrets are shown as "set".
+    """
+    with complaining():
+        _write(_settings(file, worker_id, data), form, origin=origin)
+
+
+@config.command()
+def get(
+    key: Key,
+    *,
+    file: File = None,
+    worker_id: WorkerId = None,
+    data: Data = None,
+    form: Format = Output.TABLE,
+) -> None:
+    """Show one setting, or one section; exit code 1 when there is none of that name."""
+    from devteam_worker.settings_view import only
+
+    with complaining():
+        found = only(_settings(file, worker_id, data), key)
+        if form is Output.TABLE and [item.key for item in found] == [key]:
+            write(_cell(found[0].value))
+        else:
+            _write(found, form, origin=False)
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the worker file."""
+    from devteam_worker.settings_schema import schema_text
+
+    write(schema_text().rstrip("\n"))
+
+
+@config.command("set")
+def set_(
+    key: Key,
+    value: Annotated[str, typer.Argument(help="As in the file.")],
+    file: File = None,
+    worker_id: WorkerId = None,
+    data: Data = None,
+) -> None:
+    """Write one setting into a worker file; `devteam-worker restart` makes it count."""
+    from devteam_worker.settings_edit import set_in_file
+
+    with complaining():
+        worker = running(presences_in(data), worker_id) if file is None else None
+        path = file or (Path(worker.config) if worker and worker.config else default_file(data))
+        set_in_file(path, key, value)
+        write(f"{path}: {key} is {value}")
+        if worker is not None and (flag := _flag(key)) in worker.command:
+            say(f"worker {worker.worker_id} was started with {flag}, which wins over the file")
+
+
+def _settings(file: Path | None, worker_id: str | None, data: Path | None) -> "list[Shown]":
+    import asyncio
+
+    from devteam_worker.hardware import detect
+    from devteam_worker.settings_view import shown
+
+    worker = running(presences_in(data), worker_id) if file is None else None
+    if worker is not None and (flags := _flags(worker.command)):
+        say(f"worker {worker.worker_id} was started with {flags}, which wins over what is shown here")
+    path = file or (Path(worker.config) if worker and worker.config else file_of(None, data))
+    return shown(path, os.environ, asyncio.run(detect()))
+
+
+def _write(settings: "list[Shown]", form: Output, *, origin: bool) -> None:
+    if form is Output.JSON:
+        rows = {item.key: {"value": item.value, "origin": item.origin} if origin else item.value for item in settings}
+        write_json(rows)
+    elif origin:
+        write_columns([(item.key, _cell(item.value), item.origin) for item in settings])
+    else:
+        write_columns([(item.key, _cell(item.value)) for item in settings])
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None | "" | [] | {}:
+            return "-"
+        case str():
+            return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _flag(key: str) -> str:
+    return "--" + re.sub(r"(?=[A-Z])", "-", key).lower()
+
+
+def _flags(command: tuple[str, ...]) -> str:
+    """What follows `start`, but for the flags that say where its files lie."""
+    words = list(command[command.index("start") + 1 :]) if "start" in command else []
+    for place in ("--config", "--data"):
+        if place in words:
+            index = words.index(place)
+            del words[index : index + 2]
+    return " ".join(words)
