@@ -39,11 +39,17 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     for noisy in ("alembic", "httpcore2", "httpx", "httpx2", "grpc._cython.cygrpc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # Loggers keep the class that they were first made with: the level, which may change, is the root logger's.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def set_level(level: str) -> None:
+    """Say more from now on, or less."""
+    logging.getLogger().setLevel(level.upper())
 
 
 def _with_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -23,6 +23,7 @@ from devteam_worker.draining import Draining
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.hardware import Hardware, detect
+from devteam_worker.helm import Helm
 from devteam_worker.inventory import Inventory
 from devteam_worker.link import Link
 from devteam_worker.links import Links
@@ -62,10 +63,11 @@ async def serve(
     tools: Sequence[Tool] = (),
     on_error: Callable[[Exception], None] = lambda _: None,
     on_drain: Callable[[int], None] = lambda _: None,
+    steer: Callable[[Helm], Awaitable[None]] | None = None,
 ) -> None:
     """Be a worker until `until` returns or somebody drains it; then finish or hand back what runs, and take leave.
 
-    `on_drain` hears how many runs are in hand when the drain begins.
+    `on_drain` hears how many runs are in hand when the drain begins. `steer` runs beside the work, while it lasts.
 
     With a `handler`, runs are handled by it instead of a model; `tools` are for models, and
     `owners` is where the code of both runs. Raises InvalidInput when the
@@ -91,7 +93,9 @@ async def serve(
             agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), prices=prices, on_ended=inventory.ran)
         declaration = await _declaration(settings, catalog, inventory, toolbox, clock)
         ready = _ready(declaration, catalog)
-        await _serve(stack, settings, declaration, agent, inventory, clock, until, lambda: on_ready(ready), on_drain)
+        await _serve(
+            *(stack, settings, declaration, agent, inventory, clock, until, lambda: on_ready(ready), on_drain, steer)
+        )
 
 
 async def _serve(
@@ -104,12 +108,13 @@ async def _serve(
     until: Callable[[], Awaitable[object]],
     on_ready: Callable[[], None],
     on_drain: Callable[[int], None],
+    steer: Callable[[Helm], Awaitable[None]] | None,
 ) -> None:
     desk = Desk({queue.name: queue for queue in declaration.queues}, declaration.concurrency)
     draining = Draining(clock, settings.drain_deadline_ms / 1000)
 
     def on_wishes(wishes: Wishes) -> None:
-        desk.concurrency = wishes.concurrency or declaration.concurrency
+        desk.concurrency = wishes.concurrency or helm.declaration.concurrency
         links.follow(registration.router_addresses or (settings.api_url,))
         if wishes.draining:
             draining.wish(wishes.drain_deadline)
@@ -125,6 +130,7 @@ async def _serve(
         Runs(agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late
     )
     registration = Registration(channel, declaration, runs.active, inventory, on_wishes, clock)
+    helm = Helm(settings, declaration, desk, registration, draining)
 
     def dial(router: str) -> Link:
         return Link(router, links, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
@@ -135,7 +141,8 @@ async def _serve(
         return  # stopped before the Registry answered
     links.follow(registration.router_addresses or (settings.api_url,))
     with _ungrouped():
-        async with background(registration.beat, links.run, partial(inventory.run, registration.beat_now), stop):
+        jobs = (registration.beat, links.run, partial(inventory.run, registration.beat_now), stop)
+        async with background(*jobs, *(() if steer is None else (partial(steer, helm),))):
             on_ready()
             await _drained(draining, runs, desk, registration, on_drain)
     # Only now: a beat or a link that still ran would find itself unknown, and register again.

@@ -2,20 +2,16 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam.mesh.errors import InvalidInput
 from devteam_worker import config_commands, owner_commands
-from devteam_worker.command_line import Data, file_of, folder
+from devteam_worker.command_line import Data, file_of, presences_in, write
 
 if TYPE_CHECKING:
     from devteam_worker.presence import OwnPresence
@@ -31,6 +27,7 @@ app = typer.Typer(
 
 app.command()(owner_commands.restart)
 app.command()(owner_commands.stop)
+app.command()(owner_commands.drain)
 app.command()(owner_commands.status)
 app.add_typer(config_commands.config)
 
@@ -99,42 +96,32 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     from devteam.mesh.telemetry import configure_telemetry
     from devteam_worker.app import Ready, serve
     from devteam_worker.settings import load_settings
+    from devteam_worker.told import Told
     from devteam_worker.worker import announcement
 
-    file = file_of(config, data)
-    settings = load_settings(file, flags, os.environ)
+    def read_settings() -> "WorkerSettings":
+        return load_settings(file_of(config, data), flags, os.environ)
+
+    settings = read_settings()
     configure_logs("worker", level=settings.log_level)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file)
-    presence = _presence(settings, file, data)
+    presence = _presence(settings, file_of(config, data), data)
+    told = Told(presence, read_settings, again)
 
     def on_ready(ready: Ready) -> None:
         presence.ready(ready.declaration.instance_id, ready.declaration.concurrency)
-        print(announcement(ready), flush=True)  # noqa: T201 - the command's output
+        write(announcement(ready))
         if ready.simulated:
-            print(  # noqa: T201 - the command's output
+            write(
                 "Answers are simulated: this machine has no model provider. "
-                "Set ANTHROPIC_API_KEY or start Ollama for real ones.",
-                flush=True,
+                "Set ANTHROPIC_API_KEY or start Ollama for real ones."
             )
-        print("Ready", flush=True)  # noqa: T201 - the command's output
-
-    def on_restart() -> None:
-        try:
-            load_settings(file_of(config, data), flags, os.environ)
-        except InvalidInput as wrong:
-            presence.refused(wrong.message)
-        else:
-            again.set()
+        write("Ready")
 
     try:
-        async with _told(on_restart, again) as told:
-
-            async def until() -> None:
-                await told()
-                presence.stopping()
-
+        async with told.listening():
             presence.claim()
-            await serve(settings, until=until, on_ready=on_ready, on_drain=presence.draining)
+            await serve(settings, until=told.to_end, on_ready=on_ready, on_drain=presence.draining, steer=told.steer)
             if again.is_set():
                 presence.restarting()
     finally:
@@ -145,7 +132,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
 
 
 def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) -> "OwnPresence":
-    from devteam_worker.presence import OwnPresence, Presence, Presences, this_process
+    from devteam_worker.presence import OwnPresence, Presence, this_process
 
     pid, began = this_process()
     presence = Presence(
@@ -158,34 +145,9 @@ def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) 
         api_url=settings.api_url,
         concurrency=settings.concurrency,
         drain_deadline=settings.drain_deadline_ms / 1000,
+        looks=0,
     )
-    return OwnPresence(Presences(folder(data) / "workers"), presence)
-
-
-@asynccontextmanager
-async def _told(on_restart: Callable[[], None], again: asyncio.Event) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Listen for signals; what is yielded waits for one that ends this worker's work."""
-    from devteam.mesh.process import end_at_next_signal
-    from devteam.mesh.tasks import stop_signal
-    from devteam_worker.owner import RESTART_SIGNAL
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(RESTART_SIGNAL, on_restart)
-    ends = [asyncio.ensure_future(stop_signal()), asyncio.ensure_future(again.wait())]
-
-    async def until() -> None:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        # A wish that comes now comes too late, and must not kill the process: not even while it begins anew.
-        loop.remove_signal_handler(RESTART_SIGNAL)
-        signal.signal(RESTART_SIGNAL, signal.SIG_IGN)
-        end_at_next_signal()
-
-    try:
-        yield until
-    finally:
-        for end in ends:
-            end.cancel()
-        await asyncio.wait(ends)
+    return OwnPresence(presences_in(data), presence)
 
 
 def _begin_anew() -> None:

@@ -26,6 +26,7 @@ from devteam_worker.command_line import (
 )
 
 if TYPE_CHECKING:
+    from devteam_worker.presence import Presence, Presences
     from devteam_worker.settings_view import Shown
 
 config = typer.Typer(name="config", help="Look at the settings of a worker, and change its file.", no_args_is_help=True)
@@ -86,16 +87,39 @@ def set_(
     worker_id: WorkerId = None,
     data: Data = None,
 ) -> None:
-    """Write one setting into a worker file; `devteam-worker restart` makes it count."""
+    """Write one setting into a worker file, and have the running worker take it over.
+
+    At once: concurrency, queues (their concurrency), weight, labels, logLevel. Anything else counts after
+    `devteam-worker restart`.
+    """
     from devteam_worker.settings_edit import set_in_file
 
     with complaining():
-        worker = running(presences_in(data), worker_id) if file is None else None
+        presences = presences_in(data)
+        worker = running(presences, worker_id) if file is None else None
         path = file or (Path(worker.config) if worker and worker.config else default_file(data))
         set_in_file(path, key, value)
         write(f"{path}: {key} is {value}")
-        if worker is not None and (flag := _flag(key)) in worker.command:
-            say(f"worker {worker.worker_id} was started with {flag}, which wins over the file")
+        for each in [worker] if worker else presences.working_with(path):
+            say(_taken_over(presences, each, key))
+
+
+def _taken_over(presences: "Presences", worker: "Presence", key: str) -> str:
+    """Have a running worker read its file, and say what became of the setting."""
+    from devteam_worker import owner
+
+    name, setting = worker.worker_id, key.partition(".")[0]
+    if not worker.is_at_work:
+        return f"worker {name} is {worker.phase}: it counts when it starts next"
+    if (flag := _flag(key)) in worker.command:
+        return f"worker {name} was started with {flag}, which wins over the file"
+    now = owner.take_over(presences, worker)
+    if setting in now.waiting:
+        rest = " (the concurrency of its queues would count at once)" if setting == "queues" else ""
+        return f"worker {name} works on as before: it counts after `devteam-worker restart --id {name}`{rest}"
+    if setting in now.applied:
+        return f"worker {name} has taken it over ({now.concurrency} slots)"
+    return f"nothing changes for worker {name}: it has this value, or a variable of its environment wins over the file"
 
 
 def _settings(file: Path | None, worker_id: str | None, data: Path | None) -> "list[Shown]":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
 
-from devteam_worker.domain import Assignment, Queue
+from devteam_worker.domain import Assignment, Declaration, Queue
 from devteam_worker.models import matches
 from devteam_worker.runs import Runs
 
@@ -29,6 +29,11 @@ class Desk:
 
     def __post_init__(self) -> None:
         self._declared = self.concurrency
+
+    def declare(self, declaration: Declaration) -> None:
+        """Count with other slots from now on; what runs beyond them runs on."""
+        self.queues = {queue.name: queue for queue in declaration.queues}
+        self.concurrency = self._declared = declaration.concurrency
 
     def refusal(self, assignment: Assignment, runs: Runs) -> tuple[RejectReason, str] | None:
         """Why not to take this run, with a sentence; None to take it."""

@@ -6,11 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 
 from devteam.mesh.errors import Aborted, DeadlineExceeded, FailedPrecondition
+from devteam_worker.drain_wish import leave_wish
 from devteam_worker.presence import Phase, Presence, Presences
 
 RESTART_SIGNAL = signal.SIGUSR1
+# Read the settings again, and look for a wish to drain. Not SIGHUP: a worker goes with the terminal that it is in.
+LOOK_SIGNAL = signal.SIGUSR2
 
 _LOOK_EVERY = 0.1
+# A worker reads its settings within a moment, and gives the Registry five seconds to agree.
+_ANSWER_WITHIN = 20.0
 # Signals would be lost, or end it at once.
 _ON_ITS_WAY = {Phase.STOPPING, Phase.RESTARTING}
 Say = Callable[[str], None]
@@ -47,6 +52,49 @@ def stop(presences: Presences, worker_id: str | None, say: Say, *, timeout: floa
     raise _too_long(before, "ended", timeout)
 
 
+def drain(presences: Presences, worker_id: str | None, say: Say, *, within: float, wait: bool) -> Presence | None:
+    """Let a worker finish within so many seconds, and leave; returns what it says once it drains, None once it is gone.
+
+    With `wait`, returns when it is gone. Raises FailedPrecondition while it has nothing to drain.
+    """
+    before = presences.the_one(worker_id)
+    if before.phase in {Phase.STARTING, *_ON_ITS_WAY}:
+        raise FailedPrecondition(f"worker {before.worker_id} is {before.phase}: there is nothing to drain")
+    _look(before, lambda: leave_wish(presences.folder, before, within))
+    for now in _watched(presences, before, say, float("inf") if wait else _ANSWER_WITHIN):
+        if now is None:
+            return None
+        if not wait and now.looks > before.looks and now.phase is not Phase.READY:
+            return now
+    raise _too_long(before, "begun to drain", _ANSWER_WITHIN)
+
+
+def take_over(presences: Presences, before: Presence) -> Presence:
+    """Have a worker at work read its settings again; returns what it says then.
+
+    Raises FailedPrecondition when the settings are wrong (it goes on with the old ones), Aborted when it ends instead,
+    DeadlineExceeded when it says nothing.
+    """
+    _look(before)
+    for now in _watched(presences, before, lambda _: None, _ANSWER_WITHIN):
+        if now is None:
+            raise Aborted(f"worker {before.worker_id} ended meanwhile")
+        if now.looks > before.looks:
+            if now.refusal:
+                raise FailedPrecondition(f"worker {before.worker_id} goes on with its old settings: {now.refusal}")
+            return now
+    raise _too_long(before, "read its settings", _ANSWER_WITHIN)
+
+
+def _look(worker: Presence, prepare: Callable[[], None] = lambda: None) -> None:
+    if worker.looks < 0:
+        raise FailedPrecondition(
+            f"worker {worker.worker_id} was started by an older version, which can only be restarted or stopped"
+        )
+    prepare()
+    os.kill(worker.pid, LOOK_SIGNAL)
+
+
 def _watched(presences: Presences, before: Presence, say: Say, timeout: float) -> Iterator[Presence | None]:
     """What the worker says from now on, None once its process is gone; every news is told to the owner."""
     told = before.phase
@@ -64,7 +112,7 @@ def _watched(presences: Presences, before: Presence, say: Say, timeout: float) -
 def _progress(now: Presence) -> str:
     match now.phase:
         case Phase.DRAINING:
-            return f"{now.worker_id} drains for an operator: {now.running} runs in hand"
+            return f"{now.worker_id} drains: {now.running} runs in hand"
         case Phase.STOPPING:
             return f"{now.worker_id} drains: {now.running} runs end or are handed back within {now.drain_deadline:g} s"
         case Phase.RESTARTING:

@@ -1,12 +1,17 @@
 """Commands for workers that run on this machine already."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from devteam_worker.command_line import Data, Timeout, WorkerId, complaining, presences_in, say, write
 
 if TYPE_CHECKING:
     from devteam_worker.presence import Presence
+
+# As long as an operator may give a worker.
+_WEEK = 7 * 86_400.0
 
 
 def restart(worker_id: WorkerId = None, data: Data = None, timeout: Timeout = 300.0) -> None:
@@ -25,6 +30,29 @@ def stop(worker_id: WorkerId = None, data: Data = None, timeout: Timeout = 300.0
     with complaining():
         before = owner.stop(presences_in(data), worker_id, say, timeout=timeout)
         write(f"Worker {before.worker_id} stopped")
+
+
+def drain(
+    worker_id: WorkerId = None,
+    data: Data = None,
+    *,
+    deadline: Annotated[
+        float, typer.Option(help="Seconds until what still runs is handed back.", min=0.0, max=_WEEK)
+    ] = _WEEK,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it has left.")] = False,
+) -> None:
+    """Give a worker no new work, let what runs come to its end however long that takes, then let the worker end.
+
+    `stop` is for those in a hurry: it hands back what still runs when the worker's own deadline has passed
+    (drainDeadlineMs, 25 s), waits for that, and may follow a drain that takes too long.
+    """
+    from devteam_worker import owner
+
+    with complaining():
+        presences = presences_in(data)
+        name = presences.the_one(worker_id).worker_id
+        now = owner.drain(presences, name, say, within=deadline, wait=wait)
+        write(f"Worker {name} drains: {now.running} runs in hand" if now else f"Worker {name} has left")
 
 
 def status(worker_id: WorkerId = None, data: Data = None) -> None:

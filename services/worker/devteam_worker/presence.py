@@ -25,7 +25,7 @@ class Phase(StrEnum):
     # It does what it must before it can take work; it may wait for the mesh.
     STARTING = "starting"
     READY = "ready"
-    # An operator wants it so, for as long as the operator said.
+    # An operator or its owner wants it so, for as long as they said.
     DRAINING = "draining"
     # Its owner wants it to end, or to begin anew: it drains within its own deadline.
     STOPPING = "stopping"
@@ -57,6 +57,16 @@ class Presence:
     # Wishes to restart that it heard, and what kept it from the last of them.
     wishes: int = 0
     refusal: str = ""
+    # How often it has looked, while at work, for what its owner wants. -1: it knows no such thing, and would end.
+    looks: int = -1
+    # What of its settings it took over at the last look, and what waits for a new start.
+    applied: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it is registered and does not end."""
+        return self.phase in {Phase.READY, Phase.DRAINING}
 
     @property
     def lives(self) -> bool:
@@ -73,7 +83,7 @@ class Presences:
     """The workers of this machine that keep their files in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def read(self, worker_id: str) -> Presence | None:
         """What that worker said last; None if it said nothing that can be read."""
@@ -93,22 +103,26 @@ class Presences:
 
     def live(self) -> list[Presence]:
         """Those that run, in the order of their ids; files of others are left alone."""
-        found = (_read(path) for path in sorted(self._folder.glob("*.json")))
+        found = (_read(path) for path in sorted(self.folder.glob("*.json")))
         return [presence for presence in found if presence is not None and presence.lives]
+
+    def working_with(self, file: Path) -> list[Presence]:
+        """Those that run with this worker file."""
+        return [presence for presence in self.live() if presence.config == str(file.absolute())]
 
     def the_one(self, worker_id: str | None) -> Presence:
         """The worker of that id, or the only one there is. Raises NotFound, or InvalidInput when there are several."""
         live = [presence for presence in self.live() if worker_id in {None, presence.worker_id}]
         if not live:
             name = f"no worker {worker_id} runs" if worker_id else "no worker runs"
-            raise NotFound("worker", worker_id or "", message=f"{name} on this machine, as far as {self._folder} says")
+            raise NotFound("worker", worker_id or "", message=f"{name} on this machine, as far as {self.folder} says")
         if len(live) > 1:
             names = ", ".join(presence.worker_id for presence in live)
             raise InvalidInput(Violation("--id", "FIELD_REQUIRED", f"say which worker: {names}"))
         return live[0]
 
     def _path(self, worker_id: str) -> Path:
-        return self._folder / f"{worker_id}.json"
+        return self.folder / f"{worker_id}.json"
 
 
 class OwnPresence:
@@ -121,6 +135,12 @@ class OwnPresence:
         self._presences = presences
         self._presence = presence
         self._stopping = False
+
+    @property
+    def place(self) -> tuple[Path, str, tuple[int, float]]:
+        """Where its files lie, its worker's id, and which process it is."""
+        mine = self._presence
+        return self._presences.folder, mine.worker_id, (mine.pid, mine.began)
 
     def claim(self) -> None:
         """Appear. Raises FailedPrecondition while another process of this machine is the worker of this id."""
@@ -151,6 +171,14 @@ class OwnPresence:
         """It was asked to restart, and goes on as it is."""
         self._say(wishes=self._presence.wishes + 1, refusal=why)
 
+    def looked(self, concurrency: int, applied: tuple[str, ...] = (), waiting: tuple[str, ...] = ()) -> None:
+        """It has read its settings while at work, and has so many slots now."""
+        self._looked(refusal="", concurrency=concurrency, applied=applied, waiting=waiting)
+
+    def looked_in_vain(self, why: str) -> None:
+        """It has read its settings while at work, and goes on with the old ones."""
+        self._looked(refusal=why, applied=(), waiting=())
+
     def restarting(self) -> None:
         """The process begins anew."""
         self._say(phase=Phase.RESTARTING)
@@ -161,6 +189,9 @@ class OwnPresence:
         if said is not None and said.pid == self._presence.pid:
             with suppress(OSError):
                 self._presences.remove(self._presence.worker_id)
+
+    def _looked(self, **news: Any) -> None:
+        self._say(looks=self._presence.looks + 1, **news)
 
     def _say(self, **news: Any) -> None:
         self._presence = replace(self._presence, **news)
@@ -178,6 +209,7 @@ def this_process() -> tuple[int, float]:
 def _read(path: Path) -> Presence | None:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        return Presence(**{**said, "command": tuple(said["command"]), "phase": Phase(said["phase"])})
+        lists = {name: tuple(said.get(name, ())) for name in ("command", "applied", "waiting")}
+        return Presence(**{**said, **lists, "phase": Phase(said["phase"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

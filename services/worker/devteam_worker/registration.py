@@ -63,6 +63,10 @@ class Registration:
         self._interval = 30.0
         self._draining = False
         self._due = asyncio.Event()
+        # What the worker says of itself from now on, as soon as the Registry has taken it; and how it answered.
+        self._anew: Declaration | None = None
+        self._answered = asyncio.Event()
+        self._refusal = ""
         self.session_token = ""
         self.router_addresses: tuple[str, ...] = ()
 
@@ -85,6 +89,7 @@ class Registration:
         while True:
             await self._wait_for_turn()
             try:
+                await self._declare_anew()
                 await self._beat()
             except (NotFound, PermissionDenied):
                 await self.register()
@@ -92,6 +97,21 @@ class Registration:
                 raise
             except DevTeamError as error:
                 _log.warning("beat not heard", why=error.message)
+
+    async def declare(self, declaration: Declaration, *, patience: float) -> str:
+        """Say something else of this worker from now on, and at once; returns why the Registry refuses it, if it does.
+
+        Where it has not answered within `patience` seconds, it is told with the next beat that it hears.
+        """
+        self._anew, self._refusal = declaration, ""
+        self._answered.clear()
+        self._due.set()
+        timer = self._clock.call_later(patience, self._answered.set)
+        try:
+            await self._answered.wait()
+        finally:
+            timer.cancel()
+        return self._refusal
 
     def drain(self) -> None:
         """Tell the Registry, now, that this worker takes no more work."""
@@ -114,6 +134,22 @@ class Registration:
             await self._stub.DeregisterWorker(request, timeout=_CALL_TIMEOUT)
         except grpc.aio.AioRpcError as error:
             _log.warning("left without goodbye", why=status.from_rpc(error).message)
+
+    async def _declare_anew(self) -> None:
+        """Register with what is new, as the same instance. A refusal changes nothing: the worker works on."""
+        if self._anew is None:
+            return
+        before, self._declaration = self._declaration, self._anew
+        try:
+            await self._register()
+        except _FINAL as refused:
+            self._declaration, self._refusal = before, refused.message
+            _log.warning("the registry refuses the new settings", why=refused.message)
+        except DevTeamError:
+            self._declaration = before
+            raise
+        self._anew = None
+        self._answered.set()
 
     async def _register(self) -> None:
         declaration = replace(self._declaration, local_models=self._inventory.models)

@@ -1,91 +1,10 @@
 """What the owner of a machine asks of a worker on it: real processes, and a mesh that a test plays."""
 
 import asyncio
-import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-import pytest
-
-from devteam.v1 import run_pb2
-from tests.fakes.mesh_server import ENDLESS, Line, ScriptedMesh
-
-# Each process takes a second or two to come up, and the machine may be busy.
-PATIENCE = 100.0
-
-ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("DEVTEAM_", "OTEL_", "OLLAMA_"))}
-
-
-class Machine:
-    """A machine with a folder for its workers, and a mesh that they know."""
-
-    def __init__(self, mesh: ScriptedMesh, folder: Path) -> None:
-        self.mesh = mesh
-        self.folder = folder
-        self.state = folder / "workers" / "w1.json"
-
-    @asynccontextmanager
-    async def worker(self, *arguments: str) -> AsyncIterator[Process]:
-        """Worker w1; killed when the block ends if it still runs."""
-        process = await self._spawn("start", "--provider", "sim", "--id", "w1", *arguments)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
-
-    async def command(self, *arguments: str) -> tuple[int | None, str, str]:
-        """A command to its end: exit code, stdout, stderr."""
-        process = await self._spawn(*arguments)
-        try:
-            out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        return process.returncode, out.decode(), err.decode()
-
-    async def is_ready(self) -> Line:
-        """The stream of a worker whose file says that it is ready."""
-        # Not the mesh's own patience: a process has to come up first.
-        line = await self.mesh.router._lines.get()
-        line.attached()
-        await self.says(phase="ready")
-        return line
-
-    async def says(self, **words: object) -> None:
-        """Wait until the worker's file says this."""
-        while not words.items() <= self.said().items():  # noqa: ASYNC110 - another process's file rings no bell
-            await asyncio.sleep(0.01)
-
-    def said(self) -> dict[str, object]:
-        """What the worker's file says; nothing if there is none."""
-        said: dict[str, object] = json.loads(self.state.read_text()) if self.state.exists() else {}
-        return said
-
-    async def _spawn(self, *arguments: str) -> Process:
-        settings = {"DEVTEAM_LOG_LEVEL": "ERROR", "DEVTEAM_DATA": str(self.folder), "DEVTEAM_API_URL": self.mesh.url}
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "devteam_worker", *arguments), env={**ENVIRON, **settings}, stdout=PIPE, stderr=PIPE
-        )
-
-
-@pytest.fixture
-def machine(mesh: ScriptedMesh, tmp_path: Path) -> Machine:
-    return Machine(mesh, tmp_path)
-
-
-async def report_of(line: Line) -> run_pb2.Report:
-    """The worker's next report; what its model says is left out."""
-    while (request := await line.hears()).WhichOneof("item") != "report":
-        pass
-    return request.report
+from tests.fakes.mesh_server import ENDLESS
+from tests.rpc.worker.machine import Machine, report_of
 
 
 async def test_a_restarted_worker_hands_back_its_run_and_comes_back_with_new_settings(machine: Machine) -> None:
@@ -96,9 +15,7 @@ async def test_a_restarted_worker_hands_back_its_run_and_comes_back_with_new_set
         line.assign(options=ENDLESS)
         assert (await line.hears()).WhichOneof("item") == "accepted"
 
-        code, out, err = await machine.command("config", "set", "concurrency", "8")
-        assert (code, err) == (0, "")
-        assert out == f"{machine.folder / 'worker.yaml'}: concurrency is 8\n"
+        (machine.folder / "worker.yaml").write_text("worker: {concurrency: 8}\n")
         restarting = asyncio.ensure_future(machine.command("restart"))
         assert (await report_of(line)).WhichOneof("outcome") == "hand_back"
         line.ack_report()
