@@ -1,5 +1,7 @@
 """Steers a worker at work: its owner changes settings, or lets it drain."""
 
+from typing import Protocol
+
 import structlog
 
 from devteam.mesh.errors import InvalidInput, Violation
@@ -8,13 +10,19 @@ from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration
 from devteam_worker.draining import Draining
 from devteam_worker.live import Change, declared_anew, taken_over
-from devteam_worker.registration import Registration
 from devteam_worker.settings import WorkerSettings
 
 _log = structlog.get_logger()
 
 # Seconds to wait for what the Registry says of new settings. Without an answer it hears of them with a later beat.
 _PATIENCE = 5.0
+
+
+class Herald(Protocol):
+    """Tells the Registry what the worker is."""
+
+    async def declare(self, declaration: Declaration, *, patience: float) -> str:
+        """As Registration.declare."""
 
 
 class Helm:
@@ -25,13 +33,13 @@ class Helm:
         settings: WorkerSettings,
         declaration: Declaration,
         desk: Desk,
-        registration: Registration,
+        herald: Herald,
         draining: Draining,
     ) -> None:
         self._settings = settings
         self.declaration = declaration
         self._desk = desk
-        self._registration = registration
+        self._herald = herald
         self._draining = draining
 
     async def take_over(self, wished: WorkerSettings) -> Change:
@@ -58,7 +66,7 @@ class Helm:
         # The desk first: where there are fewer slots, nothing that comes until the Registry knows is taken.
         before, self.declaration = self.declaration, declaration
         self._desk.declare(declaration)
-        if refusal := await self._registration.declare(declaration, patience=_PATIENCE):
+        if refusal := await self._herald.declare(declaration, patience=_PATIENCE):
             self.declaration = before
             self._desk.declare(before)
             raise InvalidInput(Violation("", "REFUSED", f"the mesh refuses them: {refusal}"))

@@ -209,7 +209,7 @@ def this_process() -> tuple[int, float]:
 def _read(path: Path) -> Presence | None:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        lists = {name: tuple(said.get(name, ())) for name in ("command", "applied", "waiting")}
+        lists = {name: tuple(said[name]) for name in ("command", "applied", "waiting") if name in said}
         return Presence(**{**said, **lists, "phase": Phase(said["phase"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

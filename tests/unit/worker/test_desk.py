@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from devteam_worker.desk import Desk, RejectReason
-from devteam_worker.domain import Queue
+from devteam_worker.domain import Declaration, Queue
 from devteam_worker.runs import Runs
 
 from tests.fakes.agent_script import ScriptedAgent, an_assignment
@@ -78,3 +78,14 @@ def test_an_operator_may_change_the_concurrency_while_it_works(runs: Runs) -> No
     desk.concurrency = 1
     assert desk.refusal(an_assignment("t2"), runs) == (RejectReason.BUSY, "every slot is taken")
     assert runs.active() == 1
+
+
+def test_a_worker_that_declares_other_slots_counts_with_them_at_once(runs: Runs) -> None:
+    desk = Desk(QUEUES, 2)
+    runs.start(an_assignment("t1"))
+    runs.start(an_assignment("t2"))
+    assert desk.refusal(an_assignment("t3"), runs) == (RejectReason.BUSY, "every slot is taken")
+    desk.declare(Declaration("w1", "i-1", (Queue("default", 3),), 3))
+    assert desk.refusal(an_assignment("t3"), runs) is None
+    runs.start(an_assignment("t3"))
+    assert desk.refusal(an_assignment("t4"), runs) == (RejectReason.BUSY, "every slot is taken")

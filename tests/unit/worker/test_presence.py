@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from devteam_worker.drain_wish import leave_wish, take_wish
+from devteam_worker.owner import take_over
 from devteam_worker.presence import OwnPresence, Phase, Presence, Presences, this_process
 
 from devteam.mesh.errors import FailedPrecondition, InvalidInput, NotFound
@@ -72,6 +74,35 @@ def test_a_worker_says_where_in_its_life_it_is(tmp_path: Path) -> None:
     said = presences.read("w1")
     assert said is not None
     assert (said.phase, said.running) == (Phase.STOPPING, 3)
+
+
+def test_a_worker_says_what_it_took_over_and_what_waits(tmp_path: Path) -> None:
+    presences = Presences(tmp_path)
+    own = OwnPresence(presences, replace(HERE, looks=0))
+    own.ready("i-1", 4)
+    own.looked_in_vain("wrong")
+    own.looked(8, ("concurrency",), ("provider",))
+    said = presences.read("w1")
+    assert said is not None
+    assert (said.looks, said.concurrency, said.refusal) == (2, 8, "")
+    assert (said.applied, said.waiting) == (("concurrency",), ("provider",))
+
+
+def test_a_wish_to_drain_is_heard_once_and_by_nobody_else(tmp_path: Path) -> None:
+    leave_wish(tmp_path, HERE, 60.0)
+    assert take_wish(tmp_path, "w1", (PID, BEGAN)) == 60.0
+    assert take_wish(tmp_path, "w1", (PID, BEGAN)) is None
+    leave_wish(tmp_path, GONE, 60.0)
+    assert take_wish(tmp_path, "w1", (PID, BEGAN)) is None
+    (tmp_path / "w1.wish").write_text("{")
+    assert take_wish(tmp_path, "w1", (PID, BEGAN)) is None
+
+
+def test_a_worker_of_an_older_version_is_not_sent_a_signal_that_would_end_it(tmp_path: Path) -> None:
+    presences = Presences(tmp_path)
+    presences.write(replace(HERE, phase=Phase.READY))
+    with pytest.raises(FailedPrecondition, match="an older version"):
+        take_over(presences, presences.the_one("w1"))
 
 
 def test_a_folder_that_cannot_be_written_keeps_no_worker_from_work(tmp_path: Path) -> None:
