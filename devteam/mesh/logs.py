@@ -3,10 +3,16 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
 from opentelemetry import trace
+
+# Of a log file, and how many of them are kept.
+_FILE_BYTES = 10 * 1024 * 1024
+_FILES = 3
 
 
 def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -15,36 +21,61 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     JSON, unless the stream is a terminal.
     """
     stream = stream or sys.stderr
-    as_json = not stream.isatty()
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _with_trace,
-        _with_service(service),
-    ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    )
-    finish = [structlog.processors.format_exc_info, renderer] if as_json else [renderer]
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish]
-        )
-    )
+    handler.setFormatter(_formatter(service, as_json=not stream.isatty()))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
     for noisy in ("alembic", "httpcore2", "httpx", "httpx2", "grpc._cython.cygrpc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(service),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         # Loggers keep the class that they were first made with: the level, which may change, is the root logger's.
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def log_to_file(service: str, path: Path, *, file_bytes: int = _FILE_BYTES) -> None:
+    """Send every line to this file too, from now on, as JSON; what is older than three files of them goes.
+
+    Its folder must be there. Whatever keeps a line from the file costs that line alone. Raises OSError.
+    """
+    path.touch(mode=0o600)
+    handler = _File(path, maxBytes=file_bytes, backupCount=_FILES - 1, encoding="utf-8")
+    handler.setFormatter(_formatter(service, as_json=True))
+    logging.getLogger().addHandler(handler)
+
+
+class _File(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        """Say nothing: the same line goes to stderr."""
+
+
+def _formatter(service: str, *, as_json: bool) -> logging.Formatter:
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
+    finish = [structlog.processors.format_exc_info, renderer] if as_json else [renderer]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(service),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+    )
+
+
+def _shared(service: str) -> list[structlog.typing.Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_trace,
+        _with_service(service),
+    ]
 
 
 def set_level(level: str) -> None:

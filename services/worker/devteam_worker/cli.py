@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam_worker import config_commands, owner_commands
+from devteam_worker import config_commands, log_commands, owner_commands
 from devteam_worker.command_line import Data, file_of, presences_in, write
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ app.command()(owner_commands.restart)
 app.command()(owner_commands.stop)
 app.command()(owner_commands.drain)
 app.command()(owner_commands.status)
+app.command()(log_commands.logs)
 app.add_typer(config_commands.config)
 
 
@@ -121,6 +122,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     try:
         async with told.listening():
             presence.claim()
+            _keep_log(presence)
             await serve(settings, until=told.to_end, on_ready=on_ready, on_drain=presence.draining, steer=told.steer)
             if again.is_set():
                 presence.restarting()
@@ -148,6 +150,20 @@ def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) 
         looks=0,
     )
     return OwnPresence(presences_in(data), presence)
+
+
+def _keep_log(presence: "OwnPresence") -> None:
+    """Write the log to a file too: whoever started the worker may keep nothing of its stderr."""
+    import structlog
+
+    from devteam.mesh.logs import log_to_file
+    from devteam_worker.log_file import log_file
+
+    folder, worker_id, _ = presence.place
+    try:
+        log_to_file("worker", log_file(folder, worker_id))
+    except OSError as error:
+        structlog.get_logger().warning("cannot write the log file", error=str(error))
 
 
 def _begin_anew() -> None:

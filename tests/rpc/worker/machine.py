@@ -27,9 +27,11 @@ class Machine:
         self.state = folder / "workers" / "w1.json"
 
     @asynccontextmanager
-    async def worker(self, *arguments: str, level: str = "ERROR") -> AsyncIterator[Process]:
+    async def worker(self, *arguments: str, level: str = "ERROR", **environ: str) -> AsyncIterator[Process]:
         """Worker w1; killed when the block ends if it still runs."""
-        process = await self._spawn("start", "--provider", "sim", "--id", "w1", *arguments, level=level)
+        process = await self._spawn(
+            *("start", "--provider", "sim", "--id", "w1", *arguments), DEVTEAM_LOG_LEVEL=level, **environ
+        )
         try:
             async with asyncio.timeout(PATIENCE):
                 yield process
@@ -66,10 +68,13 @@ class Machine:
         said: dict[str, object] = json.loads(self.state.read_text()) if self.state.exists() else {}
         return said
 
-    async def _spawn(self, *arguments: str, level: str = "ERROR") -> Process:
-        settings = {"DEVTEAM_LOG_LEVEL": level, "DEVTEAM_DATA": str(self.folder), "DEVTEAM_API_URL": self.mesh.url}
+    async def _spawn(self, *arguments: str, **environ: str) -> Process:
+        told = {"DEVTEAM_LOG_LEVEL": "ERROR", "DEVTEAM_DATA": str(self.folder), "DEVTEAM_API_URL": self.mesh.url}
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "devteam_worker", *arguments), env={**ENVIRON, **settings}, stdout=PIPE, stderr=PIPE
+            *(sys.executable, "-m", "devteam_worker", *arguments),
+            env={**ENVIRON, **told, **environ},
+            stdout=PIPE,
+            stderr=PIPE,
         )
 
 

@@ -1,0 +1,67 @@
+"""Log lines, on a stream and in a file."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import structlog
+
+from devteam.mesh.logs import configure_logs, log_to_file, set_level
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """What is logged; afterwards everything is as it was."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers, root.level
+    configure_logs("test", level="WARNING", stream=stream)
+    yield stream
+    for handler in root.handlers:
+        with suppress(OSError):  # the disk that is full still is
+            handler.close()
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_a_level_that_changes_counts_for_loggers_that_are_in_use(said: io.StringIO) -> None:
+    log = structlog.get_logger()
+    for level in ("WARNING", "INFO", "ERROR"):
+        set_level(level)
+        log.info("info", at=level)
+        log.warning("warning", at=level)
+    lines = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [(line["event"], line["at"]) for line in lines] == [
+        ("warning", "WARNING"),
+        ("info", "INFO"),
+        ("warning", "INFO"),
+    ]
+
+
+def test_a_file_has_every_line_from_then_on_and_is_put_aside_when_it_is_full(said: io.StringIO, tmp_path: Path) -> None:
+    log = structlog.get_logger()
+    log.warning("before")
+    log_to_file("test", tmp_path / "w.log", file_bytes=1000)
+    for number in range(100):
+        log.warning("told", number=number)
+    parts = [tmp_path / name for name in ("w.log.2", "w.log.1", "w.log")]
+    assert sorted(tmp_path.iterdir()) == sorted(parts)
+    lines = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+    numbers = [line["number"] for line in lines]
+    assert numbers == list(range(numbers[0], 100))
+    assert all(part.stat().st_size <= 1000 for part in parts)
+    assert len(said.getvalue().splitlines()) == 101
+
+
+def test_a_full_disk_costs_the_file_its_lines_and_nothing_else(
+    said: io.StringIO, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "w.log").symlink_to("/dev/full")
+    log_to_file("test", tmp_path / "w.log")
+    structlog.get_logger().warning("told")
+    assert '"event": "told"' in said.getvalue()
+    assert capsys.readouterr().err == ""
