@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam_worker import config_commands, log_commands, owner_commands
+from devteam_worker import config_commands, log_commands, owner_commands, service_commands
 from devteam_worker.command_line import Data, file_of, presences_in, write
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app.command()(owner_commands.drain)
 app.command()(owner_commands.status)
 app.command()(log_commands.logs)
 app.add_typer(config_commands.config)
+app.add_typer(service_commands.service)
 
 
 @app.callback()
