@@ -35,13 +35,19 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.availability = registry_pb2.AVAILABILITY_OPEN
         # Seconds, in every answer to a beat.
         self.drain_deadline: float | None = None
-        self.refusals: dict[str, deque[Exception]] = {"RegisterWorker": deque(), "Heartbeat": deque()}
+        self.refusals: dict[str, deque[Exception]] = {
+            "RegisterWorker": deque(),
+            "Heartbeat": deque(),
+            "GetRouting": deque(),
+        }
         self.registrations: asyncio.Queue[registry_pb2.RegisterWorkerRequest] = asyncio.Queue()
         self.beats: asyncio.Queue[registry_pb2.HeartbeatRequest] = asyncio.Queue()
         self.farewells: asyncio.Queue[registry_pb2.DeregisterWorkerRequest] = asyncio.Queue()
         # A farewell is answered once it is open.
         self.gate = asyncio.Event()
         self.gate.set()
+        # What ListWorkers says, its page left out.
+        self.listed: list[registry_pb2.Worker] = []
         # What callers showed as their key, by method.
         self.keys: dict[str, object] = {}
         # The session that counts; empty when the worker is not known.
@@ -118,7 +124,7 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def ListWorkers(
         self, request: registry_pb2.ListWorkersRequest, context: Context
     ) -> registry_pb2.ListWorkersResponse:
-        raise NotImplementedError
+        return registry_pb2.ListWorkersResponse(workers=self.listed)
 
     async def WatchWorkers(
         self, request: registry_pb2.WatchWorkersRequest, context: Context
@@ -139,7 +145,8 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def GetRouting(
         self, request: registry_pb2.GetRoutingRequest, context: Context
     ) -> registry_pb2.GetRoutingResponse:
-        raise NotImplementedError
+        self._note("GetRouting", context)
+        return registry_pb2.GetRoutingResponse()
 
     async def UpdateRouting(
         self, request: registry_pb2.UpdateRoutingRequest, context: Context

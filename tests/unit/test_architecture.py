@@ -22,7 +22,7 @@ ADAPTERS = {
         *("servicer", "router_client", "workflows", "activities", "temporal"),
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),
     ),
-    "devteam_worker": ("link", "registration", "cli", "worker"),
+    "devteam_worker": ("link", "registration", "cli", "worker", "doctor"),
 }
 EVERY_SERVICE_HAS = ("__main__", "app", "settings", "convert", "domain")
 

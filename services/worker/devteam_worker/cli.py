@@ -12,6 +12,7 @@ import typer
 
 from devteam_worker import config_commands, log_commands, owner_commands, service_commands
 from devteam_worker.command_line import Data, file_of, presences_in, write
+from devteam_worker.doctor.command import doctor
 
 if TYPE_CHECKING:
     from devteam_worker.presence import OwnPresence
@@ -30,6 +31,7 @@ app.command()(owner_commands.stop)
 app.command()(owner_commands.drain)
 app.command()(owner_commands.status)
 app.command()(log_commands.logs)
+app.command()(doctor)
 app.add_typer(config_commands.config)
 app.add_typer(service_commands.service)
 

@@ -40,9 +40,9 @@ class Machine:
                 process.kill()
             await process.communicate()
 
-    async def command(self, *arguments: str) -> tuple[int | None, str, str]:
+    async def command(self, *arguments: str, **environ: str) -> tuple[int | None, str, str]:
         """A command to its end: exit code, stdout, stderr."""
-        process = await self._spawn(*arguments)
+        process = await self._spawn(*arguments, **environ)
         try:
             out, err = await process.communicate()
         finally:

@@ -1,0 +1,86 @@
+"""What a look at a worker's surroundings finds."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from devteam_worker.settings import WorkerSettings
+
+
+class Verdict(StrEnum):
+    """How grave a finding is."""
+
+    OK = "ok"
+    # It works, but not as well as it might.
+    WARNING = "warning"
+    # A worker does not work so.
+    BROKEN = "broken"
+    # Nothing to look at, or nothing that could be seen.
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, in a sentence, and what to do about it; empty where there is nothing to do."""
+
+    verdict: Verdict
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What checks look at: the settings that hold, the variables of the environment, and where state lies.
+
+    `patience`, in seconds, is for each thing that is asked over a network.
+    """
+
+    settings: WorkerSettings
+    environ: Mapping[str, str]
+    data: Path
+    patience: float = 5.0
+
+
+Look = Callable[[Surroundings], Awaitable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A look at one thing, which says nothing where another thing (`after`) is broken already."""
+
+    name: str
+    look: Look
+    after: str = ""
+
+
+async def examine(checks: Sequence[Check], surroundings: Surroundings) -> dict[str, Finding]:
+    """Findings by the names of checks, in their order."""
+    findings: dict[str, Finding] = {}
+    for check in checks:
+        before = findings.get(check.after)
+        if before is not None and before.verdict in {Verdict.BROKEN, Verdict.SKIPPED}:
+            findings[check.name] = Finding(Verdict.SKIPPED, f"not looked at, because of {check.after}")
+        else:
+            findings[check.name] = await check.look(surroundings)
+    return findings
+
+
+def ok(found: str) -> Finding:
+    """All is well."""
+    return Finding(Verdict.OK, found)
+
+
+def warning(found: str, fix: str) -> Finding:
+    """It works, but."""
+    return Finding(Verdict.WARNING, found, fix)
+
+
+def broken(found: str, fix: str) -> Finding:
+    """It does not work."""
+    return Finding(Verdict.BROKEN, found, fix)
+
+
+def skipped(found: str) -> Finding:
+    """Nothing to see."""
+    return Finding(Verdict.SKIPPED, found)

@@ -1,0 +1,151 @@
+"""Checks of the way to the mesh, each one step further than the one before."""
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from urllib.parse import urlsplit
+
+import grpc
+
+from devteam.mesh import status
+from devteam.mesh.address import target_of
+from devteam.mesh.channel import open_channel
+from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
+from devteam.v1 import registry_pb2, registry_pb2_grpc
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
+
+# Seconds by which clocks may differ before people wonder about times that they are shown.
+_SKEW = 5.0
+_SET_URL = "set apiUrl or DEVTEAM_API_URL to where the mesh listens"
+# gRPC's own variable for the authorities that it trusts.
+_ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+
+
+async def address(here: Surroundings) -> Finding:
+    """Whether the name of the mesh means an address."""
+    url = here.settings.api_url
+    if urlsplit(url).scheme not in {"http", "https"}:
+        return ok(f"{url} is left to gRPC")
+    host, port = _place(url)
+    try:
+        async with asyncio.timeout(here.patience):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError):
+        return broken(f"the name {host} does not resolve", _SET_URL)
+    return ok(f"{url} is {', '.join(dict.fromkeys(str(entry[4][0]) for entry in found))}")
+
+
+async def connection(here: Surroundings) -> Finding:
+    """Whether anybody listens there."""
+    url = here.settings.api_url
+    if urlsplit(url).scheme not in {"http", "https"}:
+        return ok(f"{url} is left to gRPC")
+    host, port = _place(url)
+    try:
+        async with _connected(here, host, port):
+            return ok(f"{host}:{port} accepts connections")
+    except TimeoutError:
+        return broken(f"{host}:{port} does not answer", "look for a firewall in between, or for another address")
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else "nobody answers"
+        return broken(f"{host}:{port} cannot be reached ({why})", f"start the mesh there, or {_SET_URL}")
+
+
+async def tls(here: Surroundings) -> Finding:
+    """Whether the mesh is who it says it is."""
+    url = here.settings.api_url
+    if urlsplit(url).scheme != "https":
+        return skipped("the address is not https://")
+    host, port = _place(url)
+    context = await asyncio.to_thread(ssl.create_default_context, cafile=here.environ.get(_ROOTS) or None)
+    context.set_alpn_protocols(["h2"])
+    try:
+        async with _connected(here, host, port, context) as writer:
+            until = str(writer.get_extra_info("peercert")["notAfter"])
+    except ssl.SSLCertVerificationError as error:
+        return broken(f"the certificate is not trusted: {error.verify_message}", f"let {_ROOTS} name its authority")
+    except (OSError, TimeoutError):
+        return broken(f"{host}:{port} does not speak TLS", "say http:// where the mesh has no TLS")
+    return ok(f"the certificate of {host} is trusted until {until}")
+
+
+async def answer(here: Surroundings) -> Finding:
+    """Whether a mesh answers, and takes the key."""
+    try:
+        async with _registry(here) as registry:
+            await registry.GetRouting(registry_pb2.GetRoutingRequest(), timeout=here.patience)
+    except (Unauthenticated, PermissionDenied):
+        return broken("the mesh refuses the key", "set DEVTEAM_API_KEY to a key of this mesh")
+    except DevTeamError as error:
+        return broken(f"no Registry answers: {error.message}", f"look at the mesh: devteam workers; or {_SET_URL}")
+    key = "a key" if here.settings.api_key.get_secret_value() else "no key"
+    return ok(f"the mesh answers, and asks for no more than {key}")
+
+
+async def clock(here: Surroundings) -> Finding:
+    """How far the clocks are apart, by what the Registry says of a worker: registered then, and up for so long."""
+    try:
+        async with _registry(here) as registry:
+            before = time.time()
+            request = registry_pb2.ListWorkersRequest(page_size=1)
+            listed = await registry.ListWorkers(request, timeout=here.patience)
+            after = time.time()
+    except DevTeamError as error:
+        return skipped(f"the mesh lists no workers: {error.message}")
+    if not listed.workers:
+        return skipped("the mesh tells its time only with a worker, and has none")
+    worker = listed.workers[0]
+    theirs = worker.registered_at.ToNanoseconds() / 1e9 + worker.uptime.ToNanoseconds() / 1e9
+    apart = (before + after) / 2 - theirs
+    found = f"{abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} the mesh"
+    if abs(apart) <= _SKEW + (after - before) / 2:
+        return ok(found)
+    return warning(found, "let the machine's clock follow a time server: timedatectl set-ntp true")
+
+
+async def version(_: Surroundings) -> Finding:
+    """The worker's version; a mesh does not say its own."""
+    return skipped(f"this is {metadata.version('devteam-orchestrator')}; a mesh does not say its own")
+
+
+CHECKS = (
+    Check("address", address),
+    Check("connection", connection, after="address"),
+    Check("tls", tls, after="connection"),
+    Check("mesh", answer, after="connection"),
+    Check("clock", clock, after="mesh"),
+    Check("version", version),
+)
+
+
+def _place(url: str) -> tuple[str, int]:
+    host, _, port = target_of(url)[0].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+@asynccontextmanager
+async def _connected(
+    here: Surroundings, host: str, port: int, context: ssl.SSLContext | None = None
+) -> AsyncIterator[asyncio.StreamWriter]:
+    async with asyncio.timeout(here.patience):
+        _, writer = await asyncio.open_connection(host, port, ssl=context)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def _registry(here: Surroundings) -> "AsyncIterator[registry_pb2_grpc.RegistryServiceAsyncStub]":
+    """The Registry at the address of the settings. Raises DevTeamError for what a call in the block ends with."""
+    settings = here.settings
+    async with open_channel(settings.api_url, api_key=settings.api_key.get_secret_value()) as channel:
+        try:
+            yield registry_pb2_grpc.RegistryServiceStub(channel)
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from None

@@ -1,0 +1,88 @@
+"""Checks of the models that a worker can ask."""
+
+import asyncio
+
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
+from devteam_worker.providers.base import LocalModel, Provider, ProviderError
+
+_ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
+_ANTHROPIC_REFUSES = (401, 403)
+_SHOWN_MODELS = 5
+
+
+async def anthropic_key(here: Surroundings) -> Finding:
+    """Whether Claude models can be asked at all. The key itself is never shown."""
+    provider = here.settings.provider
+    if provider not in {"auto", "anthropic"}:
+        return skipped(f"the provider is {provider}")
+    if here.environ.get(_ANTHROPIC_KEY, "").strip():
+        return ok(f"{_ANTHROPIC_KEY} is set")
+    if provider == "auto":
+        return skipped(f"{_ANTHROPIC_KEY} is not set: no Claude models here")
+    return broken(f"the provider is anthropic, and {_ANTHROPIC_KEY} is not set", f"set {_ANTHROPIC_KEY}")
+
+
+async def anthropic_answer(here: Surroundings) -> Finding:
+    """Whether the API takes the key."""
+    where = here.settings.anthropic.base_url or "Anthropic's API"
+    # In a thread, since importing the SDK takes seconds.
+    sdk = await asyncio.to_thread(__import__, "anthropic")
+    client = sdk.AsyncAnthropic(
+        api_key=here.environ[_ANTHROPIC_KEY].strip(),
+        base_url=here.settings.anthropic.base_url or None,
+        timeout=here.patience,
+        max_retries=0,
+    )
+    try:
+        async with client, asyncio.timeout(here.patience):
+            await client.models.list(limit=1)
+    except sdk.APIStatusError as error:
+        if error.status_code in _ANTHROPIC_REFUSES:
+            return broken(f"{where} refuses the key", f"set {_ANTHROPIC_KEY} to one that is valid")
+        return warning(f"{where} answers with an error ({error.status_code})", "try again later")
+    except (sdk.APIError, TimeoutError):
+        return broken(
+            f"{where} cannot be reached", "look at this machine's way there: proxy, firewall, anthropic.baseUrl"
+        )
+    return ok(f"{where} answers, and takes the key")
+
+
+async def ollama(here: Surroundings) -> Finding:
+    """Which models lie on this machine, or where its settings say."""
+    settings = here.settings
+    if settings.provider not in {"auto", "ollama"}:
+        return skipped(f"the provider is {settings.provider}")
+    where = settings.ollama.host or "this machine"
+    try:
+        async with asyncio.timeout(here.patience):
+            models = await _ollama_models(settings.ollama.host)
+    except (ProviderError, TimeoutError):
+        if settings.provider == "ollama" or settings.ollama.host:
+            return broken(f"no Ollama answers on {where}", "run `ollama serve` there, or set ollama.host")
+        return skipped(f"no Ollama answers on {where}")
+    if not models:
+        return warning(f"Ollama on {where} has no models", "pull one: ollama pull llama3.2")
+    names = [model.name.removeprefix("ollama:") for model in models]
+    more = f" and {len(names) - _SHOWN_MODELS} more" if len(names) > _SHOWN_MODELS else ""
+    return ok(f"Ollama on {where} has {', '.join(names[:_SHOWN_MODELS])}{more}")
+
+
+CHECKS = (
+    Check("anthropic key", anthropic_key),
+    Check("anthropic", anthropic_answer, after="anthropic key"),
+    Check("ollama", ollama),
+)
+
+
+async def _ollama_models(host: str) -> list[LocalModel]:
+    provider = await asyncio.to_thread(_ollama, host)
+    try:
+        return list(await provider.models())
+    finally:
+        await provider.close()
+
+
+def _ollama(host: str) -> Provider:
+    from devteam_worker.providers.ollama import OllamaProvider
+
+    return OllamaProvider(host)

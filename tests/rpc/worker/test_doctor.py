@@ -1,0 +1,195 @@
+"""What doctor finds: a mesh and providers on the wire, some of them out of order."""
+
+import asyncio
+import json
+import ssl
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from devteam_worker.doctor import machine as machine_checks
+from devteam_worker.doctor import mesh as mesh_checks
+from devteam_worker.doctor import providers as provider_checks
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, Verdict, examine, ok, skipped
+from devteam_worker.settings import load_settings
+
+from devteam.mesh.errors import Unauthenticated
+from devteam.v1 import registry_pb2
+from tests.fakes.http_server import Act, HttpServer, Reply, json_reply
+from tests.fakes.mesh_server import ScriptedMesh
+from tests.fakes.ollama_server import OllamaServer
+from tests.rpc.worker.machine import Machine
+
+KEY = "canary-provider-key"
+WRONG_KEY = {"type": "authentication_error", "message": f"bad key {KEY}"}
+# Upper bounds: what does not answer at all is waited for as long.
+SOON = 0.3
+PATIENT = 30.0
+
+
+def around(
+    folder: Path, flags: Mapping[str, Any], patience: float = PATIENT, environ: Mapping[str, str] | None = None
+) -> Surroundings:
+    return Surroundings(load_settings(None, flags, {}), environ or {}, folder, patience)
+
+
+async def seen(here: Surroundings, checks: tuple[Check, ...] = mesh_checks.CHECKS) -> dict[str, Finding]:
+    return await examine(checks, here)
+
+
+def verdicts(found: Mapping[str, Finding]) -> dict[str, str]:
+    return {name: finding.verdict.value for name, finding in found.items()}
+
+
+async def test_a_mesh_that_answers(mesh: ScriptedMesh, tmp_path: Path) -> None:
+    now = time.time()
+    worker = registry_pb2.Worker(worker_id="other")
+    worker.registered_at.FromNanoseconds(int((now - 60) * 1e9))
+    worker.uptime.FromNanoseconds(int(60e9))
+    mesh.registry.listed = [worker]
+    found = await seen(around(tmp_path, {"api_url": mesh.url, "api_key": "dt-key"}))
+    assert verdicts(found) == {
+        "address": "ok",
+        "connection": "ok",
+        "tls": "skipped",
+        "mesh": "ok",
+        "clock": "ok",
+        "version": "skipped",
+    }
+    assert mesh.registry.keys["GetRouting"] == "Bearer dt-key"
+    assert "dt-key" not in repr(found)
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(3600.0, "3600.0 s behind"), (-3600.0, "3600.0 s ahead of")])
+async def test_a_clock_that_is_wrong(mesh: ScriptedMesh, tmp_path: Path, ahead: float, said: str) -> None:
+    worker = registry_pb2.Worker(worker_id="other")
+    worker.registered_at.FromNanoseconds(int((time.time() + ahead) * 1e9))
+    mesh.registry.listed = [worker]
+    found = (await seen(around(tmp_path, {"api_url": mesh.url})))["clock"]
+    assert found.verdict is Verdict.WARNING
+    assert found.found.split()[1:] == f"{said} the mesh".split()[1:]
+    assert abs(float(found.found.split()[0]) - 3600) < 10
+    mesh.registry.listed = []
+    assert (await seen(around(tmp_path, {"api_url": mesh.url})))["clock"].verdict is Verdict.SKIPPED
+
+
+async def test_a_mesh_that_refuses_the_key(mesh: ScriptedMesh, tmp_path: Path) -> None:
+    mesh.registry.refusals["GetRouting"].append(Unauthenticated("who are you?"))
+    found = await seen(around(tmp_path, {"api_url": mesh.url}))
+    assert found["mesh"].found == "the mesh refuses the key"
+    assert found["clock"] == skipped("not looked at, because of mesh")
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    async with HttpServer() as server:
+        url = server.url
+    found = await seen(around(tmp_path, {"api_url": url}))
+    place = url.removeprefix("http://")
+    assert found["connection"].found == f"{place} cannot be reached (Connection refused)"
+    assert verdicts(found) | {"address": "ok", "mesh": "skipped", "clock": "skipped"} == verdicts(found)
+
+
+async def test_something_else_than_a_mesh(tmp_path: Path) -> None:
+    async with HttpServer() as server:
+        found = await seen(around(tmp_path, {"api_url": server.url}, patience=SOON))
+        assert (found["connection"].verdict, found["mesh"].verdict) == (Verdict.OK, Verdict.BROKEN)
+        secure = server.url.replace("http:", "https:")
+        found = await seen(around(tmp_path, {"api_url": secure}, patience=SOON))
+        assert "does not speak TLS" in found["tls"].found
+
+
+async def test_a_name_that_means_nothing(tmp_path: Path) -> None:
+    found = await seen(around(tmp_path, {"api_url": "http://nobody.invalid:1"}))
+    assert found["address"].found == "the name nobody.invalid does not resolve"
+    assert [found[name].verdict for name in ("connection", "mesh")] == [Verdict.SKIPPED] * 2
+
+
+async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
+    files = ("-keyout", str(key), "-out", str(certificate), "-addext", "subjectAltName=DNS:localhost")
+    try:
+        await asyncio.to_thread(subprocess.run, [*made, *files], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("openssl makes the certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        strange = await mesh_checks.tls(around(tmp_path, {"api_url": url}))
+        environ = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificate)}
+        known = await mesh_checks.tls(around(tmp_path, {"api_url": url}, environ=environ))
+    assert strange.found.startswith("the certificate is not trusted: self")
+    assert known.verdict is Verdict.OK
+    assert "localhost is trusted until" in known.found
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict", "said"),
+    [
+        (json_reply({"data": [], "has_more": False}), Verdict.OK, "answers, and takes the key"),
+        (json_reply({"type": "error", "error": WRONG_KEY}, 401), Verdict.BROKEN, "refuses the key"),
+        (json_reply({}, 529), Verdict.WARNING, "answers with an error (529)"),
+        (Reply((Act.CUT,)), Verdict.BROKEN, "cannot be reached"),
+    ],
+)
+async def test_what_claudes_api_says_to_the_key(tmp_path: Path, reply: Reply, verdict: Verdict, said: str) -> None:
+    async with HttpServer() as server:
+        server.reply("/v1/models?limit=1", reply)
+        flags = {"anthropic": {"baseUrl": server.url}}
+        found = await seen(around(tmp_path, flags, environ={"ANTHROPIC_API_KEY": KEY}), provider_checks.CHECKS[:2])
+    assert found["anthropic key"] == ok("ANTHROPIC_API_KEY is set")
+    assert found["anthropic"].verdict is verdict
+    assert said in found["anthropic"].found
+    assert KEY not in repr(found)
+
+
+async def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
+    found = await seen(around(tmp_path, {}), provider_checks.CHECKS[:2])
+    assert verdicts(found) == {"anthropic key": "skipped", "anthropic": "skipped"}
+    found = await seen(around(tmp_path, {"provider": "anthropic"}), provider_checks.CHECKS[:2])
+    assert verdicts(found) == {"anthropic key": "broken", "anthropic": "skipped"}
+
+
+async def test_which_models_ollama_has(tmp_path: Path) -> None:
+    async with OllamaServer() as server:
+        server.install({"llama3.2": 10, "qwen3": 20})
+        here = around(tmp_path, {"ollama": {"host": server.url}})
+        found = await provider_checks.ollama(here)
+    assert (found.verdict, found.found) == (Verdict.OK, f"Ollama on {server.url} has llama3.2, qwen3")
+    found = await provider_checks.ollama(here)
+    assert (found.verdict, found.found) == (Verdict.BROKEN, f"no Ollama answers on {server.url}")
+    async with OllamaServer() as server:
+        server.install({})
+        found = await provider_checks.ollama(around(tmp_path, {"ollama": {"host": server.url}}))
+    assert found.verdict is Verdict.WARNING
+
+
+async def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, of all things")
+    found = await machine_checks.data_folder(around(tmp_path / "data" / "more", {}))
+    assert found.verdict is Verdict.BROKEN
+    assert (await machine_checks.data_folder(around(tmp_path / "new", {}))).verdict is Verdict.OK
+    assert list((tmp_path / "new").iterdir()) == []
+    assert (await machine_checks.disk(around(tmp_path / "not" / "yet", {}))).found.endswith("not/yet")
+
+
+async def test_the_command_says_it_all_and_fails_when_something_is_broken(machine: Machine) -> None:
+    nobody = {"OLLAMA_HOST": "127.0.0.1:1", "ANTHROPIC_API_KEY": "", "DEVTEAM_PROVIDER": "sim"}
+    code, out, err = await machine.command("doctor", **nobody)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split()[:3] == ["ok", "worker", "file"]
+    await machine.mesh.stop()
+    code, out, _ = await machine.command("doctor", "-o", "json", **nobody)
+    found = {each["check"]: each for each in json.loads(out)}
+    assert (code, found["connection"]["verdict"]) == (1, "broken")
+    assert found["connection"]["fix"].startswith("start the mesh there")
+    (machine.folder / "worker.yaml").write_text("worker: {concurency: 4}\n")
+    code, out, _ = await machine.command("doctor", **nobody)
+    assert code == 1
+    assert "did you mean concurrency?" in out
+    assert "worker file: mend it" in out
