@@ -29,6 +29,8 @@ Call = grpc.aio.StreamStreamCall[worker_pb2.ConnectRequest, worker_pb2.ConnectRe
 
 # A Router answers `attach` sooner than this, also where it has to wait for the Registry's word first.
 ATTACH_TIMEOUT = 15.0
+# Seconds: a Router that is back is asked again within three, whatever else it takes.
+_LONGEST_PAUSE = 2.5
 
 
 class Link:
@@ -78,13 +80,20 @@ class Link:
             await self._stay_connected(channel)
 
     async def _stay_connected(self, channel: grpc.aio.Channel) -> None:
-        backoff = Backoff(self._clock)
+        backoff = Backoff(self._clock, longest=_LONGEST_PAUSE)
+        was_unknown = False
         while True:
             ended = await self._session(channel, backoff)
+            _end_if_cancelled()
             _log.info("link to router broken", router=self._router, why=ended.message)
-            if isinstance(ended, NotFound | PermissionDenied):
+            unknown = isinstance(ended, NotFound | PermissionDenied)
+            if unknown:
                 # Not to register again unasked: perhaps another instance took over, and this one has to stop.
                 self._registration.beat_now()
+            if unknown and not was_unknown:
+                # It is back, and has forgotten this worker: how long it was away says nothing about how soon it hears.
+                backoff.reset()
+            was_unknown = unknown
             await backoff.pause()
             if isinstance(ended, Aborted):
                 # Another of this worker's lines leads to the same Router, which keeps only the newest: they would turn
@@ -206,6 +215,13 @@ class Link:
             # it is here at all, this Router has to hear first.
             self._outbox.answer(Offer([item]))
         self._runs.resume(attempt, resume.after_seq, self._router)
+
+
+def _end_if_cancelled() -> None:
+    """Raise a cancellation that gRPC swallowed: it does so when a call ends with an error at the same moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _next(call: Call) -> worker_pb2.ConnectResponse:

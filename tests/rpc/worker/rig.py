@@ -34,6 +34,8 @@ class HurriedClock(SystemClock):
 
     def __init__(self) -> None:
         self._long = FakeClock()
+        # How long they meant to sleep.
+        self.naps: list[float] = []
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         if seconds >= 60:
@@ -45,6 +47,7 @@ class HurriedClock(SystemClock):
         self._long.advance(seconds)
 
     async def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
         await asyncio.sleep(min(seconds, 0.01))
 
 

@@ -6,11 +6,11 @@ from devteam_worker.domain import Failed
 from devteam_worker.links import SELF_STOP
 from devteam_worker.providers.base import FailureReason
 
-from devteam.mesh.errors import Aborted, InvalidInput, Unavailable, Violation
+from devteam.mesh.errors import Aborted, InvalidInput, NotFound, Unavailable, Violation
 from devteam.mesh.tasks import background
 from devteam.v1 import worker_pb2
 from tests.fakes.agent_script import Play
-from tests.fakes.mesh_server import ScriptedMesh
+from tests.fakes.mesh_server import PATIENCE, ScriptedMesh
 from tests.rpc.worker.rig import cut, texts, words, working
 
 
@@ -256,3 +256,30 @@ async def _talk(play: Play, count: int) -> None:
     for number in range(count):
         await play.say(f"{number} ")
         await asyncio.sleep(0.001)
+
+
+async def test_tries_to_attach_grow_apart_by_chance_but_never_beyond_three_seconds(mesh: ScriptedMesh) -> None:
+    mesh.router.refusing = Unavailable("not yet")
+    async with working(mesh) as rig, asyncio.timeout(PATIENCE):
+        for _ in range(12):
+            await mesh.router.refused.get()
+        naps = rig.clock.naps[:11]
+    longest = [0.2, 0.4, 0.8, 1.6, *[2.5] * 7]
+    assert all(most / 2 <= nap <= most for nap, most in zip(naps, longest, strict=True))
+    assert len(set(naps)) == len(naps)
+
+
+async def test_a_router_that_is_back_and_knows_the_worker_no_more_is_asked_again_soon(mesh: ScriptedMesh) -> None:
+    """But not for ever: from then on, the pauses grow again."""
+    mesh.router.refusing = Unavailable("not yet")
+    async with working(mesh) as rig, asyncio.timeout(PATIENCE):
+        for _ in range(8):
+            await mesh.router.refused.get()
+        mesh.router.refusing = NotFound("worker", "w1", reason="WORKER_NOT_REGISTERED")
+        while len(rig.clock.naps) < 20:
+            await mesh.router.refused.get()
+        naps = rig.clock.naps
+    short = [index for index, nap in enumerate(naps) if nap <= 0.2]
+    assert len(short) == 2
+    assert short[0] == 0
+    assert all(nap >= 0.4 for nap in naps[short[1] + 2 :])
