@@ -93,13 +93,16 @@ def set_(
     `devteam-worker restart`.
     """
     from devteam_worker.settings_edit import set_in_file
+    from devteam_worker.settings_view import harmless
 
     with complaining():
         presences = presences_in(data)
         worker = running(presences, worker_id) if file is None else None
         path = file or (Path(worker.config) if worker and worker.config else default_file(data))
         set_in_file(path, key, value)
-        write(f"{path}: {key} is {value}")
+        # Somewhere in what is said of a server there may be a key.
+        shown = "set" if key.partition(".")[0] == "mcpServers" else harmless(key, value)
+        write(f"{path}: {key} is {shown}")
         for each in [worker] if worker else presences.working_with(path):
             say(_taken_over(presences, each, key))
 

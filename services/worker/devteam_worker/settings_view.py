@@ -102,7 +102,7 @@ def _shown(way: _Path, value: Any, sources: _Sources, found: Hardware) -> Shown:
     origin = sources.origin(way)
     if origin == DEFAULT and way in _FOUND and value in {None, ""}:
         value, origin = getattr(found, _FOUND[way]), DETECTED
-    return Shown(".".join(way), _harmless(".".join(way), value), origin)
+    return Shown(".".join(way), harmless(".".join(way), value), origin)
 
 
 def _has(layer: Layer, way: _Path) -> bool:
@@ -114,11 +114,12 @@ def _has(layer: Layer, way: _Path) -> bool:
     return True
 
 
-def _harmless(key: str, value: Any) -> Any:
+def harmless(key: str, value: Any) -> Any:
+    """What may be shown of a setting: of a secret, that it is set; of a URL, no password and no query."""
     if _SECRETS.fullmatch(key):
         return _SET if value else ""
     if isinstance(value, str):
         return _QUERY.sub("…", _PASSWORD.sub("", value)) if "://" in value else value
     if isinstance(value, Mapping):
-        return {name: _harmless(name, item) for name, item in value.items()}
-    return [_harmless(key, item) for item in value] if isinstance(value, list) else value
+        return {name: harmless(name, item) for name, item in value.items()}
+    return [harmless(key, item) for item in value] if isinstance(value, list) else value
