@@ -1,14 +1,18 @@
 """Plans as mappings, the way plan files and JSON write them, into steps; every mistake is reported at once.
 
 Keys may be camelCase ("systemPrompt", "dependsOn") or snake_case. Times are seconds, or text such as "90s" or "2h".
+
+A step's `near: docs`, or `near: {dataSource: docs}`, stands for a placement with that `nearDataSource` and the strategy
+locality, since no other strategy would look at it.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from devteam.mesh.validation import Violations
@@ -40,7 +44,7 @@ def plan_from_mapping(plan: object) -> PlanFile:
     read = _keys(found, plan, _PLAN, ("name", "steps"))
     found.raise_if_any()
     defaults = {key: read[key] for key in _SECTIONS if key in read}
-    steps = tuple(Step(**(defaults | step)) for step in read["steps"])
+    steps = tuple(_built(step, defaults) for step in read["steps"])
     return PlanFile(read["name"], steps, read.get("input", {}))
 
 
@@ -49,7 +53,7 @@ def steps_from_mappings(steps: Sequence[Step | Mapping[str, object]]) -> list[St
     found = Violations()
     taken = [step if isinstance(step, Step) else _step(found, f"steps[{i}]", step) for i, step in enumerate(steps)]
     found.raise_if_any()
-    return [step if isinstance(step, Step) else Step(**step) for step in taken]
+    return [step if isinstance(step, Step) else _built(step) for step in taken]
 
 
 def duration(text: str) -> timedelta:
@@ -180,9 +184,40 @@ def _section(kind: Callable[..., object], readers: Mapping[str, _Reader]) -> _Re
     return read
 
 
+def _near(found: Violations, field: str, value: object) -> str:
+    """The name of a data source, by itself or as a mapping's only key."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        what = "the name of a data source, or {dataSource: NAME}"
+        found.add(field, "FIELD_TYPE", f"must be {what}, not {_kind(value)}")
+        return ""
+    with found.at(field):
+        return str(_keys(found, value, {"data_source": _text}, ("data_source",)).get("data_source", ""))
+
+
 def _step(found: Violations, field: str, value: object) -> _Read:
     with found.at(field):
-        return _keys(found, value, _STEP, ("id", "prompt", "model"))
+        read = _keys(found, value, _STEP, ("id", "prompt", "model"))
+        if read.get("near") and "placement" in read:
+            _check_near(found, read["near"], read["placement"])
+        return read
+
+
+def _check_near(found: Violations, near: str, placement: Placement) -> None:
+    if placement.near_data_source not in {"", near}:
+        found.add("near", "CONTRADICTION", f"is {near!r}, but placement says {placement.near_data_source!r}")
+    if placement.strategy not in {None, Strategy.LOCALITY}:
+        found.add("near", "CONTRADICTION", f"counts with strategy locality alone, not with {placement.strategy}")
+
+
+def _built(read: _Read, defaults: Mapping[str, Any] = MappingProxyType({})) -> Step:
+    """A step, with what the plan says for those that do not say it. `near` adds to a placement and keeps the rest."""
+    said = {**defaults, **read}
+    if near := said.pop("near", ""):
+        placement = said.get("placement", Placement())
+        said["placement"] = replace(placement, near_data_source=near, strategy=Strategy.LOCALITY)
+    return Step(**said)
 
 
 def _steps(found: Violations, field: str, value: object) -> list[_Read]:
@@ -234,6 +269,7 @@ _STEP: Mapping[str, _Reader] = {
     "system_prompt": _text,
     "tools": _names,
     "depends_on": _names,
+    "near": _near,
     **_SECTIONS,
 }
 _PLAN: Mapping[str, _Reader] = {"name": _text, "steps": _steps, "input": _texts, **_SECTIONS}

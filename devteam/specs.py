@@ -58,7 +58,11 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a task may run, and in what order it waits: priority 1 goes first, 5 last."""
+    """Where a task may run, and in what order it waits: priority 1 goes first, 5 last.
+
+    `near_data_source` counts with the strategy locality, which it does not choose by itself: without a strategy, the
+    queue's decides.
+    """
 
     requirements: Requirements = Requirements()
     strategy: Strategy | str | None = None

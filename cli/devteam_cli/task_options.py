@@ -15,7 +15,7 @@ System = Annotated[str, typer.Option("--system", help="The system prompt.")]
 Tools = Annotated[list[str], typer.Option("--tool", help="A tool that the model may call; once for each.")]
 Priority = Annotated[int, typer.Option(min=0, max=5, help="1 (first) to 5 (last) within the queue; 0: as usual.")]
 HowPlaced = Annotated[Strategy | None, typer.Option("--strategy", help="How a worker is picked.")]
-Near = Annotated[str, typer.Option("--near", help="A data source to run close to, with --strategy locality.")]
+Near = Annotated[str, typer.Option("--near", help="A data source to run close to; means --strategy locality.")]
 Labels = Annotated[list[str], typer.Option("--label", help="KEY=VALUE that the worker must carry.")]
 Gpu = Annotated[bool, typer.Option("--gpu", help="Only on a worker with a GPU.")]
 GpuModel = Annotated[str, typer.Option(help="Part of the name of its GPU.")]
@@ -53,7 +53,10 @@ def placed(
         labels=arguments.pairs("--label", label),
         data_sources=tuple(data_source),
     )
-    placement = Placement(requirements=needs, strategy=strategy, priority=priority, near_data_source=near)
+    if near and strategy not in {None, Strategy.LOCALITY}:
+        raise typer.BadParameter(f"counts with --strategy locality alone, not with {strategy}", param_hint="--near")
+    picked = Strategy.LOCALITY if near else strategy
+    placement = Placement(requirements=needs, strategy=picked, priority=priority, near_data_source=near)
     return {"queue": queue, "tools": tool, "placement": placement}
 
 

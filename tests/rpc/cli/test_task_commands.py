@@ -90,6 +90,17 @@ async def test_every_option_reaches_the_mesh() -> None:
     assert (policy.max_attempts, policy.run_timeout.total_seconds()) == (2, 900)
 
 
+async def test_near_data_means_locality() -> None:
+    """Since nothing else would look at it."""
+    task = ("task", "create", "-m", "haiku", "hello", "--near", "papers")
+    async with FakeMesh() as mesh, mesh.client() as client:
+        placement = (await client.get_task((await ran(mesh, *task)).out.strip())).spec.placement
+        refused = await ran(mesh, *task, "--strategy", "round-robin")
+    assert (placement.strategy, placement.near_data_source) == ("locality", "papers")
+    assert refused.code == 2
+    assert "--near" in refused.err
+
+
 async def test_a_detached_task_can_be_watched_later() -> None:
     """Its id is all that is printed, and the same request id gives the same task."""
     async with FakeMesh() as mesh:

@@ -93,6 +93,39 @@ def test_a_section_of_the_plan_holds_for_steps_without_their_own() -> None:
     ]
 
 
+NEAR_DOCS = Placement(near_data_source="docs", strategy=Strategy.LOCALITY)
+
+
+@pytest.mark.parametrize("near", ["docs", {"dataSource": "docs"}, {"data_source": "docs"}])
+def test_near_data_is_where_a_step_shall_run(near: object) -> None:
+    """Whichever way it is written; and nothing but locality would look at it."""
+    [step] = steps_from_mappings([{**STEP, "near": near}])
+    assert step == Step(id="a", prompt="p", model="haiku", placement=NEAR_DOCS)
+
+
+def test_near_data_leaves_the_rest_of_a_placement_as_it_is() -> None:
+    """Be it the step's own or the plan's, whose strategy is for steps that say nothing."""
+    needs: dict[str, object] = {"requirements": {"gpu": True}, "priority": 2}
+    same = {**needs, "strategy": "locality", "nearDataSource": "docs"}
+    spread: dict[str, object] = {**needs, "strategy": "round-robin"}
+    plan = plan_from_mapping(
+        {
+            "name": "n",
+            "placement": spread,
+            "steps": [
+                {**STEP, "near": "docs"},
+                {**STEP, "id": "b", "near": "docs", "placement": same},
+                {**STEP, "id": "c", "near": None},
+            ],
+        }
+    )
+    near = Placement(
+        requirements=Requirements(gpu=True), priority=2, near_data_source="docs", strategy=Strategy.LOCALITY
+    )
+    far = Placement(requirements=Requirements(gpu=True), priority=2, strategy=Strategy.ROUND_ROBIN)
+    assert [step.placement for step in plan.steps] == [near, near, far]
+
+
 def test_every_mistake_is_reported_with_its_path() -> None:
     """At once, and with what was probably meant in the writer's own spelling."""
     steps = [STEP, {"id": 7, "prompt": "p", "dependOn": ["a"], "system_promt": "s", "tools": ["x", 1]}]
@@ -135,6 +168,24 @@ def test_a_key_that_resembles_nothing_is_told_the_keys() -> None:
             {"placement": {"strategy": "least-load"}},
             "placement.strategy",
             "'least-load' is none of the choices; did you mean least-loaded?",
+        ),
+        ({"near": ["docs"]}, "near", "must be the name of a data source, or {dataSource: NAME}, not a list"),
+        ({"near": {}}, "near.data_source", "must be given"),
+        ({"near": {"dataSource": 1}}, "near.dataSource", "must be text, not a number; put it in quotes"),
+        (
+            {"near": {"dataSource": "d", "dataSources": ["d"]}},
+            "near.dataSources",
+            "is not a key here; did you mean dataSource?",
+        ),
+        (
+            {"near": "docs", "placement": {"nearDataSource": "maps"}},
+            "near",
+            "is 'docs', but placement says 'maps'",
+        ),
+        (
+            {"near": "docs", "placement": {"strategy": "round-robin"}},
+            "near",
+            "counts with strategy locality alone, not with round-robin",
         ),
         (
             {"policy": {"runTimeout": "soon"}},
