@@ -1,7 +1,6 @@
 """The worker's composition root."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from devteam.mesh.errors import DevTeamError
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.tasks import background
 from devteam_worker.agent import Bounds, ModelAgent
+from devteam_worker.data_folder import folder
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Machine, Queue
 from devteam_worker.draining import Draining
@@ -64,14 +64,16 @@ async def serve(
     on_error: Callable[[Exception], None] = lambda _: None,
     on_drain: Callable[[int], None] = lambda _: None,
     steer: Callable[[Helm], Awaitable[None]] | None = None,
+    data: Path | None = None,
 ) -> None:
     """Be a worker until `until` returns or somebody drains it; then finish or hand back what runs, and take leave.
 
     `on_drain` hears how many runs are in hand when the drain begins. `steer` runs beside the work, while it lasts.
 
-    With a `handler`, runs are handled by it instead of a model; `tools` are for models, and
-    `owners` is where the code of both runs. Raises InvalidInput when the
-    Registry refuses the worker, and Aborted when another instance took over its id.
+    With a `handler`, runs are handled by it instead of a model; `tools` are for models, and `owners` is where the code
+    of both runs. What can be kept from one start to the next lies in the folder `data`, else where the workers of this
+    machine keep their state. Raises InvalidInput when the Registry refuses the worker, and Aborted when another
+    instance took over its id.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -85,10 +87,10 @@ async def serve(
         else:
             catalog = await found_providers(settings, clock)
             stack.push_async_callback(catalog.close)
-            vitals = partial(take, Path(os.environ.get("DEVTEAM_DATA") or Path.home()))
+            vitals = partial(take, folder(data))
             inventory = Inventory(catalog.local_models, take_vitals=vitals, aliases=catalog.aliases)
             await inventory.look()
-            toolbox = await stack.enter_async_context(equipped(settings, tools, clock))
+            toolbox = await stack.enter_async_context(equipped(settings, tools, clock, folder(data)))
             prices = listed(settings.prices)
             agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), prices=prices, on_ended=inventory.ran)
         declaration = await _declaration(settings, catalog, inventory, toolbox, clock)

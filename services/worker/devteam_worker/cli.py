@@ -12,6 +12,7 @@ import typer
 
 from devteam_worker import config_commands, log_commands, owner_commands, service_commands
 from devteam_worker.command_line import Data, file_of, presences_in, write
+from devteam_worker.data_folder import folder
 from devteam_worker.doctor.command import doctor
 
 if TYPE_CHECKING:
@@ -126,7 +127,14 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
         async with told.listening():
             presence.claim()
             _keep_log(presence)
-            await serve(settings, until=told.to_end, on_ready=on_ready, on_drain=presence.draining, steer=told.steer)
+            await serve(
+                settings,
+                until=told.to_end,
+                on_ready=on_ready,
+                on_drain=presence.draining,
+                steer=told.steer,
+                data=folder(data),
+            )
             if again.is_set():
                 presence.restarting()
     finally:

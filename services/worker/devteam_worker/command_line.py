@@ -1,7 +1,6 @@
 """What the commands of devteam-worker have in common: their options, where state lies, how they write and complain."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
     from devteam_worker.presence import Presence, Presences
@@ -32,11 +33,6 @@ File = Annotated[
 Format = Annotated[Output, typer.Option("-o", "--output", help="How to write it.")]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def folder(data: Path | None) -> Path:
-    """Where the workers of this machine keep their state."""
-    return data or Path(os.environ.get("DEVTEAM_DATA") or Path.home() / ".devteam")
 
 
 def default_file(data: Path | None) -> Path:

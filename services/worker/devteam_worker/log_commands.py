@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from devteam_worker.command_line import Data, WorkerId, complaining, folder, presences_in, write
+from devteam_worker.command_line import Data, WorkerId, complaining, presences_in, write
+from devteam_worker.data_folder import folder
 
 
 def logs(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam_worker.command_line import Data, complaining, file_of, folder, say, write
+from devteam_worker.command_line import Data, complaining, file_of, say, write
+from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
     from devteam_worker.systemd_unit import Service

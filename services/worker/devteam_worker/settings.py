@@ -27,6 +27,7 @@ from devteam.mesh.validation import NAME_PATTERN, Violations
 from devteam_worker.models import DEFAULT_ALIASES
 from devteam_worker.settings_file import read_file
 from devteam_worker.settings_layers import (
+    Layer,
     environment_layer,
     file_layer,
     flag_layer,
@@ -84,6 +85,13 @@ def _name(value: str) -> str:
     if len(value) > _NAME_LENGTH or not NAME_PATTERN.fullmatch(value):
         raise ValueError(f"must be 1 to {_NAME_LENGTH} characters of A-Z a-z 0-9 . _ -")
     return value
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins in a home folder that cannot be found") from None
 
 
 def _named(value: object) -> object:
@@ -199,7 +207,8 @@ class DataSourceSettings(_Section):
     """Data that is close at hand. With a `path` to a folder of documents, tasks can search it: tool `NAME.search`."""
 
     name: Name
-    path: Path | None = None
+    # In a file: relative to the file's folder.
+    path: Annotated[Path, AfterValidator(_at_home)] | None = None
     # For people, and for tools that know it.
     url: WebUrl = ""
 
@@ -285,6 +294,8 @@ def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mappi
     """
     found = Violations()
     from_file = file_layer(WorkerSettings, read_file(path) if path else {}, found)
+    if path:
+        _beside(path, from_file)
     from_environ = environment_layer(environ, found)
     from_flags = flag_layer(WorkerSettings, flags, found)
     sources = tuple(InitSettingsSource(WorkerSettings, layer) for layer in (from_flags, from_environ, from_file))
@@ -296,6 +307,14 @@ def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mappi
     _check(settings, found)
     found.raise_if_any()
     return settings
+
+
+def _beside(file: Path, layer: Layer) -> None:
+    """Let relative paths of data sources begin where the file lies."""
+    sources = layer.get("dataSources")
+    for source in sources if isinstance(sources, list) else ():
+        if isinstance(source, dict) and isinstance(place := source.get("path"), str) and not place.startswith("~"):
+            source["path"] = str(file.absolute().parent / place)
 
 
 def _completed(settings: WorkerSettings) -> WorkerSettings:
@@ -333,6 +352,13 @@ def _check(settings: WorkerSettings, found: Violations) -> None:
         if not _TOOL_GROUP.fullmatch(name):
             message = "is part of its tools' names, so that it must be 1 to 32 characters of A-Z a-z 0-9 _ -"
             found.add(f"worker.mcpServers.{name}", "ID_FORMAT", message)
+    names = [source.name for source in settings.data_sources]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            found.add(f"worker.dataSources[{index}].name", "DATA_SOURCE_TWICE", f"is {name!r}, as another one's")
+        elif name in settings.mcp_servers:
+            message = f"is {name!r}, as an MCP server's: their tools would have the same names"
+            found.add(f"worker.dataSources[{index}].name", "DATA_SOURCE_TWICE", message)
     with found.at("worker.heartbeat"):
         _check_order(settings.heartbeat, found)
 

@@ -177,6 +177,23 @@ worker:
     assert (settings.log_level, settings.trace_file) == ("DEBUG", Path("traces.jsonl"))
 
 
+def test_the_folder_of_a_data_source_begins_where_the_file_lies(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    yaml = "worker:\n  dataSources: [{name: a, path: docs}, {name: b, path: ../b}, {name: c, path: ~/c}, {name: d}]\n"
+    folder = file.parent
+    assert [source.path for source in load(file, yaml).data_sources] == [
+        folder / "docs",
+        folder / "../b",
+        Path("/home/ada/c"),
+        None,
+    ]
+
+
+def test_of_a_flag_it_begins_here() -> None:
+    [source] = bare({"data_sources": [{"name": "a", "path": "docs"}]}).data_sources
+    assert source.path == Path("docs")
+
+
 def test_snake_case_means_the_same(file: Path) -> None:
     yaml = """\
 worker:
@@ -395,6 +412,18 @@ def test_a_key_in_two_spellings_is_refused(file: Path) -> None:
 def test_a_secret_in_the_file_is_refused_and_not_repeated(file: Path) -> None:
     assert refused(file, "worker: {apiKey: dt-secret}") == [
         "worker.apiKey: is a secret and does not belong in a file; set DEVTEAM_API_KEY"
+    ]
+
+
+def test_a_data_source_twice_is_refused(file: Path) -> None:
+    assert refused(file, "worker: {dataSources: [a, {name: a, path: docs}]}") == [
+        "worker.dataSources[1].name: is 'a', as another one's"
+    ]
+
+
+def test_a_home_that_nobody_has_is_refused(file: Path) -> None:
+    assert refused(file, "worker: {dataSources: [{name: a, path: ~nobody-of-this-name/docs}]}") == [
+        "worker.dataSources[0].path: begins in a home folder that cannot be found"
     ]
 
 

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import structlog
 
 from devteam.mesh.clock import Clock
 from devteam_worker.settings import WorkerSettings
 from devteam_worker.tools.base import Tool, ToolError, ToolSource
+from devteam_worker.tools.documents import DocumentSource
 from devteam_worker.tools.mcp import McpServer
 from devteam_worker.tools.toolbox import Limits, Toolbox
 
@@ -19,13 +21,14 @@ _PATIENCE = 35.0
 
 
 @asynccontextmanager
-async def equipped(settings: WorkerSettings, own: Sequence[Tool], clock: Clock) -> AsyncIterator[Toolbox]:
+async def equipped(settings: WorkerSettings, own: Sequence[Tool], clock: Clock, data: Path) -> AsyncIterator[Toolbox]:
     """A toolbox with `own` tools and those of every source that could be made ready.
 
-    A source that could not costs its tools, never the worker.
+    A source that could not costs its tools, never the worker. What sources can keep from one start to the next lies in
+    the folder `data`.
     """
     async with AsyncExitStack() as stack:
-        sources = _sources(settings, clock)
+        sources = _sources(settings, clock, data / "documents")
         stack.push_async_callback(_close, sources)
         found = await asyncio.gather(*map(_opened, sources))
         tools = [*own, *(tool for tools in found for tool in tools)]
@@ -33,9 +36,13 @@ async def equipped(settings: WorkerSettings, own: Sequence[Tool], clock: Clock) 
         yield Toolbox(tools, allowed=settings.tools.allow, limits=limits)
 
 
-def _sources(settings: WorkerSettings, clock: Clock) -> list[ToolSource]:
+def _sources(settings: WorkerSettings, clock: Clock, cache: Path) -> list[ToolSource]:
     """MCP servers and folders of documents."""
-    return [McpServer(name, server, clock) for name, server in settings.mcp_servers.items()]
+    folders = [(source.name, source.path) for source in settings.data_sources if source.path is not None]
+    return [
+        *(McpServer(name, server, clock) for name, server in settings.mcp_servers.items()),
+        *(DocumentSource(name, path, cache, clock) for name, path in folders),
+    ]
 
 
 async def _opened(source: ToolSource) -> Iterable[Tool]:
