@@ -111,6 +111,10 @@ class TestText:
         (root / "a.md").write_bytes(b"a" * MAX_BYTES)
         assert len(Folder(root).text("a.md")) == MAX_BYTES
 
+    def test_nor_is_a_folder_that_bears_the_name_of_one(self, root: Path) -> None:
+        (root / "a.md").mkdir()
+        assert reason(root, "a.md") is Reason.UNREADABLE
+
     @pytest.mark.parametrize("path", ["../secret.md", "link.md", "up/secret.md", "none.md", ""])
     def test_nothing_outside_is_read(self, root: Path, path: str) -> None:
         (root.parent / "secret.md").write_text("secret")

@@ -9,7 +9,7 @@ from devteam_worker.tools.base import ToolError
 
 
 def found(name: str, hits: Sequence[Hit], documents: int) -> str:
-    """Passages, the best first."""
+    """Passages, the best first; without any, out of how many documents."""
     if not hits:
         return f"Nothing fits in {name} ({_count(documents, 'document')}). Try other words."
     parts = [f"{_count(len(hits), 'passage')} of {name}, best first."]

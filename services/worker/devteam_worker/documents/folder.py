@@ -118,8 +118,7 @@ def _shown(name: str) -> bool:
 
 
 def _read(place: Path) -> bytes:
-    # Whatever it has become since it was listed: nothing that could be waited on for ever.
-    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with open(place, "rb", opener=_at_once) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise NoDocument(Reason.UNREADABLE)
@@ -131,6 +130,11 @@ def _read(place: Path) -> bytes:
         if status.st_size > MAX_BYTES:
             raise NoDocument(Reason.TOO_LARGE)
         return head + file.read(MAX_BYTES - len(head))
+
+
+def _at_once(place: str, flags: int) -> int:
+    """Open what may have become a pipe since it was listed, and would be waited on for ever."""
+    return os.open(place, flags | os.O_NONBLOCK)
 
 
 def _decoded(data: bytes) -> str:

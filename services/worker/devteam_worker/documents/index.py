@@ -94,7 +94,9 @@ class DocumentIndex:
         present = {file.path: file for file in files[: self._max_documents]}
         changes = Changes(taken=len(present), full=len(files) > len(present))
         known = self._known()
-        changes.gone = self._forget(known.keys() - present.keys())
+        if gone := known.keys() - present.keys():
+            self._forget(gone)
+            changes.gone = len(gone)
         new = (file for path, file in present.items() if known.get(path) != file)
         for portion in _portions(self._read(takewhile(lambda _: not stopped(), new), changes)):
             self._keep(portion)
@@ -149,11 +151,10 @@ class DocumentIndex:
                 changes.read += 1
                 yield file, pieces
 
-    def _forget(self, paths: AbstractSet[str]) -> int:
+    def _forget(self, paths: AbstractSet[str]) -> None:
         with transaction(self._writer):
             for path in paths:
                 _forget(self._writer, path)
-        return len(paths)
 
     def _keep(self, portion: Iterable[_Read]) -> None:
         with transaction(self._writer):
@@ -189,7 +190,8 @@ def _portions(reads: Iterable[_Read]) -> Iterator[list[_Read]]:
         if len(portion) >= _PORTION_FILES or size >= _PORTION_BYTES:
             yield portion
             portion, size = [], 0
-    yield portion
+    if portion:
+        yield portion
 
 
 def _forget(store: sqlite3.Connection, path: str) -> None:

@@ -8,7 +8,7 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*")  # noqa: RUF001 - both apostrophes are 
 _MOST_WORDS = 32
 
 # Found everywhere, so they say nothing and cost most. English ones: in other languages, ranking alone weighs them down.
-_FILLERS = frozenset(
+FILLERS = frozenset(
     _WORD.findall("""
         a about an and are as at be been but by can did do does for from had has have how i if in into is it its me my
         no not of on or our so such than that the their them then there these they this to us was we were what when
@@ -31,5 +31,5 @@ def queries(text: str) -> Iterator[str]:
 
 def _words(text: str) -> list[str]:
     found = dict.fromkeys(word.lower() for word in _WORD.findall(text) if any(map(str.isalnum, word)))
-    telling = [word for word in found if word not in _FILLERS] or list(found)
+    telling = [word for word in found if word not in FILLERS] or list(found)
     return [f'"{word}"' for word in telling[:_MOST_WORDS]]

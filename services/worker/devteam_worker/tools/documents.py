@@ -82,7 +82,7 @@ class DocumentSource:
         limit = whole(arguments, "limit", _HITS, most=_MOST_HITS)
         await self._look(self._question_patience)
         hits = await asyncio.to_thread(self._index.search, query, limit)
-        documents = await asyncio.to_thread(self._index.count)
+        documents = 0 if hits else await asyncio.to_thread(self._index.count)
         return found(self._group, hits, documents) + self._unfinished()
 
     async def _read(self, arguments: Mapping[str, object]) -> str:
