@@ -87,6 +87,13 @@ def _name(value: str) -> str:
     return value
 
 
+def _named_folder(value: object) -> object:
+    # It would be the one that the worker was started in.
+    if value == "":
+        raise ValueError("must name a folder")
+    return value
+
+
 def _at_home(path: Path) -> Path:
     try:
         return path.expanduser()
@@ -208,7 +215,7 @@ class DataSourceSettings(_Section):
 
     name: Name
     # In a file: relative to the file's folder.
-    path: Annotated[Path, AfterValidator(_at_home)] | None = None
+    path: Annotated[Path, BeforeValidator(_named_folder), AfterValidator(_at_home)] | None = None
     # For people, and for tools that know it.
     url: WebUrl = ""
 
@@ -313,7 +320,8 @@ def _beside(file: Path, layer: Layer) -> None:
     """Let relative paths of data sources begin where the file lies."""
     sources = layer.get("dataSources")
     for source in sources if isinstance(sources, list) else ():
-        if isinstance(source, dict) and isinstance(place := source.get("path"), str) and not place.startswith("~"):
+        place = source.get("path") if isinstance(source, dict) else None
+        if isinstance(place, str) and place and not place.startswith("~"):
             source["path"] = str(file.absolute().parent / place)
 
 

@@ -2,7 +2,9 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,17 @@ class TestRefresh:
         library.write("a.md", "sun")
         second.refresh()
         assert (paths(first, "sun"), paths(first, "moon")) == (["a.md"], [])
+
+    def test_even_if_all_of_them_begin_it_at_once(self, library: Library) -> None:
+        gate = threading.Barrier(8)
+
+        def begin() -> DocumentIndex:
+            gate.wait(60)
+            return library.opened()
+
+        with ThreadPoolExecutor(8) as pool:
+            begun = [pool.submit(begin) for _ in range(8)]
+        assert [index.result().count() for index in begun] == [0] * 8
 
     def test_files_that_are_no_documents_are_named_once(self, library: Library) -> None:
         library.write("a.md", "moon")

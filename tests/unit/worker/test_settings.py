@@ -421,6 +421,12 @@ def test_a_data_source_twice_is_refused(file: Path) -> None:
     ]
 
 
+def test_a_data_source_in_no_folder_is_refused(file: Path) -> None:
+    assert refused(file, 'worker: {dataSources: [{name: a, path: ""}]}') == [
+        "worker.dataSources[0].path: must name a folder"
+    ]
+
+
 def test_a_home_that_nobody_has_is_refused(file: Path) -> None:
     assert refused(file, "worker: {dataSources: [{name: a, path: ~nobody-of-this-name/docs}]}") == [
         "worker.dataSources[0].path: begins in a home folder that cannot be found"

@@ -1,5 +1,6 @@
 """The SQLite file that an index is kept in."""
 
+import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,14 +37,8 @@ def open_store(file: Path, connect: Connect = sqlite3.connect) -> sqlite3.Connec
     """The file, made or made anew where need be. Raises ToolError with what its owner could do."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            return _prepared(file, connect)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            _log.warning("an index was broken and is made anew", file=str(file))
-            _remove(file)
-            return _prepared(file, connect)
+        with _alone(file):
+            return _mended(file, connect)
     except (sqlite3.Error, OSError) as error:
         if "fts5" in str(error):
             raise ToolError("Documents cannot be searched: SQLite of this Python lacks FTS5.") from None
@@ -68,14 +63,33 @@ def transaction(store: sqlite3.Connection) -> Iterator[None]:
     store.execute("COMMIT")
 
 
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Nobody else of this machine makes the file meanwhile: SQLite itself refuses to wait for that."""
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _mended(file: Path, connect: Connect) -> sqlite3.Connection:
+    try:
+        return _prepared(file, connect)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        _log.warning("an index was broken and is made anew", file=str(file))
+        _remove(file)
+        return _prepared(file, connect)
+
+
 def _prepared(file: Path, connect: Connect) -> sqlite3.Connection:
     store = connected(file, connect)
     try:
         store.execute("PRAGMA journal_mode = WAL")
         # Lost with a power cut: at most what the next look at the folder finds again.
         store.execute("PRAGMA synchronous = NORMAL")
-        with transaction(store):
-            if _version(store) != _VERSION:
+        if _version(store) != _VERSION:
+            with transaction(store):
                 _make(store)
     except BaseException:
         store.close()
