@@ -40,7 +40,7 @@ async def test_a_model_calls_a_tool_of_a_server_that_the_workers_file_names(
 
     model = Model([ToolCall("c1", "odd__echo", '{"text": "hi"}'), ended("said")], [Text("It echoes."), ended()])
     with capture_logs() as logs:
-        async with equipped(load_settings(file, {}, {}), [], clock) as toolbox:
+        async with equipped(load_settings(file, {}, {}), [], clock, tmp_path) as toolbox:
             outcome = await ModelAgent(Catalog({"sim": model}, simulate=True), toolbox, clock).run(
                 an_assignment(tools=("odd",)), emit
             )

@@ -16,6 +16,7 @@ from devteam_worker.tools.equipment import equipped
 from devteam_worker.tools.toolbox import Toolbox
 from structlog.testing import capture_logs
 
+from devteam.mesh.clock import SystemClock
 from tests.fakes.clock import FakeClock
 
 DAY = 1_795_348_800  # 2026-11-22, in seconds
@@ -47,7 +48,7 @@ class Desk:
         file = self._folder / "worker.yaml"
         file.write_text(f"worker:\n  dataSources: {sources}\n")
         settings = load_settings(file, {}, {})
-        return await self._stack.enter_async_context(equipped(settings, data=self._folder / "state"))
+        return await self._stack.enter_async_context(equipped(settings, [], SystemClock(), self._folder / "state"))
 
     async def close(self) -> None:
         await self._stack.aclose()

@@ -14,12 +14,12 @@ from devteam_worker.command_line import (
     Output,
     WorkerId,
     file_of,
-    folder,
     presences_in,
     write,
     write_columns,
     write_json,
 )
+from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
     from devteam_worker.doctor.finding import Finding
