@@ -17,14 +17,14 @@ QUICK = Generation(options={"tokens": 5, "tokens_per_second": 1000})
 
 
 async def ran(client: DevTeamClient, *steps: Step) -> dict[str, Task]:
-    """The tasks of a plan that has succeeded, by their steps."""
+    """The tasks of a plan that has succeeded, with their outputs, by their steps."""
     quick = [replace(step, generation=QUICK) for step in steps]
     plan = await client.create_plan("retrieval", quick, input={"topic": "tides"})
     async for _ in client.watch_plan(plan.id):
         pass
     plan = await client.get_plan(plan.id)
     assert plan.state is PlanState.SUCCEEDED
-    return {task.step_id: task for task in plan.tasks}
+    return {task.step_id: await client.get_task(task.id) for task in plan.tasks}
 
 
 async def test_a_step_that_is_near_documents_and_uses_them_runs_where_they_are(
@@ -42,5 +42,6 @@ async def test_a_step_that_is_near_documents_and_uses_them_runs_where_they_are(
     assert set(worker.tools) >= {"library", "library.search", "library.read", "library.list"}
     because = "placed on librarian by locality because it has library itself"
     assert [tasks[step].placement_reason for step in ("researcher", "near")] == [because, because]
+    assert tasks["researcher"].output.startswith("[documents:library] ")
     assert tasks["tools"].worker_id == "librarian"
     assert {task.worker_id for step, task in tasks.items() if step in {"analyst", "writer"}}.isdisjoint({"librarian"})

@@ -67,7 +67,7 @@ def an_assignment(
     queue: str = "default",
     model: str = "sim",
     run_timeout: float = 60.0,
-    tools: tuple[str, ...] = ("search",),
+    tools: tuple[str, ...] = (),
     max_turns: int = 0,
 ) -> Assignment:
     """A run as the Router gives it."""

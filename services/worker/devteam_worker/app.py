@@ -1,9 +1,9 @@
 """The worker's composition root."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +29,6 @@ from devteam_worker.link import Link
 from devteam_worker.links import Links
 from devteam_worker.prices import listed
 from devteam_worker.providers.base import LocalModel
-from devteam_worker.providers.catalog import Catalog
 from devteam_worker.providers.discovery import found_providers
 from devteam_worker.registration import Registration, Wishes
 from devteam_worker.runs import Agent, Runs
@@ -53,66 +52,87 @@ class Ready:
     simulated: bool
 
 
-async def serve(
-    settings: WorkerSettings,
-    *,
-    until: Callable[[], Awaitable[object]],
-    on_ready: Callable[[Ready], None],
-    owners: OwnersLoop | None = None,
-    handler: Handler | None = None,
-    tools: Sequence[Tool] = (),
-    on_error: Callable[[Exception], None] = lambda _: None,
-    on_drain: Callable[[int], None] = lambda _: None,
-    steer: Callable[[Helm], Awaitable[None]] | None = None,
-    data: Path | None = None,
-) -> None:
-    """Be a worker until `until` returns or somebody drains it; then finish or hand back what runs, and take leave.
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What the owner of a worker says and hears.
 
-    `on_drain` hears how many runs are in hand when the drain begins. `steer` runs beside the work, while it lasts.
-
-    With a `handler`, runs are handled by it instead of a model; `tools` are for models, and `owners` is where the code
-    of both runs. What can be kept from one start to the next lies in the folder `data`, else where the workers of this
-    machine keep their state. Raises InvalidInput when the Registry refuses the worker, and Aborted when another
-    instance took over its id.
+    The worker works until `until` returns. `on_drain` hears how many runs are in hand when a drain begins, `on_error`
+    what the owner's own code raised. `steer` runs beside the work, while it lasts.
     """
-    clock = SystemClock()
+
+    until: Callable[[], Awaitable[object]]
+    on_ready: Callable[[Ready], None]
+    on_drain: Callable[[int], None] = lambda _: None
+    on_error: Callable[[Exception], None] = lambda _: None
+    steer: Callable[[Helm], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The owner's own code, and the loop that it runs in: a handler instead of models, and tools for models."""
+
+    loop: OwnersLoop = field(default_factory=OwnersLoop)
+    handler: Handler | None = None
+    tools: Sequence[Tool] = ()
+
+
+async def serve(settings: WorkerSettings, owner: Owner, code: Code | None = None, *, data: Path | None = None) -> None:
+    """Be a worker until its owner or an operator wants no more; then finish or hand back what runs, and take leave.
+
+    What can be kept from one start to the next lies in the folder `data`, else where the workers of this machine keep
+    their state. Raises InvalidInput when the Registry refuses the worker, and Aborted when another instance took over
+    its id.
+    """
+    clock, code = SystemClock(), code or Code()
     async with AsyncExitStack() as stack:
-        owners = owners or OwnersLoop()
-        owners.start()
-        stack.callback(owners.stop)
-        agent: Agent
-        if handler is not None:
-            agent, catalog, inventory = HandlerAgent(handler, owners, on_error), None, Inventory(_no_models)
-            toolbox = Toolbox(tools)
-        else:
-            catalog = await found_providers(settings, clock)
-            stack.push_async_callback(catalog.close)
-            vitals = partial(take, folder(data))
-            inventory = Inventory(catalog.local_models, take_vitals=vitals, aliases=catalog.aliases)
-            await inventory.look()
-            toolbox = await stack.enter_async_context(equipped(settings, tools, clock, folder(data)))
-            prices = listed(settings.prices)
-            agent = ModelAgent(catalog, toolbox, clock, _bounds(settings), prices=prices, on_ended=inventory.ran)
-        declaration = await _declaration(settings, catalog, inventory, toolbox, clock)
-        ready = _ready(declaration, catalog)
-        await _serve(
-            *(stack, settings, declaration, agent, inventory, clock, until, lambda: on_ready(ready), on_drain, steer)
-        )
+        code.loop.start()
+        stack.callback(code.loop.stop)
+        workplace = await _workplace(stack, settings, code, owner, clock, folder(data))
+        declaration = _declared(settings, workplace, await detect(), TimeOrderedIds(clock).new("i"))
+        await _serve(stack, settings, declaration, workplace, owner, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Workplace:
+    """Who does the work, and what there is to do it with."""
+
+    agent: Agent
+    inventory: Inventory
+    tools: tuple[str, ...]
+    # Patterns of models; none: every model.
+    models: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    simulated: bool = False
+
+
+async def _workplace(
+    stack: AsyncExitStack, settings: WorkerSettings, code: Code, owner: Owner, clock: Clock, data: Path
+) -> _Workplace:
+    vitals = partial(take, data)
+    if code.handler is not None:
+        handling = HandlerAgent(code.handler, code.loop, owner.on_error)
+        return _Workplace(handling, Inventory(_no_models, take_vitals=vitals), Toolbox(code.tools).names)
+    catalog = await found_providers(settings, clock)
+    stack.push_async_callback(catalog.close)
+    inventory = Inventory(catalog.local_models, take_vitals=vitals, aliases=catalog.aliases)
+    await inventory.look()
+    toolbox = await stack.enter_async_context(equipped(settings, code.tools, clock, data))
+    bounds = Bounds(settings.progress_timeout_ms / 1000, settings.max_turns)
+    agent = ModelAgent(catalog, toolbox, clock, bounds, prices=listed(settings.prices), on_ended=inventory.ran)
+    tools = (*toolbox.names, *catalog.tools())
+    return _Workplace(agent, inventory, tools, catalog.patterns(), catalog.aliases, catalog.simulate)
 
 
 async def _serve(
     stack: AsyncExitStack,
     settings: WorkerSettings,
     declaration: Declaration,
-    agent: Agent,
-    inventory: Inventory,
+    workplace: _Workplace,
+    owner: Owner,
     clock: Clock,
-    until: Callable[[], Awaitable[object]],
-    on_ready: Callable[[], None],
-    on_drain: Callable[[int], None],
-    steer: Callable[[Helm], Awaitable[None]] | None,
 ) -> None:
-    desk = Desk({queue.name: queue for queue in declaration.queues}, declaration.concurrency)
+    queues = {queue.name: queue for queue in declaration.queues}
+    desk = Desk(queues, declaration.concurrency, frozenset(declaration.tools))
     draining = Draining(clock, settings.drain_deadline_ms / 1000)
 
     def on_wishes(wishes: Wishes) -> None:
@@ -123,30 +143,31 @@ async def _serve(
 
     async def stop() -> None:
         # Beside everything else, to the end: a worker that drains for hours must still be able to stop soon.
-        await until()
+        await owner.until()
         draining.stop()
 
     api_key = settings.api_key.get_secret_value()
     channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key))
     runs = await stack.enter_async_context(
-        Runs(agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late
+        Runs(workplace.agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late
     )
-    registration = Registration(channel, declaration, runs.active, inventory, on_wishes, clock)
+    registration = Registration(channel, declaration, runs.active, workplace.inventory, on_wishes, clock)
     helm = Helm(settings, declaration, desk, registration, draining)
 
     def dial(router: str) -> Link:
         return Link(router, links, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
 
     links = Links(runs, dial, clock)
-    await _first(until, registration.register)
+    await _first(owner.until, registration.register)
     if not registration.session_token:
         return  # stopped before the Registry answered
     links.follow(registration.router_addresses or (settings.api_url,))
+    steering = [] if owner.steer is None else [partial(owner.steer, helm)]
+    looking = partial(workplace.inventory.run, registration.beat_now)
     with _ungrouped():
-        jobs = (registration.beat, links.run, partial(inventory.run, registration.beat_now), stop)
-        async with background(*jobs, *(() if steer is None else (partial(steer, helm),))):
-            on_ready()
-            await _drained(draining, runs, desk, registration, on_drain)
+        async with background(registration.beat, links.run, looking, stop, *steering):
+            owner.on_ready(Ready(declaration, workplace.simulated))
+            await _drained(draining, runs, desk, registration, owner.on_drain)
     # Only now: a beat or a link that still ran would find itself unknown, and register again.
     await registration.leave()
 
@@ -162,10 +183,6 @@ async def _drained(
     registration.drain()
     await _first(runs.emptied, draining.expired)
     await runs.hand_back()
-
-
-def _bounds(settings: WorkerSettings) -> Bounds:
-    return Bounds(settings.progress_timeout_ms / 1000, settings.max_turns)
 
 
 async def _no_models() -> Sequence[LocalModel]:
@@ -202,25 +219,21 @@ async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
         task.result()
 
 
-async def _declaration(
-    settings: WorkerSettings, catalog: Catalog | None, inventory: Inventory, toolbox: Toolbox, clock: Clock
-) -> Declaration:
-    hardware = await detect()
-    served = catalog.patterns() if catalog else ()
-    queues = tuple(Queue(q.name, q.concurrency, tuple(q.models) or served) for q in settings.queues)
+def _declared(settings: WorkerSettings, workplace: _Workplace, hardware: Hardware, instance_id: str) -> Declaration:
+    queues = tuple(Queue(q.name, q.concurrency, tuple(q.models) or workplace.models) for q in settings.queues)
     return Declaration(
         settings.worker_id,
-        TimeOrderedIds(clock).new("i"),
+        instance_id,
         queues,
         settings.concurrency or sum(queue.concurrency for queue in queues),
         _machine(settings, hardware),
         labels=settings.labels,
-        local_models=inventory.models,
+        local_models=workplace.inventory.models,
         data_sources=tuple(source.name for source in settings.data_sources),
-        tools=(*toolbox.names, *(catalog.tools() if catalog else ())),
+        tools=workplace.tools,
         version=metadata.version("devteam-orchestrator"),
         weight=settings.weight,
-        model_aliases=catalog.aliases if catalog else {},
+        model_aliases=workplace.aliases,
     )
 
 
@@ -235,7 +248,3 @@ def _machine(settings: WorkerSettings, found: Hardware) -> Machine:
         zone=location.zone,
         host=location.host or found.host,
     )
-
-
-def _ready(declaration: Declaration, catalog: Catalog | None) -> Ready:
-    return Ready(declaration, simulated=catalog is not None and catalog.simulate)

@@ -99,7 +99,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     """Work until told to stop; `again` is set if the process shall begin anew."""
     from devteam.mesh.logs import configure_logs
     from devteam.mesh.telemetry import configure_telemetry
-    from devteam_worker.app import Ready, serve
+    from devteam_worker.app import Owner, Ready, serve
     from devteam_worker.settings import load_settings
     from devteam_worker.told import Told
     from devteam_worker.worker import announcement
@@ -127,14 +127,8 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
         async with told.listening():
             presence.claim()
             _keep_log(presence)
-            await serve(
-                settings,
-                until=told.to_end,
-                on_ready=on_ready,
-                on_drain=presence.draining,
-                steer=told.steer,
-                data=folder(data),
-            )
+            owner = Owner(told.to_end, on_ready, presence.draining, steer=told.steer)
+            await serve(settings, owner, data=folder(data))
             if again.is_set():
                 presence.restarting()
     finally:

@@ -24,6 +24,8 @@ class Desk:
 
     queues: Mapping[str, Queue]
     concurrency: int
+    # What steps may ask for.
+    tools: frozenset[str] = frozenset()
     draining: bool = field(default=False)
     _declared: int = field(init=False)
 
@@ -34,6 +36,7 @@ class Desk:
         """Count with other slots from now on; what runs beyond them runs on."""
         self.queues = {queue.name: queue for queue in declaration.queues}
         self.concurrency = self._declared = declaration.concurrency
+        self.tools = frozenset(declaration.tools)
 
     def refusal(self, assignment: Assignment, runs: Runs) -> tuple[RejectReason, str] | None:
         """Why not to take this run, with a sentence; None to take it."""
@@ -44,6 +47,8 @@ class Desk:
             return RejectReason.NOT_SERVED, f"the queue {assignment.queue} is not served here"
         if not matches(queue.models, model):
             return RejectReason.NOT_SERVED, f"the model {model} is not served in {queue.name}"
+        if missing := [name for name in assignment.prompt.tools if name not in self.tools]:
+            return RejectReason.NOT_SERVED, f"the tool {missing[0]} is not there"
         if runs.active() >= self.concurrency or runs.active(queue.name) >= self._limit(queue):
             return RejectReason.BUSY, "every slot is taken"
         return None

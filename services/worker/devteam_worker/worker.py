@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import TypeVar, overload
 
 from devteam.mesh.errors import InvalidInput, Violation
-from devteam_worker.app import Ready, serve
+from devteam_worker.app import Code, Owner, Ready, serve
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler
 from devteam_worker.settings import load_settings
@@ -113,15 +113,8 @@ class DevTeamWorker:
         left to your program. Raises Aborted when another instance took over this worker's id.
         """
         with self._stopping.on_signals() if handle_signals else nullcontext():
-            await serve(
-                self._settings,
-                until=self._stopping.wait,
-                on_ready=self._on_ready,
-                owners=self._owners,
-                handler=self._handler,
-                tools=self._tools,
-                on_error=self._on_error,
-            )
+            owner = Owner(self._stopping.wait, self._on_ready, on_error=self._on_error)
+            await serve(self._settings, owner, Code(self._owners, self._handler, self._tools))
 
     def stop(self) -> None:
         """Make `start` come to its end. May be called from any thread."""

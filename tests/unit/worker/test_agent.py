@@ -97,10 +97,10 @@ def rate_limited() -> ProviderError:
 async def test_tokens_are_passed_on_as_they_are(clock: FakeClock, emit: Listener) -> None:
     tokens: list[Token] = [Thinking("hm"), Text("Hello "), Text("world")]
     provider = ScriptedProvider(*tokens, END)
-    await agent(clock, provider).run(an_assignment(), emit)
+    await agent(clock, provider).run(an_assignment(tools=("search",)), emit)
     assert emit.heard == tokens
     offered = ToolSpec("search", "Finds things.", {})
-    assert provider.asked == [replace(an_assignment().prompt, offered=(offered,))]
+    assert provider.asked == [replace(an_assignment(tools=("search",)).prompt, offered=(offered,))]
 
 
 async def test_an_answer_ends_in_the_providers_words(clock: FakeClock, emit: Listener) -> None:

@@ -36,6 +36,13 @@ def test_what_is_not_served_is_refused(runs: Runs, queue: str, model: str, sente
     assert refusal == (RejectReason.NOT_SERVED, sentence)
 
 
+def test_a_run_whose_tools_are_not_all_there_is_refused(runs: Runs) -> None:
+    desk = Desk(QUEUES, 3, frozenset({"docs", "docs.search"}))
+    assert desk.refusal(an_assignment(tools=("docs",)), runs) is None
+    refusal = desk.refusal(an_assignment(tools=("docs", "web_search")), runs)
+    assert refusal == (RejectReason.NOT_SERVED, "the tool web_search is not there")
+
+
 def test_nothing_is_taken_while_the_worker_drains(runs: Runs) -> None:
     desk = Desk(QUEUES, 3, draining=True)
     assert desk.refusal(an_assignment(), runs) == (RejectReason.DRAINING, "the worker drains")

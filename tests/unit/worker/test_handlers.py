@@ -60,7 +60,7 @@ async def test_returning_nothing_adds_nothing(emit: Listener) -> None:
 
 async def test_a_handler_sees_the_whole_task(emit: Listener) -> None:
     seen: list[Task] = []
-    await outcome_of(seen.append, emit, an_assignment("t7", 3, queue="gpu", model="opus"))
+    await outcome_of(seen.append, emit, an_assignment("t7", 3, queue="gpu", model="opus", tools=("search",)))
     task = seen[0]
     assert (task.id, task.attempt, task.plan_id, task.step_id) == ("t7", 3, "p1", "s1")
     assert (task.queue, task.model, task.prompt, task.system_prompt) == (
