@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from devteam_router.domain import StrategyName
 from devteam_router.simulation.scenario import Spread
-from devteam_worker.settings import LocationSettings, QueueSettings, ResourceSettings
+from devteam_worker.settings_sections import LocationSettings, QueueSettings, ResourceSettings
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 

@@ -5,7 +5,7 @@ import logging
 import socket
 
 import pytest
-from devteam_worker.settings import McpServerSettings
+from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools import mcp_connection
 from devteam_worker.tools.base import ToolError
 from devteam_worker.tools.mcp import McpServer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mcp.client.stdio
 import pytest
-from devteam_worker.settings import McpServerSettings
+from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import ToolError
 from devteam_worker.tools.mcp import McpServer
 from structlog.testing import capture_logs

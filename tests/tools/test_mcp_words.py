@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from devteam_worker.settings import McpServerSettings
+from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import ToolError
 from devteam_worker.tools.mcp_content import answer
 from devteam_worker.tools.mcp_stderr import stderr_log

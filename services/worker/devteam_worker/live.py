@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from devteam_worker.domain import Declaration, Queue
-from devteam_worker.settings import QueueSettings, WorkerSettings
+from devteam_worker.settings import WorkerSettings
+from devteam_worker.settings_sections import QueueSettings
 
 # Of a queue, only its concurrency.
 _LIVE = ("concurrency", "weight", "labels", "log_level")

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from devteam_worker.providers.base import Usage
-from devteam_worker.settings import PriceSettings
+from devteam_worker.settings_sections import PriceSettings
 
 _MILLION = 1_000_000
 

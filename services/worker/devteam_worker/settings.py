@@ -5,14 +5,11 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -21,9 +18,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
-from devteam.mesh.address import DEFAULT_URL, target_of
+from devteam.mesh.address import DEFAULT_URL
 from devteam.mesh.errors import InvalidInput
-from devteam.mesh.validation import NAME_PATTERN, Violations
+from devteam.mesh.validation import Violations
 from devteam_worker.models import DEFAULT_ALIASES
 from devteam_worker.settings_file import read_file
 from devteam_worker.settings_layers import (
@@ -35,205 +32,26 @@ from devteam_worker.settings_layers import (
     note_errors,
     origins,
 )
+from devteam_worker.settings_sections import (
+    AnthropicSettings,
+    DataSourceSettings,
+    HeartbeatSettings,
+    LocationSettings,
+    McpServerSettings,
+    OllamaSettings,
+    OpenAISettings,
+    PriceSettings,
+    QueueSettings,
+    ResourceSettings,
+    SimSettings,
+    ToolSettings,
+)
+from devteam_worker.settings_words import NAME_LENGTH, Address, Milliseconds, Name, Slots, named, upper
 
 DEFAULT_CONCURRENCY = 4
 
-_DAY_MS = 86_400_000
-_NAME_LENGTH = 128
 # Half of what models take as the name of a tool.
 _TOOL_GROUP = re.compile(r"[A-Za-z0-9_-]{1,32}")
-# As Go writes them, which is what Ollama reads.
-_DURATION = re.compile(r"-?(\d+(\.\d+)?(ms|s|m|h))+")
-
-
-def _address(value: str) -> str:
-    try:
-        target_of(value)
-    except InvalidInput as error:
-        raise ValueError(error.violations[0].message) from None
-    return value
-
-
-def _web_url(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ValueError("must be of the form http://host:port")
-    return value
-
-
-def _web_url_to_be(value: str) -> str:
-    # What a variable stands for is looked at once it is known.
-    return value if "${" in value else _web_url(value)
-
-
-def _host(value: str) -> str:
-    try:
-        _ = urlsplit(value if "://" in value else f"//{value}").port
-    except ValueError:
-        raise ValueError("must be of the form host:port") from None
-    return value
-
-
-def _duration(value: object) -> object:
-    seconds = isinstance(value, int) and not isinstance(value, bool)
-    if value is None or seconds or (isinstance(value, str) and _DURATION.fullmatch(value)):
-        return value
-    raise ValueError("must be a time like 30m or 1h30m, or a number of seconds")
-
-
-def _name(value: str) -> str:
-    if len(value) > _NAME_LENGTH or not NAME_PATTERN.fullmatch(value):
-        raise ValueError(f"must be 1 to {_NAME_LENGTH} characters of A-Z a-z 0-9 . _ -")
-    return value
-
-
-def _named_folder(value: object) -> object:
-    # It would be the one that the worker was started in.
-    if value == "":
-        raise ValueError("must name a folder")
-    return value
-
-
-def _at_home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise ValueError("begins in a home folder that cannot be found") from None
-
-
-def _named(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Slots = Annotated[int, Field(ge=0, le=10_000)]
-Milliseconds = Annotated[int, Field(ge=1, le=_DAY_MS)]
-Address = Annotated[str, AfterValidator(_address)]
-WebUrl = Annotated[str, AfterValidator(_web_url)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
-
-
-class QueueSettings(_Section):
-    """A queue to serve. `models` are patterns; none means: what the worker's providers serve."""
-
-    name: Name
-    # Left out: the worker's concurrency.
-    concurrency: Slots = 0
-    models: tuple[str, ...] = Field((), max_length=256)
-
-
-class ResourceSettings(_Section):
-    """The machine as its owner declares it; None leaves it to detection. `ram_gb` in 10^9 bytes."""
-
-    gpu: bool | None = None
-    gpu_model: str | None = Field(None, max_length=_NAME_LENGTH)
-    ram_gb: float | None = Field(None, alias="ramGB", ge=0, le=65_536)
-    cpu_cores: int | None = Field(None, ge=0, le=4_096)
-
-
-class HeartbeatSettings(_Section):
-    """The timings that the worker's owner counts on. The Registry decides; None counts on nothing."""
-
-    interval_ms: Milliseconds | None = None
-    endpoint: WebUrl = ""
-    unhealthy_after_ms: Milliseconds | None = None
-    rebalance_after_ms: Milliseconds | None = None
-    deregister_after_ms: Milliseconds | None = None
-
-
-class LocationSettings(_Section):
-    """Where the worker stands, each part narrowing the one before it."""
-
-    region: str = ""
-    zone: str = ""
-    host: str = ""
-
-
-class AnthropicSettings(_Section):
-    """Where Claude models are asked; empty means the SDK's default."""
-
-    base_url: WebUrl = ""
-
-
-class OllamaSettings(_Section):
-    """Where Ollama listens, as in OLLAMA_HOST (empty means this machine), and what it may take of the machine."""
-
-    host: Annotated[str, AfterValidator(_host)] = ""
-    # Fetch a model that a task asks for and that is not there.
-    auto_pull: bool = False
-    # How long a model stays in memory after a run, where the task says nothing: "30m", or seconds.
-    keep_alive: Annotated[str | int | None, BeforeValidator(_duration)] = None
-    # Tokens that a model may be given to read at once, however many it could; None: as many as it can.
-    num_ctx: int | None = Field(None, ge=256, le=16_777_216)
-
-
-class OpenAISettings(_Section):
-    """The OpenAI-compatible server that `openai:...` models are asked at; empty means OpenAI itself, given a key."""
-
-    base_url: WebUrl = ""
-
-
-class ToolSettings(_Section):
-    """Which tools tasks may use, by patterns of names ("docs.*"), and what one call may take."""
-
-    allow: tuple[str, ...] = ("*",)
-    timeout_ms: Milliseconds = 60_000
-    # What a model gets to see of one answer.
-    answer_bytes: int = Field(65_536, ge=256, le=1_048_576)
-
-
-class McpServerSettings(_Section):
-    """An MCP server, as Claude and editors name it: a `command` that speaks on its pipes, or a `url`."""
-
-    command: str = ""
-    args: tuple[str, ...] = ()
-    # In args, env, url and headers, ${NAME} stands for a variable of the worker's own environment, so that no secret
-    # lies in the file.
-    env: dict[str, str] = {}
-    cwd: str = ""
-    url: Annotated[str, AfterValidator(_web_url_to_be)] = ""
-    headers: dict[str, str] = {}
-    # Editors write it beside what says the same.
-    type: Literal["", "stdio", "http", "streamable-http"] = ""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if bool(self.command) == bool(self.url):
-            raise ValueError("must have either a command or a url")
-        return self
-
-
-class DataSourceSettings(_Section):
-    """Data that is close at hand. With a `path` to a folder of documents, tasks can search it: tool `NAME.search`."""
-
-    name: Name
-    # In a file: relative to the file's folder.
-    path: Annotated[Path, BeforeValidator(_named_folder), AfterValidator(_at_home)] | None = None
-    # For people, and for tools that know it.
-    url: WebUrl = ""
-
-
-class PriceSettings(_Section):
-    """US dollars for a million tokens; what is left out of the cache costs what the input does."""
-
-    input: float = Field(ge=0, le=1_000_000)
-    output: float = Field(ge=0, le=1_000_000)
-    cache_read: float | None = Field(None, ge=0, le=1_000_000)
-    cache_write: float | None = Field(None, ge=0, le=1_000_000)
-
-
-class SimSettings(_Section):
-    """How fast the simulated model answers when a task says nothing; 0 tokens a second is as fast as possible."""
-
-    tokens_per_second: float = Field(50.0, ge=0, le=1_000_000)
-    first_token_ms: float = Field(100.0, ge=0, le=600_000)
 
 
 class WorkerSettings(BaseSettings):
@@ -263,7 +81,7 @@ class WorkerSettings(BaseSettings):
     labels: dict[str, str] = Field({}, max_length=64)
     location: LocationSettings = LocationSettings()
     # Each a name alone, or a name with a place.
-    data_sources: tuple[Annotated[DataSourceSettings, BeforeValidator(_named)], ...] = Field((), max_length=64)
+    data_sources: tuple[Annotated[DataSourceSettings, BeforeValidator(named)], ...] = Field((), max_length=64)
     provider: Literal["auto", "anthropic", "ollama", "openai", "sim"] = "auto"
     # Put over the built-in ones.
     aliases: dict[str, str] = {}
@@ -281,7 +99,7 @@ class WorkerSettings(BaseSettings):
     mcp_servers: dict[str, McpServerSettings] = Field({}, max_length=64)
     # A model that says nothing for so long has failed.
     progress_timeout_ms: Milliseconds = 300_000
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = "INFO"
     # Where spans are written as lines of JSON; None: nowhere.
     trace_file: Path | None = None
 
@@ -342,7 +160,7 @@ def _completed(settings: WorkerSettings) -> WorkerSettings:
 
 def _default_id(queue: str) -> str:
     """The same at every start on the same machine."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{platform.node() or 'worker'}-{queue}")[:_NAME_LENGTH]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{platform.node() or 'worker'}-{queue}")[:NAME_LENGTH]
 
 
 def _origin(url: str) -> str:

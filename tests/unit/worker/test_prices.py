@@ -3,7 +3,7 @@
 import pytest
 from devteam_worker.prices import Price, Prices, claude, listed
 from devteam_worker.providers.base import Usage
-from devteam_worker.settings import PriceSettings
+from devteam_worker.settings_sections import PriceSettings
 
 USAGE = Usage(input_tokens=1_000_000, output_tokens=100_000, cache_read_tokens=500_000, cache_write_tokens=100_000)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from devteam_worker.models import DEFAULT_ALIASES
-from devteam_worker.settings import (
+from devteam_worker.settings import WorkerSettings, load_settings
+from devteam_worker.settings_sections import (
     DataSourceSettings,
     HeartbeatSettings,
     LocationSettings,
@@ -15,8 +16,6 @@ from devteam_worker.settings import (
     QueueSettings,
     ResourceSettings,
     ToolSettings,
-    WorkerSettings,
-    load_settings,
 )
 
 from devteam.mesh.errors import InvalidInput

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from devteam.mesh.clock import Clock
-from devteam_worker.settings import McpServerSettings
+from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import Tool, ToolError
 from devteam_worker.tools.variables import filled
 

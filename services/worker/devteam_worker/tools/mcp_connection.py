@@ -14,7 +14,7 @@ from mcp import Client, MCPError
 from mcp.client import IncomingMessage
 from mcp_types import Implementation, ToolListChangedNotification
 
-from devteam_worker.settings import McpServerSettings
+from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import ToolError
 from devteam_worker.tools.mcp_content import answer
 from devteam_worker.tools.mcp_transport import dialled

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from devteam_worker.settings import McpServerSettings
+from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import ToolError
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
