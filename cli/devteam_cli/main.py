@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from devteam_cli import demo, drain, explain, plan, queues, routing, simulate, task, up, workers
+from devteam_cli import conformance, demo, drain, explain, plan, queues, routing, simulate, task, up, workers
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
 app.add_typer(routing.app, name="routing")
+app.add_typer(conformance.app, name="conformance")
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("workers")(workers.list_workers)

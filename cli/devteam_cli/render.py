@@ -24,12 +24,14 @@ STYLES = {
     "lost": "red",
     "failed": "red",
     "cancelled": "magenta",
+    "passed": "green",
+    "skipped": "yellow",
 }
 
 _IN_DOUBT = {WorkerStatus.SUSPECT, WorkerStatus.UNHEALTHY, WorkerStatus.LOST}
 
 # Columns that give way when the terminal is narrow.
-_WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "MERITS", "VERDICT", "TENANTS"}
+_WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "MERITS", "VERDICT", "TENANTS", "EXPECTED", "SEEN"}
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], styled: str = "") -> "Table":
