@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
@@ -44,21 +45,25 @@ class ByCommand:
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
+    @property
+    def gone(self) -> bool:
+        """Whether the program has ended."""
+        return self._process is not None and self._process.returncode is not None
+
     async def start(self) -> None:
-        """Run the command, once its last run has ended. Raises InvalidInput when it cannot be run."""
+        """Run the command, once its last run has ended. Raises InvalidInput when there is no such program."""
         await self.stop()
-        try:
-            with self._log.open("ab") as log:
-                self._process = await asyncio.create_subprocess_exec(
-                    *dying_with_parent(self._command),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=self._env,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise InvalidInput(Violation("COMMAND", "NOT_RUNNABLE", f"cannot be run: {error.strerror}")) from None
+        if shutil.which(self._command[0]) is None:
+            raise InvalidInput(Violation("COMMAND", "NO_PROGRAM", f"there is no program {self._command[0]!r}"))
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *dying_with_parent(self._command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._env,
+                start_new_session=True,
+            )
 
     async def stop(self) -> None:
         """End it, whatever it does."""

@@ -1,7 +1,6 @@
 """A client in another language, made of nothing but the contracts."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from devteam.client import DevTeamClient
 from devteam.models import PlanState
+from tests.e2e.node_packages import with_packages
 from tests.e2e.programs import PATIENCE, REPOSITORY, Mesh, environment
 
 pytestmark = pytest.mark.e2e
@@ -22,28 +22,7 @@ COMMON_PROTOS = Path(google.api.__path__[0]).parents[1]
 @pytest.fixture(scope="module")
 def node_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client with its packages, outside of the repository."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not on PATH")
-    folder = shutil.copytree(SOURCE, tmp_path_factory.mktemp("node") / "client")
-    cache = tmp_path_factory.mktemp("npm")
-    # A machine without a network is to find that out soon.
-    quietly = ("--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries", "0", "--cache", str(cache))
-    try:
-        installed = subprocess.run(
-            ("npm", "ci", *quietly),
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            env=environment(),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install the client's packages within {PATIENCE:g} s")
-    if installed.returncode != 0:
-        pytest.skip(f"npm cannot install the client's packages: {installed.stderr.strip()[-500:]}")
-    return folder
+    return with_packages(SOURCE, tmp_path_factory)
 
 
 async def test_a_node_client_runs_the_research_pipeline(mesh: Mesh, client: DevTeamClient, node_client: Path) -> None:

@@ -9,6 +9,10 @@ class Launcher(Protocol):
 
     by_hand: bool
 
+    @property
+    def gone(self) -> bool:
+        """Whether it is known to have ended."""
+
     async def start(self) -> None:
         """Have the worker start; it need not be there yet."""
 
@@ -20,6 +24,8 @@ class ByHand:
     """Asks the author to start it."""
 
     by_hand = True
+    # Nobody says so.
+    gone = False
 
     def __init__(self, url: str, say: Callable[[str], None]) -> None:
         self._say = say

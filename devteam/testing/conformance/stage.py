@@ -24,6 +24,8 @@ LONG: Mapping[str, float] = {"tokens": 100_000, "tokens_per_second": 20}
 # For a person to start a program.
 _BY_HAND = 300.0
 _START = 30.0
+# Between two looks whether that program has ended.
+_LOOK_AGAIN = 0.25
 
 
 class Stage:
@@ -188,8 +190,12 @@ class Stage:
         self.spoiled = False
         await self.launcher.start()
         within = _BY_HAND if self.launcher.by_hand else _START
-        if not await self.news.until(lambda: bool(self.registry.session), within):
-            raise Unavailable(f"no worker registered at {self.server.url} within {within:g} s", reason="NO_WORKER")
+        end = self.clock.monotonic() + within
+        while not await self.news.until(lambda: bool(self.registry.session), _LOOK_AGAIN):
+            if self.launcher.gone:
+                raise Unavailable("the worker's program ended before it registered", reason="NO_WORKER")
+            if self.clock.monotonic() > end:
+                raise Unavailable(f"no worker registered at {self.server.url} within {within:g} s", reason="NO_WORKER")
 
     async def _let_go(self, attempt: Attempt) -> None:
         if attempt.line.over:

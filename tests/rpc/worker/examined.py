@@ -25,6 +25,10 @@ class InProcess:
         self._settings = load_settings(None, {**flags, "worker_id": "w1"}, {})
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def gone(self) -> bool:
+        return self._task is not None and self._task.done()
+
     async def start(self) -> None:
         await self.stop()
         until = asyncio.Event().wait
