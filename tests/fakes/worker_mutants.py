@@ -1,7 +1,7 @@
 """Our own worker with one thing wrong: each says which scenes of the conformance suite have to see it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,10 @@ from devteam.v1 import registry_pb2, run_pb2, worker_pb2
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`owner.name` is replaced by `make` of what it was."""
+    """`owner.name` is replaced by `make` of what it was; `scenes` see it, and say so in these words among others."""
 
     what: str
-    scenes: Sequence[str]
+    scenes: Mapping[str, str]
     owner: Any
     name: str
     make: Callable[[Any], Any]
@@ -203,69 +203,177 @@ async def _without_pause(_: Backoff) -> None:
 
 
 MUTANTS = (
-    Mutant("declares a queue twice", ["registers"], registration, "declaration_to_proto", _queue_twice),
-    Mutant("registers but once", ["registers-again"], Registration, "register", _once),
-    Mutant("beats without a pause", ["beats-at-its-pace"], Registration, "_wait_for_turn", instead(_hastily)),
-    Mutant("attaches without its token", ["attaches-first"], link, "attach_to_proto", _without_token),
-    Mutant("does not count its beats", ["beats-on-the-stream"], link, "word_to_proto", _same_number),
-    Mutant("waits for a mute router", ["dials-again-when-unheard"], Link, "_beat", instead(_beats_for_ever)),
-    Mutant("pauses for a minute", ["outlives-its-router"], Backoff, "pause", instead(_lazily)),
-    Mutant("attaches with nothing", ["goes-on-while-its-router-drains"], Runs, "introduce", _names_nothing),
-    Mutant("never pauses", ["does-not-fight-for-its-stream"], Backoff, "pause", instead(_without_pause)),
-    Mutant("does not accept", ["accepts-at-once"], Outbox, "answer", _unanswered),
-    Mutant("leaves gaps", ["streams-its-answer"], convert, "_tokens_to_proto", _with_gaps),
-    Mutant("sends large batches", ["streams-its-answer"], transcript, "MAX_BATCH_TOKENS", instead(10_000)),
-    Mutant("miscounts in its report", ["streams-its-answer"], convert, "report_to_proto", _counts_one_too_many),
-    Mutant("knows no window", ["keeps-to-the-window"], Transcript, "room", instead(_nothing)),
-    Mutant("resumes at the start", ["resumes-where-it-is-told"], Transcript, "rewind", _from_the_start),
-    Mutant("speaks unasked", ["resumes-where-it-is-told", "repeats-its-report"], Runs, "introduce", _outspoken),
-    Mutant("reports once", ["repeats-its-report"], Runs, "resume", _reported_once),
-    Mutant("hears no resume", ["releases-what-it-does-not-have"], Link, "_resume", instead(_silently)),
-    Mutant("has one slot", ["rejects-nothing-else"], Desk, "refusal", _one_slot),
+    Mutant(
+        "declares a queue twice",
+        {"registers": "as another queue's"},
+        registration,
+        "declaration_to_proto",
+        _queue_twice,
+    ),
+    Mutant("registers but once", {"registers-again": "did not register"}, Registration, "register", _once),
+    Mutant(
+        "beats without a pause",
+        {"beats-at-its-pace": "told to beat every 0.1 s"},
+        Registration,
+        "_wait_for_turn",
+        instead(_hastily),
+    ),
+    Mutant(
+        "attaches without its token",
+        {"attaches-first": "without the session token"},
+        link,
+        "attach_to_proto",
+        _without_token,
+    ),
+    Mutant(
+        "does not count its beats",
+        {"beats-on-the-stream": "its beats had the numbers [7, 7,"},
+        link,
+        "word_to_proto",
+        _same_number,
+    ),
+    Mutant(
+        "waits for a mute router",
+        {"dials-again-when-unheard": "no new stream came"},
+        Link,
+        "_beat",
+        instead(_beats_for_ever),
+    ),
+    Mutant("pauses for a minute", {"outlives-its-router": "no new stream came"}, Backoff, "pause", instead(_lazily)),
+    Mutant(
+        "attaches with nothing",
+        {"goes-on-while-its-router-drains": "did not name the run"},
+        Runs,
+        "introduce",
+        _names_nothing,
+    ),
+    Mutant(
+        "never pauses",
+        {"does-not-fight-for-its-stream": "times within a second"},
+        Backoff,
+        "pause",
+        instead(_without_pause),
+    ),
+    Mutant("does not accept", {"accepts-at-once": "was `tokens`"}, Outbox, "answer", _unanswered),
+    Mutant(
+        "leaves gaps",
+        {"streams-its-answer": "was due, and the batch began with"},
+        convert,
+        "_tokens_to_proto",
+        _with_gaps,
+    ),
+    Mutant(
+        "sends large batches", {"streams-its-answer": "one batch had"}, transcript, "MAX_BATCH_TOKENS", instead(10_000)
+    ),
+    Mutant(
+        "miscounts in its report",
+        {"streams-its-answer": "the report says last_seq 5121"},
+        convert,
+        "report_to_proto",
+        _counts_one_too_many,
+    ),
+    Mutant("knows no window", {"keeps-to-the-window": "in a window of 2000"}, Transcript, "room", instead(_nothing)),
+    Mutant(
+        "resumes at the start", {"resumes-where-it-is-told": "seq 7 was due"}, Transcript, "rewind", _from_the_start
+    ),
+    Mutant(
+        "speaks unasked",
+        {"resumes-where-it-is-told": "before it was asked to", "repeats-its-report": "before it was asked to"},
+        Runs,
+        "introduce",
+        _outspoken,
+    ),
+    Mutant("reports once", {"repeats-its-report": "had not ended in `completion`"}, Runs, "resume", _reported_once),
+    Mutant(
+        "hears no resume", {"releases-what-it-does-not-have": "nothing was said"}, Link, "_resume", instead(_silently)
+    ),
+    Mutant("has one slot", {"rejects-nothing-else": "REJECT_REASON_BUSY"}, Desk, "refusal", _one_slot),
     Mutant(
         "takes everything",
-        ["rejects-beyond-its-slots", "rejects-what-it-does-not-serve"],
+        {"rejects-beyond-its-slots": "was `accepted`", "rejects-what-it-does-not-serve": "was `accepted`"},
         Desk,
         "refusal",
         instead(_silently),
     ),
-    Mutant("has the slots it declared", ["follows-slots"], Desk, "_limit", instead(lambda _, queue: queue.concurrency)),
-    Mutant("hears no cancel", ["stops-when-cancelled", "forgets-what-is-fenced"], Runs, "cancel", instead(_silently)),
+    Mutant(
+        "has the slots it declared",
+        {"follows-slots": "REJECT_REASON_BUSY"},
+        Desk,
+        "_limit",
+        instead(lambda _, queue: queue.concurrency),
+    ),
+    Mutant(
+        "hears no cancel",
+        {
+            "stops-when-cancelled": "had not ended in `cancellation`",
+        },
+        Runs,
+        "cancel",
+        instead(_silently),
+    ),
     Mutant(
         "is never fenced",
-        ["forgets-what-is-fenced", "forgets-what-has-ended-and-is-fenced"],
+        {"forgets-what-is-fenced": "still had the run", "forgets-what-has-ended-and-is-fenced": "it spoke of the run"},
         Runs,
         "cancel",
         _never_fences,
     ),
-    Mutant("knows no attempts", ["ignores-unknown-runs"], Runs, "cancel", _cancels_whatever_the_attempt),
+    Mutant(
+        "knows no attempts",
+        {"ignores-unknown-runs": "ended in `cancellation`"},
+        Runs,
+        "cancel",
+        _cancels_whatever_the_attempt,
+    ),
     Mutant(
         "reads no large messages",
-        ["takes-large-prompts"],
+        {"takes-large-prompts": "the stream ended"},
         options,
         "CLIENT",
         instead((("grpc.max_receive_message_length", 65_536),)),
     ),
-    Mutant("knows ASCII only", ["keeps-characters-whole"], convert, "_token_to_proto", _in_ascii),
-    Mutant("breaks on what is new", ["ignores-the-future"], Link, "_hear", _puzzled),
+    Mutant(
+        "knows ASCII only", {"keeps-characters-whole": "could not be decoded"}, convert, "_token_to_proto", _in_ascii
+    ),
+    Mutant("breaks on what is new", {"ignores-the-future": "the stream ended"}, Link, "_hear", _puzzled),
     Mutant(
         "is silent about others",
-        ["links-to-every-router"],
+        {"links-to-every-router": "did not hear of the slot"},
         Outbox,
         "_taken_by_others",
         instead(lambda _: Occupied()),
     ),
     Mutant(
         "offers nothing",
-        ["offers-what-has-lost-its-router"],
+        {"offers-what-has-lost-its-router": "was not offered"},
         InHand,
         "unknown_to",
         instead(lambda *_: False),
     ),
-    Mutant("releases nothing", ["tells-who-has-lost-a-run"], InHand, "taken_from", instead(lambda *_: False)),
-    Mutant("drains as long as it likes", ["hands-back-at-the-deadline"], Draining, "wish", _own_deadline),
-    Mutant("hands back at once", ["finishes-before-it-leaves"], Draining, "expired", instead(_nothing)),
-    Mutant("takes no leave", ["finishes-before-it-leaves"], Registration, "leave", instead(_nothing)),
-    Mutant("is always the same", ["fresh-instance"], TimeOrderedIds, "new", _same_instance),
-    Mutant("does not give up its id", ["superseded-instance"], Registration, "_beat", _fights_on),
+    Mutant(
+        "releases nothing",
+        {"tells-who-has-lost-a-run": "nothing was said"},
+        InHand,
+        "taken_from",
+        instead(lambda *_: False),
+    ),
+    Mutant(
+        "drains as long as it likes",
+        {"hands-back-at-the-deadline": "had not ended in `hand_back`"},
+        Draining,
+        "wish",
+        _own_deadline,
+    ),
+    Mutant(
+        "hands back at once",
+        {"finishes-before-it-leaves": "ended in `hand_back`"},
+        Draining,
+        "expired",
+        instead(_nothing),
+    ),
+    Mutant(
+        "takes no leave", {"finishes-before-it-leaves": "did not deregister"}, Registration, "leave", instead(_nothing)
+    ),
+    Mutant("is always the same", {"fresh-instance": "was i-1 both times"}, TimeOrderedIds, "new", _same_instance),
+    Mutant("does not give up its id", {"superseded-instance": "it kept its stream"}, Registration, "_beat", _fights_on),
 )

@@ -98,6 +98,13 @@ class Attempt:
                 word = await self.line.about(self.id, self._patience)
         self.close()
 
+    async def forgotten(self) -> None:
+        """See that the acknowledgement has arrived: the worker does not have it any more. Raises Missed."""
+        self.line.resume(self.id, 0)
+        word = await self.line.about(self.id, self._patience)
+        if word.WhichOneof("item") != "released":
+            raise Missed("it still had the run after `report_ack`")
+
     def must_have(self, outcome: str) -> run_pb2.Report:
         """Its report. Raises Missed unless it ended so, or Skipped where its answer came to its end before that."""
         assert self.report is not None

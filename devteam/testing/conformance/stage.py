@@ -162,6 +162,9 @@ class Stage:
             for attempt in attempts:
                 if not attempt.closed and self.registry.session and not self.begins_anew:
                     await self._let_go(attempt)
+                if attempt.line is not self.router.line and not attempt.line.over:
+                    # The other Router goes at once, and its last word would go with it.
+                    await attempt.forgotten()
         except Missed:
             self.spoiled = True
         self.registry.wishes = Wishes()

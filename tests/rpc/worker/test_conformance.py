@@ -20,16 +20,20 @@ _DOCS = Path(__file__).parents[3] / "docs" / "conformance.md"
 
 
 async def test_our_own_worker_does_what_the_contract_says() -> None:
-    verdicts = await examined(patience=20)
+    """Four of them share the scenes, each in its order: most of the time is spent waiting."""
+    names = [scene.name for scene in SCENES]
+    parts = await asyncio.gather(*(examined(*names[start::4], patience=20) for start in range(4)))
+    verdicts = [verdict for part in parts for verdict in part]
     assert [(one.scene, one.seen) for one in verdicts if one.outcome is not Outcome.PASSED] == []
-    assert [one.scene for one in verdicts] == [scene.name for scene in SCENES]
+    assert sorted(one.scene for one in verdicts) == sorted(names)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
 async def test_the_suite_sees_what_is_wrong_with_a_worker(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutant.owner, mutant.name, mutant.make(getattr(mutant.owner, mutant.name)))
     verdicts = await examined(*mutant.scenes, patience=_SHORT)
-    assert [(one.scene, one.outcome) for one in verdicts if one.outcome is not Outcome.FAILED] == []
+    assert [one.outcome for one in verdicts] == [Outcome.FAILED] * len(mutant.scenes)
+    assert [one.seen for one in verdicts if mutant.scenes[one.scene] not in one.seen] == []
 
 
 def test_every_scene_is_one_that_some_mutant_fails() -> None:

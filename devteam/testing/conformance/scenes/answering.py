@@ -17,8 +17,11 @@ async def accepts_at_once(stage: Stage) -> str:
 
 
 async def streams_its_answer(stage: Stage) -> str:
-    """Tokens come from seq 1 on without gaps, at most 256 and 1 MiB a batch; the report names the last one."""
-    attempt = await stage.begin(await stage.line(), {"tokens": 20 * MAX_BATCH_TOKENS, "tokens_per_second": 0})
+    """Tokens come without gaps, at most 256 and 1 MiB a batch, also when all are wanted again; a report ends them."""
+    line = await stage.line()
+    attempt = await stage.begin(line, {"tokens": 20 * MAX_BATCH_TOKENS, "tokens_per_second": 0})
+    await attempt.finished(ack=False)
+    attempt.resume(await stage.cut(line), 0)
     report = await attempt.finished()
     attempt.close()
     return f"{attempt.last_seq} tokens, and a report with last_seq {report.last_seq}"
