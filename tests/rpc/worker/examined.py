@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from devteam_worker.app import serve
+from devteam_worker.app import Owner, serve
 from devteam_worker.settings import load_settings
 
 from devteam.mesh.clock import SystemClock
@@ -32,7 +32,7 @@ class InProcess:
     async def start(self) -> None:
         await self.stop()
         until = asyncio.Event().wait
-        self._task = asyncio.create_task(serve(self._settings, until=until, on_ready=lambda _: None))
+        self._task = asyncio.create_task(serve(self._settings, Owner(until, lambda _: None)))
 
     async def stop(self) -> None:
         task, self._task = self._task, None

@@ -15,7 +15,7 @@ from tests.fakes.worker_mutants import MUTANTS, Mutant
 from tests.rpc.worker.examined import InProcess, examined, staged
 
 # For what a mutant never does; whatever it does do, it does within milliseconds.
-_SHORT = 1.0
+_SHORT = 2.0
 _DOCS = Path(__file__).parents[3] / "docs" / "conformance.md"
 
 
