@@ -176,7 +176,8 @@ def note(task: Task) -> str:
 def _usage(task: Task) -> str:
     assert task.completion
     usage = task.completion.usage
-    return f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
+    counted = f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
+    return counted if usage.cost_usd is None else f"{counted}, ${usage.cost_usd:.4f}"
 
 
 def _worker_row(worker: WorkerInfo, now: datetime | None) -> Sequence[str]:

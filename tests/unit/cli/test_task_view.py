@@ -1,6 +1,9 @@
 """One task as it goes on."""
 
+from dataclasses import replace
+
 import pytest
+from devteam_cli.render import summary
 from devteam_cli.task_view import TaskView
 
 from devteam.events import (
@@ -39,6 +42,13 @@ def done(output: str) -> Task:
 
 def said(*tokens: Token) -> Tokens:
     return Tokens("t", "task", 1, 1, tokens)
+
+
+def test_what_it_cost_is_told_where_that_is_known() -> None:
+    task = done("Hello")
+    assert task.completion is not None
+    usage = replace(task.completion.usage, cost_usd=0.01234)
+    assert "2 out, $0.0123" in summary(replace(task, completion=replace(task.completion, usage=usage)))
 
 
 def test_a_terminal_shows_the_answer_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
