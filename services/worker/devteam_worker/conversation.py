@@ -1,7 +1,7 @@
 """A model and its tools, turn by turn."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,7 @@ from devteam_worker.providers.base import (
     Turn,
     Usage,
 )
+from devteam_worker.silence import Silence, silence
 from devteam_worker.tools.toolbox import Hand
 
 _tracer = trace.get_tracer(names.SCOPE)
@@ -89,22 +90,32 @@ class Conversation:
                 raise
 
     async def _stream(self, prompt: Prompt, span: Span) -> tuple[Ended, list[ToolCall]]:
+        try:
+            async with aclosing(self._provider.stream(prompt)) as items, silence(self._patience) as quiet:
+                return await self._listen(items, quiet, prompt, span)
+        except TimeoutError:
+            message = f"{self._provider.name} said nothing for {self._patience:g} s"
+            raise ProviderError(FailureReason.PROVIDER_UNAVAILABLE, message) from None
+
+    async def _listen(
+        self, items: AsyncIterator[Token | Ended], quiet: Silence, prompt: Prompt, span: Span
+    ) -> tuple[Ended, list[ToolCall]]:
         calls: list[ToolCall] = []
-        async with (
-            aclosing(self._provider.stream(prompt)) as items,
-            aclosing(_prompt(items, self._provider.name, self._patience)) as prompt_items,
-        ):
-            async for item in prompt_items:
-                if isinstance(item, Ended):
-                    self._note(item, span)
-                    return item, calls
-                if self.so_far.first_token is None and not isinstance(item, Progress):
-                    self.so_far.first_token = self._clock.monotonic() - self._started
-                    span.add_event("first_token")
-                # What the provider calls by itself, it answers by itself. A made-up name is ours to refuse.
-                if isinstance(item, ToolCall) and item.name not in prompt.provided:
-                    calls.append(item)
-                await self._emit(self._told(item))
+        quiet.begins()
+        async for item in items:
+            # Only the provider's time counts, not that of whoever takes what it says.
+            quiet.ends()
+            if isinstance(item, Ended):
+                self._note(item, span)
+                return item, calls
+            if self.so_far.first_token is None and not isinstance(item, Progress):
+                self.so_far.first_token = self._clock.monotonic() - self._started
+                span.add_event("first_token")
+            # What the provider calls by itself, it answers by itself. A made-up name is ours to refuse.
+            if isinstance(item, ToolCall) and item.name not in prompt.provided:
+                calls.append(item)
+            await self._emit(self._told(item))
+            quiet.begins()
         raise ProviderError(FailureReason.PROVIDER_CONNECTION, f"{self._provider.name} ended its answer without an end")
 
     async def _carry_out(self, calls: list[ToolCall]) -> list[ToolResult]:
@@ -143,19 +154,3 @@ class Conversation:
         span.set_attribute(names.GEN_AI_FINISH_REASONS, [ended.stop_reason])
         span.set_attribute(names.GEN_AI_INPUT_TOKENS, ended.usage.input_tokens)
         span.set_attribute(names.GEN_AI_OUTPUT_TOKENS, ended.usage.output_tokens)
-
-
-async def _prompt(
-    items: AsyncGenerator[Token | Ended, None], provider: str, patience: float
-) -> AsyncGenerator[Token | Ended, None]:
-    """Items as they come. Only the provider's time counts, not that of whoever takes them."""
-    while True:
-        try:
-            async with asyncio.timeout(patience):
-                item = await anext(items)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            message = f"{provider} said nothing for {patience:g} s"
-            raise ProviderError(FailureReason.PROVIDER_UNAVAILABLE, message) from None
-        yield item
