@@ -1,6 +1,6 @@
 """Measures the mesh beside plain Temporal, in one run: machines differ, ratios less so. One JSON line a figure.
 
-Then the Router's core by itself, as `python -m benchmarks.router` does.
+Then the Router's core by itself and workers, as `python -m benchmarks.router` and `python -m benchmarks.worker` do.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from benchmarks import mesh_work
 from benchmarks.figures import tell
 from benchmarks.local_mesh import local_mesh
 from benchmarks.plain_temporal import plain_temporal, seconds_for
-from benchmarks.router import suite
+from benchmarks.router import suite as router
+from benchmarks.worker import suite as worker
 from devteam import DevTeamClient
 from devteam.mesh.logs import configure_logs
 
@@ -24,7 +25,8 @@ def main() -> None:
     """Run everything, one thing at a time."""
     configure_logs("benchmarks", level="ERROR")
     asyncio.run(_measure_mesh())
-    suite.measure()
+    router.measure()
+    worker.measure()
 
 
 async def _measure_mesh() -> None:
