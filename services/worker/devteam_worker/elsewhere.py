@@ -50,6 +50,10 @@ class Elsewhere(Generic[T]):
         """Wait for its end. Cancellation leaves it at work."""
         return (await asyncio.wrap_future(self._over)).result()
 
+    def when_over(self, callback: Callable[[], None]) -> None:
+        """Call back once it has ended, from whichever thread."""
+        self._over.add_done_callback(lambda _: callback())
+
     def cancel(self) -> None:
         """Stop it as soon as it lets itself be stopped."""
         self._loop.call_soon_threadsafe(self._cancel)

@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import Future
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -12,8 +11,9 @@ import structlog
 from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
 from devteam_worker.elsewhere import OwnersLoop, begin_in_thread
 from devteam_worker.failures import Fatal, RateLimited, Retryable
+from devteam_worker.mouth import Mouth
 from devteam_worker.owner_task import Task
-from devteam_worker.providers.base import FailureReason, Token
+from devteam_worker.providers.base import FailureReason
 
 _log = structlog.get_logger()
 
@@ -40,17 +40,18 @@ class HandlerAgent:
 
     async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
         """Call the handler. What it raises is an outcome."""
-        home = asyncio.get_running_loop()
-
-        def speak(token: Token) -> "Future[None]":
-            return asyncio.run_coroutine_threadsafe(_emitted(emit, token), home)
-
-        task = _task(assignment, speak)
+        mouth = Mouth()
+        task = _task(assignment, mouth)
         handling = self._loop.begin(self._handled(task))
+        handling.when_over(mouth.shut)
         try:
+            async with aclosing(mouth.sayings()) as sayings:
+                async for saying in sayings:
+                    await emit(saying)
             return await handling.outcome()
         except asyncio.CancelledError:
             task.stop()
+            mouth.shut()
             await handling.stopped()
             raise
 
@@ -132,11 +133,7 @@ async def _finish(answer: Any, task: Task) -> None:
         await task.emit(answer)
 
 
-async def _emitted(emit: Emit, token: Token) -> None:
-    await emit(token)
-
-
-def _task(assignment: Assignment, speak: Callable[[Token], "Future[None]"]) -> Task:
+def _task(assignment: Assignment, mouth: Mouth) -> Task:
     prompt = assignment.prompt
     return Task(
         assignment.id.task_id,
@@ -149,5 +146,5 @@ def _task(assignment: Assignment, speak: Callable[[Token], "Future[None]"]) -> T
         prompt.system_prompt,
         prompt.tools,
         dict(prompt.options),
-        speak,
+        mouth,
     )

@@ -2,12 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from devteam_worker.failures import Fatal
-from devteam_worker.providers.base import Progress, Text, Token
+from devteam_worker.mouth import Mouth, Saying
+from devteam_worker.providers.base import Progress, Text
 
 
 @dataclass(slots=True)
@@ -28,7 +27,7 @@ class Task:
     system_prompt: str
     tools: tuple[str, ...]
     options: dict[str, object]
-    _speak: Callable[[Token], "Future[None]"]
+    _mouth: Mouth
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -42,19 +41,27 @@ class Task:
 
     async def emit(self, text: str) -> None:
         """Stream a piece of the answer."""
-        await asyncio.wrap_future(self._speak(Text(_checked(text))))
+        await self._say(Text(_checked(text)))
 
     async def progress(self, text: str) -> None:
         """Say what is being done."""
-        await asyncio.wrap_future(self._speak(Progress(_checked(text))))
+        await self._say(Progress(_checked(text)))
 
     def emit_sync(self, text: str) -> None:
         """As `emit`, from a plain function."""
-        self._speak(Text(_checked(text))).result()
+        self._mouth.say(Text(_checked(text))).result()
 
     def progress_sync(self, text: str) -> None:
         """As `progress`, from a plain function."""
-        self._speak(Progress(_checked(text))).result()
+        self._mouth.say(Progress(_checked(text))).result()
+
+    async def _say(self, saying: Saying) -> None:
+        room = self._mouth.say(saying)
+        if room.done():
+            # However fast it speaks, others of its event loop have their turn.
+            await asyncio.sleep(0)
+        else:
+            await asyncio.wrap_future(room)
 
 
 def _checked(text: object) -> str:
