@@ -8,6 +8,9 @@ from devteam_worker.failures import Fatal
 from devteam_worker.mouth import Mouth, Saying
 from devteam_worker.providers.base import Progress, Text
 
+# Seconds for which it may speak before others of its event loop do: to let them costs more than to say a token.
+_TURN = 0.001
+
 
 @dataclass(slots=True)
 class Task:
@@ -29,6 +32,7 @@ class Task:
     options: dict[str, object]
     _mouth: Mouth
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _turn_ends: float = 0.0
 
     @property
     def cancelled(self) -> bool:
@@ -57,11 +61,12 @@ class Task:
 
     async def _say(self, saying: Saying) -> None:
         room = self._mouth.say(saying)
-        if room.done():
-            # However fast it speaks, others of its event loop have their turn.
-            await asyncio.sleep(0)
-        else:
+        if not room.done():
             await asyncio.wrap_future(room)
+        elif (now := asyncio.get_running_loop().time()) > self._turn_ends:
+            # However fast it speaks, and whatever it does in between, others of its event loop have their turn.
+            await asyncio.sleep(0)
+            self._turn_ends = now + _TURN
 
 
 def _checked(text: object) -> str:

@@ -8,6 +8,7 @@ from devteam_worker.domain import Assignment, Emit, Failed, HandBackReason, Hand
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.failures import Fatal, RateLimited, Retryable
 from devteam_worker.handlers import Handler, HandlerAgent
+from devteam_worker.mouth import Mouth
 from devteam_worker.owner_task import Task
 from devteam_worker.providers.base import FailureReason, Progress, Text
 
@@ -192,6 +193,16 @@ async def test_emit_waits_while_too_much_is_under_way(emit: Listener) -> None:
         assert await running == WELL
     assert emitted == pages
     assert emit.heard == [Text(page) for page in pages]
+
+
+async def test_others_have_their_turn_however_fast_a_handler_speaks() -> None:
+    """Again and again, and long before it has to wait for room."""
+    task = Task("t1", 1, "p1", "s1", "default", "sim", "", "", (), {}, Mouth())
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(3):
+            turn = asyncio.create_task(asyncio.sleep(0))
+            while not turn.done():
+                await task.emit("")
 
 
 async def test_a_plain_function_may_yield_and_may_block_as_it_likes(emit: Listener) -> None:
