@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 
 from devteam_worker.providers.base import Prompt
@@ -21,8 +22,9 @@ _TOKENS, _WARM_UP = 200_000, 20_000
 _ROUNDS = 3
 _SIM = {"tokens_per_second": 0.0, "first_token_ms": 0.0}
 _BURST = 64
-# Bursts a second: both ends sleep in between, as they do beside a model.
-_PACE = 500.0
+# Bursts a second: with a pace both ends sleep in between, as they do beside a model.
+_PACES = {"as fast as it goes": 0.0, "500 a second": 500.0}
+_FLOOR = "bare stream"
 
 
 def measure() -> None:
@@ -38,19 +40,22 @@ async def _measure() -> None:
             await _costs(worker, line, {**_SIM, "tokens": _WARM_UP}, _WARM_UP)
             await _tell("sim as fast as it goes", worker, line, {**_SIM, "tokens": _TOKENS}, _TOKENS)
             await part(line)
-        with bare_stream(mesh.port) as bare, stamping_worker(mesh.url, "provider") as worker:
-            await _compare({"bare stream": (bare, await attached(mesh)), "worker": (worker, await attached(mesh))})
+        with ExitStack() as stack:
+            ends = {_FLOOR: (stack.enter_context(bare_stream(mesh.port)), await attached(mesh))}
+            for kind in ("provider", "handler"):
+                ends[kind] = stack.enter_context(stamping_worker(mesh.url, kind)), await attached(mesh)
+            for name, pace in _PACES.items():
+                await _compare(name, ends, Speech(_TOKENS // _BURST, pace, _BURST))
+            await asyncio.gather(*(part(line) for _, line in ends.values()))
 
 
-async def _compare(ends: Mapping[str, tuple[Program, Line]]) -> None:
-    for name, pace in (("as fast as it goes", 0.0), ("500 a second", _PACE)):
-        speech = Speech(_TOKENS // _BURST, pace, _BURST)
-        cost = {
-            end: await _tell(f"{end}, bursts of 64, {name}", program, line, asdict(speech), speech.tokens)
-            for end, (program, line) in ends.items()
-        }
-        tell(f"overhead: worker over bare stream, bursts of 64, {name}", cost["worker"] / cost["bare stream"])
-    await asyncio.gather(*(part(line) for _, line in ends.values()))
+async def _compare(name: str, ends: Mapping[str, tuple[Program, Line]], speech: Speech) -> None:
+    costs = {
+        end: await _tell(f"{end}, bursts of 64, {name}", program, line, asdict(speech), speech.tokens)
+        for end, (program, line) in ends.items()
+    }
+    for end in list(ends)[1:]:
+        tell(f"overhead: {end} over {_FLOOR}, bursts of 64, {name}", costs[end] / costs[_FLOOR])
 
 
 async def _tell(name: str, program: Program, line: Line, options: Mapping[str, float], tokens: int) -> float:
