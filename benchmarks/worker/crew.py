@@ -6,7 +6,7 @@ Each has its own identity, connections and streams, as if it had a machine of it
 import asyncio
 import sys
 
-from devteam_worker.app import serve
+from devteam_worker.app import Owner, serve
 from devteam_worker.settings import load_settings
 
 from devteam.mesh import options
@@ -34,7 +34,7 @@ class Crew:
     async def _member(self, number: int) -> None:
         flags = {"api_url": self._url, "worker_id": f"crew-{number:04}", "queue": ["default"], "provider": "sim"}
         settings = load_settings(None, flags, {})
-        await serve(settings, until=asyncio.Event().wait, on_ready=lambda _: self._turn.release())
+        await serve(settings, Owner(asyncio.Event().wait, lambda _: self._turn.release()))
 
 
 def main() -> None:
