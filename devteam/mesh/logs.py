@@ -58,8 +58,11 @@ class _File(RotatingFileHandler):
 
 
 def _formatter(service: str, *, as_json: bool) -> logging.Formatter:
+    # Plain: the pretty kind shows local variables, and with them whatever secret a frame holds.
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     finish = [structlog.processors.format_exc_info, renderer] if as_json else [renderer]
     return structlog.stdlib.ProcessorFormatter(

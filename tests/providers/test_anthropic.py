@@ -4,7 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 from devteam_worker.providers.anthropic import AnthropicProvider
-from devteam_worker.providers.base import Ended, FailureReason, Prompt, ProviderError, Text, Thinking, Token, Usage
+from devteam_worker.providers.base import (
+    ALIVE,
+    Ended,
+    FailureReason,
+    Prompt,
+    ProviderError,
+    Text,
+    Thinking,
+    Token,
+    Usage,
+)
 from structlog.testing import capture_logs
 
 from tests.fakes import anthropic_server as wire
@@ -31,7 +41,7 @@ async def provider(server: AnthropicServer) -> AsyncIterator[AnthropicProvider]:
 
 
 async def ask(provider: AnthropicProvider, prompt: Prompt = PROMPT) -> list[Token | Ended]:
-    return [item async for item in provider.stream(prompt)]
+    return [item async for item in provider.stream(prompt) if item is not ALIVE]
 
 
 async def failure(provider: AnthropicProvider, prompt: Prompt = PROMPT) -> ProviderError:

@@ -8,6 +8,7 @@ import pytest
 from devteam_worker.models import DEFAULT_ALIASES
 from devteam_worker.providers.anthropic import AnthropicProvider
 from devteam_worker.providers.base import (
+    ALIVE,
     Ended,
     FailureReason,
     Prompt,
@@ -46,7 +47,7 @@ async def provider(server: AnthropicServer) -> AsyncIterator[AnthropicProvider]:
 
 
 async def ask(provider: AnthropicProvider, prompt: Prompt = PROMPT) -> list[Token | Ended]:
-    return [item async for item in provider.stream(prompt)]
+    return [item async for item in provider.stream(prompt) if item is not ALIVE]
 
 
 def calling(*, stop_reason: str = "tool_use") -> Reply:
@@ -158,7 +159,25 @@ async def test_what_the_api_calls_by_itself_is_told_with_what_it_brought(
         ToolResult("srv_2", "failed: max_uses_exceeded", is_error=True, source="anthropic"),
         Text("So."),
     ]
-    assert server.asked.body["tools"][1] == {"type": "web_search_20260318", "name": "web_search", "max_uses": 10}
+    assert server.asked.body["tools"][1] == {
+        "type": "web_search_20260318",
+        "name": "web_search",
+        "max_uses": 10,
+        "allowed_callers": ["direct"],
+    }
+
+
+async def test_code_that_the_api_runs_by_itself_is_nobodys_call(
+    server: AnthropicServer, provider: AnthropicProvider
+) -> None:
+    runs = wire.tool_use(0, "srv_1", "code_execution", '{"code": "1"}', kind="server_tool_use")
+    server.answer(wire.stream(wire.START, *runs, *wire.text(1, "So."), *wire.end()))
+    assert (await ask(provider, replace(PROMPT, provided=("web_search",))))[:-1] == [Text("So.")]
+
+
+async def test_writing_a_call_is_a_sign_of_life(server: AnthropicServer, provider: AnthropicProvider) -> None:
+    server.answer(calling())
+    assert ALIVE in [item async for item in provider.stream(PROMPT)]
 
 
 async def test_a_paused_turn_is_unfinished_and_goes_back_as_it_is(

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from devteam_worker.providers.base import (
+    ALIVE,
     Ended,
     FailureReason,
     LocalModel,
@@ -38,7 +39,7 @@ async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
 
 
 async def ask(provider: OpenAIProvider, prompt: Prompt = PROMPT) -> list[Token | Ended]:
-    return [item async for item in provider.stream(prompt)]
+    return [item async for item in provider.stream(prompt) if item is not ALIVE]
 
 
 async def failure(provider: OpenAIProvider, prompt: Prompt = PROMPT) -> ProviderError:

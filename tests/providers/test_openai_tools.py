@@ -4,7 +4,18 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from devteam_worker.providers.base import Ended, Prompt, Text, Thinking, Token, ToolCall, ToolResult, ToolSpec, Turn
+from devteam_worker.providers.base import (
+    ALIVE,
+    Ended,
+    Prompt,
+    Text,
+    Thinking,
+    Token,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Turn,
+)
 from devteam_worker.providers.openai import OpenAIProvider
 from devteam_worker.providers.openai_messages import request_of
 
@@ -31,7 +42,7 @@ async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
 
 
 async def ask(provider: OpenAIProvider, prompt: Prompt = PROMPT) -> list[Token | Ended]:
-    return [item async for item in provider.stream(prompt)]
+    return [item async for item in provider.stream(prompt) if item is not ALIVE]
 
 
 async def second_turn(server: OpenAIServer, provider: OpenAIProvider, *results: ToolResult) -> object:

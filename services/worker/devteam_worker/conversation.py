@@ -13,6 +13,7 @@ from devteam.mesh.clock import Clock
 from devteam_worker.domain import Emit
 from devteam_worker.prices import Prices
 from devteam_worker.providers.base import (
+    ALIVE,
     Ended,
     FailureReason,
     Progress,
@@ -29,6 +30,9 @@ from devteam_worker.silence import Silence, silence
 from devteam_worker.tools.toolbox import Hand
 
 _tracer = trace.get_tracer(names.SCOPE)
+
+# Characters of a call's arguments: a message on the line may have 1 MiB.
+_LONGEST_CALL = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -61,10 +65,13 @@ class Conversation:
 
     async def hold(self, prompt: Prompt, *, max_turns: int) -> Ended:
         """Talk until the model has nothing more to call; returns how it ended. Raises ProviderError."""
-        for _ in range(max_turns):
+        for left in reversed(range(max_turns)):
             ended, calls = await self._turn(prompt)
             if not calls and not ended.unfinished:
                 return ended
+            if not left:
+                # Nobody would read what its calls bring.
+                break
             results = await self._carry_out(calls)
             prompt = replace(prompt, turns=(*prompt.turns, Turn(ended.reply, tuple(results))))
         raise ProviderError(
@@ -108,12 +115,15 @@ class Conversation:
             if isinstance(item, Ended):
                 self._note(item, span)
                 return item, calls
+            if item is ALIVE:
+                quiet.begins()
+                continue
             if self.so_far.first_token is None and not isinstance(item, Progress):
                 self.so_far.first_token = self._clock.monotonic() - self._started
                 span.add_event("first_token")
             # What the provider calls by itself, it answers by itself. A made-up name is ours to refuse.
             if isinstance(item, ToolCall) and item.name not in prompt.provided:
-                calls.append(item)
+                calls.append(_bounded(item))
             await self._emit(self._told(item))
             quiet.begins()
         raise ProviderError(FailureReason.PROVIDER_CONNECTION, f"{self._provider.name} ended its answer without an end")
@@ -154,3 +164,12 @@ class Conversation:
         span.set_attribute(names.GEN_AI_FINISH_REASONS, [ended.stop_reason])
         span.set_attribute(names.GEN_AI_INPUT_TOKENS, ended.usage.input_tokens)
         span.set_attribute(names.GEN_AI_OUTPUT_TOKENS, ended.usage.output_tokens)
+
+
+def _bounded(call: ToolCall) -> ToolCall:
+    """A call that fits on the line to a Router. Raises ProviderError for any other one."""
+    if len(call.arguments) > _LONGEST_CALL:
+        raise ProviderError(
+            FailureReason.OUTPUT_TOO_LARGE, f"The model called a tool with more than {_LONGEST_CALL // 1024} KiB."
+        )
+    return call

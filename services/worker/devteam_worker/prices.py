@@ -22,7 +22,8 @@ class Price:
 
     def of(self, usage: Usage) -> float:
         """What it all costs, in US dollars."""
-        plain = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+        # Some servers count what they had cached beside the input, not within it.
+        plain = max(usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens, 0)
         cost = plain * self.input + usage.output_tokens * self.output
         return (
             cost + usage.cache_read_tokens * self.cache_read + usage.cache_write_tokens * self.cache_write

@@ -21,6 +21,7 @@ from devteam_worker.domain import (
 from devteam_worker.in_hand import InHand
 from devteam_worker.observation import observed
 from devteam_worker.providers.base import FailureReason, Token
+from devteam_worker.speech import speakable, tellable
 from devteam_worker.transcript import Transcript, pieces_of
 
 _log = structlog.get_logger()
@@ -215,7 +216,7 @@ class Runs:
 
     async def _carry_out(self, item: InHand) -> None:
         async def emit(token: Token) -> None:
-            for piece in pieces_of(token):
+            for piece in pieces_of(speakable(token)):
                 if item.outcome is not None:
                     return  # whatever did not stop when it was stopped is not heard any longer
                 item.transcript.say(piece)
@@ -224,7 +225,7 @@ class Runs:
                 await item.transcript.room()
 
         with observed(item.assignment) as item.observation:
-            item.outcome = await self._outcome(item, emit)
+            item.outcome = tellable(await self._outcome(item, emit))
             item.observation.ended(item.outcome, item.transcript.last_seq)
 
     def _ended(self, item: InHand) -> None:

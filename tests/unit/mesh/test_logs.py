@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from devteam.mesh.logs import configure_logs, log_to_file, set_level
+from devteam.mesh.logs import _formatter, configure_logs, log_to_file, set_level
 
 
 @pytest.fixture
@@ -65,3 +65,19 @@ def test_a_full_disk_costs_the_file_its_lines_and_nothing_else(
     structlog.get_logger().warning("told")
     assert '"event": "told"' in said.getvalue()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_traceback_shows_no_variable(*, as_json: bool) -> None:
+    """They may hold keys and prompts."""
+
+    def fail(key: str) -> None:
+        raise ValueError(len(key))
+
+    try:
+        fail("sk-canary-" + "4711")
+    except ValueError as error:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "broke", None, (type(error), error, error.__traceback__))
+    line = _formatter("test", as_json=as_json).format(record)
+    assert "ValueError" in line
+    assert "canary-4711" not in line

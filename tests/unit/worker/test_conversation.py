@@ -8,6 +8,7 @@ from devteam_worker import conversation
 from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.domain import Completed, Failed, Outcome
 from devteam_worker.providers.base import (
+    ALIVE,
     Ended,
     FailureReason,
     LocalModel,
@@ -134,6 +135,26 @@ async def test_a_model_that_never_stops_calling_has_failed(clock: FakeClock) -> 
     assert (outcome.reason, outcome.retryable) == (FailureReason.MAX_TURNS, False)
     assert "3 times" in outcome.message
     assert len(model.asked) == 3
+
+
+async def test_the_calls_of_the_last_turn_are_not_made(clock: FakeClock) -> None:
+    """Nobody would read what they bring."""
+    scene = Scene(Model([CALL, ended("said")]), clock, max_turns=1)
+    assert isinstance(await scene.run(), Failed)
+    assert not any(isinstance(token, ToolResult) for token in scene.heard)
+
+
+async def test_a_call_larger_than_a_message_is_a_failure(clock: FakeClock) -> None:
+    large = ToolCall("c1", "docs__search", '{"word": "' + "x" * 300_000 + '"}')
+    outcome = await Scene(Model([large, ended("said")]), clock).run()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is FailureReason.OUTPUT_TOO_LARGE
+
+
+async def test_a_sign_of_life_is_told_to_nobody(clock: FakeClock) -> None:
+    scene = Scene(Model([ALIVE, Text("It is one."), ALIVE, ended()]), clock)
+    await scene.run()
+    assert scene.heard == [Text("It is one.")]
 
 
 async def test_a_task_sets_its_own_bound(clock: FakeClock) -> None:

@@ -1,6 +1,7 @@
 """Tools that are Python functions."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -56,6 +57,34 @@ def test_parameters_without_a_name_are_refused(loop: OwnersLoop) -> None:
 
     with pytest.raises(TypeError, match=r"\*words"):
         function_tool(anything, loop)
+
+
+def test_a_generator_is_refused(loop: OwnersLoop) -> None:
+    def words() -> Iterator[str]:
+        yield "no"
+
+    with pytest.raises(TypeError, match="returns its answer"):
+        function_tool(words, loop)
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+async def test_one_that_exits_ends_nothing_but_its_call(loop: OwnersLoop, kind: str) -> None:
+    def plain() -> None:
+        sys.exit(3)
+
+    async def coroutine() -> None:
+        plain()
+
+    for _ in range(2):
+        result = await answer({"plain": plain, "coroutine": coroutine}[kind], loop, "{}")
+        assert result == ToolResult("c1", "The tool asked to exit.", is_error=True, source="function")
+
+
+async def test_what_it_returns_is_put_into_words_where_it_ran(loop: OwnersLoop) -> None:
+    def lazy() -> Iterator[bool]:
+        return (threading.current_thread() is threading.main_thread() for _ in range(1))
+
+    assert (await answer(lazy, loop, "{}")).content == "[false]"
 
 
 async def test_arguments_come_as_what_they_are_annotated_as(loop: OwnersLoop) -> None:

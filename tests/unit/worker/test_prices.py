@@ -25,8 +25,12 @@ def test_the_owner_goes_before_what_is_built_in() -> None:
 
 
 def test_costs_of_turns_add_up_as_far_as_they_are_known() -> None:
-    assert (Usage(1, 2, 3, 4, 0.5) + Usage(1, 2, 3, 4)) == Usage(2, 4, 6, 8, 0.5)
-    assert (Usage(1) + Usage(1)).cost_usd is None
+    assert (Usage() + Usage(1, 2, 3, 4, 0.5) + Usage(1, 2, 3, 4, 0.25)) == Usage(2, 4, 6, 8, 0.75)
+    assert (Usage(1, cost_usd=0.5) + Usage(1)).cost_usd is None
+
+
+def test_more_from_the_cache_than_was_read_costs_nothing_less() -> None:
+    assert claude(4, 20).of(Usage(input_tokens=10, cache_read_tokens=1_000_000)) == pytest.approx(0.4)
 
 
 def test_in_a_worker_file_the_cache_costs_what_the_input_does_unless_it_says_so() -> None:

@@ -51,6 +51,10 @@ class TestNames:
         assert tool is not None
         assert tool.source == "function"
 
+    def test_two_that_models_could_not_tell_apart_are_one(self) -> None:
+        box = Toolbox([a_tool("a.b__c"), a_tool("a__b.c"), a_tool("files.read"), a_tool("files__read")])
+        assert box.names == ("a.b__c", "files.read", "a", "files")
+
     def test_the_providers_own_are_left_to_it(self) -> None:
         hand, provided = BOX.hand(["time", "web_search"], provided=["web_search", "web_fetch"])
         assert [spec.name for spec in hand.specs] == ["time"]
@@ -112,5 +116,31 @@ class TestAnswers:
         assert result == ToolResult("c1", "There is no tool 'docs__read' for this task.", is_error=True)
 
     async def test_being_stopped_is_no_answer(self) -> None:
+        begun = asyncio.Event()
+
+        async def never(arguments: Mapping[str, object]) -> str:
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+            return ""
+
+        calling = asyncio.create_task(answer(Tool("time", "", {}, "function", never)))
+        await begun.wait()
+        calling.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await answer(a_tool("time", asyncio.CancelledError()))
+            await calling
+
+    async def test_a_tool_that_cancels_itself_has_failed(self) -> None:
+        result = await answer(a_tool("time", asyncio.CancelledError()))
+        assert result == ToolResult("c1", "time was cancelled by its own code.", is_error=True, source="function")
+
+    async def test_half_a_character_reaches_no_tool(self) -> None:
+        result = await answer(a_tool("greet", "Hello {name}"), r'{"name": "\ud83d!"}')
+        assert (result.content, result.is_error) == ("Hello ?!", False)
+
+    async def test_arguments_without_a_bottom_are_told_to_the_model(self) -> None:
+        result = await answer(a_tool("time"), '{"a":' * 100_000 + "1" + "}" * 100_000)
+        assert (result.is_error, "too deep" in result.content) == (True, True)
+
+    async def test_a_made_up_name_is_not_repeated_at_length(self) -> None:
+        hand, _ = BOX.hand(["time"])
+        assert len((await hand.answer(ToolCall("c1", "x" * 1_000_000, "{}"))).content) < 200

@@ -16,6 +16,7 @@ from devteam_worker.providers.anthropic_models import current_models
 from devteam_worker.providers.anthropic_reply import calls_of, ended, provided
 from devteam_worker.providers.anthropic_request import PROVIDED, request_for
 from devteam_worker.providers.base import (
+    ALIVE,
     Ended,
     LocalModel,
     Prompt,
@@ -85,6 +86,8 @@ class AnthropicProvider:
                         yield token
                     elif event.type == "message_stop":
                         final = event.message
+                    elif event.type == "input_json":
+                        yield ALIVE
         except anthropic.APIStatusError as error:
             raise from_status(error, prompt, self._api_key) from None
         except BROKEN as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from anthropic.types import ContentBlock, Message
 
 from devteam_worker.providers.anthropic_errors import from_connection, refused
+from devteam_worker.providers.anthropic_request import PROVIDED
 from devteam_worker.providers.base import Ended, ToolCall, ToolResult, Usage
 
 _SOURCE = "anthropic"
@@ -23,7 +24,8 @@ def calls_of(final: Message) -> Iterator[ToolCall]:
 def provided(block: ContentBlock) -> ToolCall | ToolResult | None:
     """What the API calls by itself, and what that brought; None for any other block."""
     match block.type:
-        case "server_tool_use":
+        # Code that the API runs on the way to a search is its own business.
+        case "server_tool_use" if block.name in PROVIDED:
             return ToolCall(block.id, block.name, json.dumps(block.input, ensure_ascii=False))
         case "web_search_tool_result":
             found = block.content

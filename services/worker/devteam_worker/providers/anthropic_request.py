@@ -77,7 +77,12 @@ def _tools(prompt: Prompt) -> list[dict[str, Any]]:
         {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)}
         for tool in prompt.offered
     ]
-    return [*offered, *({"type": PROVIDED[name], "name": name, "max_uses": _MAX_USES} for name in prompt.provided)]
+    return [*offered, *map(_provided, prompt.provided)]
+
+
+def _provided(name: str) -> dict[str, Any]:
+    """A tool of the API's own, called by the model alone and not by code that it writes."""
+    return {"type": PROVIDED[name], "name": name, "max_uses": _MAX_USES, "allowed_callers": ["direct"]}
 
 
 def _system(text: str) -> dict[str, Any]:

@@ -92,6 +92,9 @@ class Prompt:
         return [self.prompt, self.system_prompt, *results]
 
 
+# What a provider hands out while it hears something that is no token yet: its model is at work.
+ALIVE = Progress("")
+
 Token = Text | Thinking | Progress | ToolCall | ToolResult
 
 
@@ -106,14 +109,16 @@ class Usage:
     cost_usd: float | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
-        """What two turns took together."""
-        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        """What two turns took together; of which both prices must be known."""
+        if self == Usage():
+            return other
+        known = self.cost_usd is not None and other.cost_usd is not None
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.cache_read_tokens + other.cache_read_tokens,
             self.cache_write_tokens + other.cache_write_tokens,
-            sum(costs) if costs else None,
+            (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
         )
 
 
@@ -206,8 +211,9 @@ class Provider(Protocol):
         """Ask for one turn, and hand out tokens as they come; the last item is Ended. Raises ProviderError.
 
         A ToolCall to a tool that was `offered` is whole, and names the tool as its ToolSpec does; the asker carries it
-        out. What the provider calls by itself comes as a ToolCall and its ToolResult. Closing the generator, or
-        cancelling the task that waits for its next item, closes the model's connection.
+        out. ALIVE says that the model is at work on something that takes its time. What the provider calls by itself
+        comes as a ToolCall and its ToolResult. Closing the generator, or cancelling the task that waits for its next
+        item, closes the model's connection.
         """
 
     async def models(self) -> list[LocalModel]:

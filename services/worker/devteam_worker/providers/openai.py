@@ -14,7 +14,7 @@ from openai.types.completion_usage import CompletionUsage
 
 from devteam.mesh.address import is_loopback
 from devteam_worker.models import DEFAULT_ALIASES, resolve
-from devteam_worker.providers.base import Ended, LocalModel, Prompt, Token, Usage
+from devteam_worker.providers.base import ALIVE, Ended, LocalModel, Prompt, Token, Usage
 from devteam_worker.providers.openai_errors import BROKEN, from_connection, from_status, from_stream, refused
 from devteam_worker.providers.openai_messages import Reply, request_of
 
@@ -120,6 +120,8 @@ class _Answer:
         for choice in chunk.choices:
             self._stop_reason = choice.finish_reason or self._stop_reason
             found += self.reply.tokens(choice.delta)
+            if choice.delta.tool_calls:
+                found.append(ALIVE)
         return found
 
     def ended(self) -> Ended:

@@ -22,18 +22,19 @@ def function_tool(function: Function, loop: OwnersLoop, *, name: str = "") -> To
     """A tool of a function: its name, its docstring, and its parameters with their annotations.
 
     Coroutine functions run in the owner's loop, others in a thread of their own; whoever waits for one no longer leaves
-    it at work. Raises TypeError for parameters that a model cannot name.
+    it at work. Raises TypeError for parameters that a model cannot name, and for a generator.
     """
     parameters = _parameters(function)
 
     async def carry_out(arguments: Mapping[str, object]) -> str:
         given = _given(parameters, arguments)
         try:
-            answer = await _called(function, given, loop)
+            return await _called(function, given, loop)
         except (Retryable, Fatal, RateLimited) as error:
             raise ToolError(str(error)) from None
-        return _text(answer)
 
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{function.__name__} yields: a tool returns its answer")
     schema = parameters.model_json_schema()
     schema.pop("title", None)
     return Tool(name or function.__name__, inspect.getdoc(function) or "", schema, _SOURCE, carry_out)
@@ -60,15 +61,31 @@ def _given(parameters: type[BaseModel], arguments: Mapping[str, object]) -> dict
     return {name: getattr(checked, name) for name in checked.model_fields_set}
 
 
-async def _called(function: Function, given: dict[str, Any], loop: OwnersLoop) -> object:
+async def _called(function: Function, given: dict[str, Any], loop: OwnersLoop) -> str:
     if not inspect.iscoroutinefunction(function):
-        return await begin_in_thread(lambda: function(**given), f"tool {function.__name__}")
-    work = loop.begin(function(**given))
+        return await begin_in_thread(lambda: _answer(function, given), f"tool {function.__name__}")
+    work = loop.begin(_awaited_answer(function, given))
     try:
         return await work.outcome()
     except asyncio.CancelledError:
         work.cancel()
         raise
+
+
+def _answer(function: Function, given: dict[str, Any]) -> str:
+    """What it says, put into words where it runs: that may be work, too."""
+    try:
+        return _text(function(**given))
+    except (SystemExit, KeyboardInterrupt):
+        # Past this place it would end the worker.
+        raise ToolError("The tool asked to exit.") from None
+
+
+async def _awaited_answer(function: Function, given: dict[str, Any]) -> str:
+    try:
+        return _text(await function(**given))
+    except (SystemExit, KeyboardInterrupt):
+        raise ToolError("The tool asked to exit.") from None
 
 
 def _text(answer: object) -> str:

@@ -16,6 +16,8 @@ _log = structlog.get_logger()
 
 # What models accept as the name of a tool.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Characters of a made-up name that are repeated.
+_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,16 @@ class Hand:
         """Carry out a call, named as the model has it. Whatever goes wrong is an answer, too."""
         tool = self._tools.get(call.name)
         if tool is None:
-            return ToolResult(call.call_id, f"There is no tool {call.name!r} for this task.", is_error=True)
+            return ToolResult(call.call_id, f"There is no tool {call.name[:_SHOWN]!r} for this task.", is_error=True)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 content = await tool.carry_out(_arguments(call))
         except ToolError as error:
             return self._result(call, tool, str(error), is_error=True)
+        except asyncio.CancelledError:
+            if (current := asyncio.current_task()) is not None and current.cancelling():
+                raise
+            return self._result(call, tool, f"{tool.name} was cancelled by its own code.", is_error=True)
         except TimeoutError:
             why = f"{tool.name} gave no answer within {self._limits.seconds:g} s."
             return self._result(call, tool, why, is_error=True)
@@ -73,13 +79,18 @@ class Toolbox:
         patterns = tuple(allowed)
         self._limits = limits or Limits()
         self._tools: dict[str, Tool] = {}
+        seen: set[str] = set()
         for tool in tools:
             if not any(fnmatchcase(tool.name, pattern) for pattern in patterns):
                 continue
             if not _NAME.fullmatch(seen_name(tool.name)):
                 _log.warning("tool left out: models take no name like this", tool=tool.name)
                 continue
-            self._tools.setdefault(tool.name, tool)
+            if seen_name(tool.name) in seen:
+                _log.warning("tool left out: models know another one by this name", tool=tool.name, source=tool.source)
+                continue
+            seen.add(seen_name(tool.name))
+            self._tools[tool.name] = tool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,10 +121,13 @@ def seen_name(name: str) -> str:
 
 
 def _arguments(call: ToolCall) -> Mapping[str, object]:
+    text = call.arguments or "{}"
     try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        raise ToolError("The arguments are no JSON.") from None
+        # Half a character, which JSON can write and nobody else can read, becomes a question mark.
+        whole = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace") if "\\u" in text else text
+        arguments = json.loads(whole)
+    except (ValueError, RecursionError):
+        raise ToolError("The arguments are no JSON, or too deep.") from None
     if not isinstance(arguments, dict):
         raise ToolError("The arguments must be a JSON object.")
     return arguments
