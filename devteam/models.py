@@ -132,12 +132,13 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a run that had started did not succeed."""
+    """Why a run that had started did not succeed; `usage` of the turns that had ended before."""
 
     reason: FailureReason
     message: str
     retryable: bool = False
     retry_after: timedelta | None = None
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

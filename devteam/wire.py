@@ -136,19 +136,22 @@ def _trail(trail: planner_pb2.CancelTrail) -> CancelTrail:
 
 
 def _completion(completion: run_pb2.Completion) -> Completion:
-    usage = completion.usage
     return Completion(
         provider=completion.provider,
         model=completion.model,
         stop_reason=completion.stop_reason,
-        usage=Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            cost_usd=usage.cost_usd if usage.HasField("cost_usd") else None,
-        ),
+        usage=_usage(completion.usage),
         time_to_first_token=duration_from_proto(completion, "time_to_first_token"),
+    )
+
+
+def _usage(usage: run_pb2.Usage) -> Usage:
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        cost_usd=usage.cost_usd if usage.HasField("cost_usd") else None,
     )
 
 
@@ -158,4 +161,5 @@ def _failure(failure: run_pb2.Failure) -> Failure:
         message=failure.message,
         retryable=failure.retryable,
         retry_after=duration_from_proto(failure, "retry_after"),
+        usage=_usage(failure.usage),
     )

@@ -9,8 +9,8 @@ from tests.fakes.planner_samples import NOON, a_plan
 
 LATER = NOON + timedelta(seconds=5)
 W1 = WorkerInstance("w1", "i1")
-LOST = Failure(FailureReason.WORKER_LOST, "w1 vanished", retryable=True, retry_after=1.5)
-DONE = Completion("sim", "sim-1", "end_turn", Usage(10, 20, 3, 4), 0.25)
+LOST = Failure(FailureReason.WORKER_LOST, "w1 vanished", retryable=True, retry_after=1.5, usage=Usage(1, 2, 3, 4))
+DONE = Completion("sim", "sim-1", "end_turn", Usage(10, 20, 3, 4, 0.125), 0.25)
 SUCCESS = Ending(TaskState.SUCCEEDED, burns=False, output="grüner Tee", completion=DONE)
 AGAIN = Ending(TaskState.QUEUED, burns=True, failure=LOST)
 

@@ -168,12 +168,13 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that started and failed; `retry_after` in seconds."""
+    """A run that started and failed; `retry_after` in seconds, `usage` of the turns that had ended before."""
 
     reason: FailureReason
     message: str
     retryable: bool = False
     retry_after: float | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class ModelAgent:
             if error.reason is FailureReason.RATE_LIMITED and talk.so_far.first_token is None:
                 asked = provider.name if provider.shared else ""
                 return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after, asked)
-            return _failed(error)
+            return replace(_failed(error), usage=talk.so_far.usage)
         finally:
             self._on_ended(prompt.model)
         told = talk.so_far

@@ -41,12 +41,13 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run failed; `retry_after` in seconds, where the provider said so."""
+    """The run failed; `retry_after` in seconds, if the provider said so. `usage` of the turns that had ended before."""
 
     reason: FailureReason
     message: str
     retryable: bool = False
     retry_after: float | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)

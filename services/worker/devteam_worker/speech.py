@@ -39,7 +39,10 @@ def tellable(outcome: Outcome) -> Outcome:
                 stop_reason=_text(outcome.stop_reason, _LONGEST_WORD),
                 usage=_usage(outcome.usage),
             )
-        case Failed() | HandedBack():
+        case Failed():
+            message, wait = _text(outcome.message, _LONGEST_MESSAGE), _wait(outcome.retry_after)
+            return replace(outcome, message=message, retry_after=wait, usage=_usage(outcome.usage))
+        case HandedBack():
             message = _text(outcome.message, _LONGEST_MESSAGE)
             return replace(outcome, message=message, retry_after=_wait(outcome.retry_after))
         case _:

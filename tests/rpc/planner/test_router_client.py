@@ -1,6 +1,7 @@
 """The Planner's line to a Router, when there is one, against a real server."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -196,13 +197,25 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
                     message="slow down",
                     retryable=True,
                     retry_after=Duration(seconds=30),
+                    usage=run_pb2.Usage(
+                        input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_write_tokens=4, cost_usd=0.5
+                    ),
                 )
             ),
-            Failure(FailureReason.RATE_LIMITED, "slow down", retryable=True, retry_after=30.0),
+            Failure(
+                FailureReason.RATE_LIMITED, "slow down", retryable=True, retry_after=30.0, usage=Usage(1, 2, 3, 4, 0.5)
+            ),
         ),
         (
             report(failure=run_pb2.Failure(message="?", retry_after=Duration(seconds=2**40))),
             Failure(FailureReason.INTERNAL, "?", retry_after=86_400.0),
+        ),
+        *(
+            (
+                report(completion=run_pb2.Completion(usage=run_pb2.Usage(cost_usd=cost))),
+                Completion("", "", usage=Usage(cost_usd=None)),
+            )
+            for cost in (-1.0, math.inf, math.nan)
         ),
         (report(cancellation=run_pb2.Cancellation()), Cancelled()),
         (report(cancellation=run_pb2.Cancellation(took=Duration(nanos=20_000_000))), Cancelled(0.02)),

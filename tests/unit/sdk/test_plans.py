@@ -60,7 +60,7 @@ def test_sections_are_read_in_full() -> None:
                     "priority": 1,
                     "preferredQueues": ["x", "y"],
                 },
-                "generation": {"maxTokens": 100, "effort": "low", "options": {"num_ctx": 8192}},
+                "generation": {"maxTokens": 100, "maxTurns": 7, "effort": "low", "options": {"num_ctx": 8192}},
                 "policy": {"maxAttempts": 2, "onWorkerLoss": "fail", "runTimeout": "15m", "scheduleTimeout": 30},
             }
         ]
@@ -69,7 +69,7 @@ def test_sections_are_read_in_full() -> None:
     assert step.placement == Placement(
         requirements=needs, strategy=Strategy.LEAST_LOADED, priority=1, preferred_queues=("x", "y")
     )
-    assert step.generation == Generation(max_tokens=100, effort="low", options={"num_ctx": 8192})
+    assert step.generation == Generation(max_tokens=100, effort="low", options={"num_ctx": 8192}, max_turns=7)
     assert step.policy == RunPolicy(
         max_attempts=2,
         on_worker_loss=OnWorkerLoss.FAIL,

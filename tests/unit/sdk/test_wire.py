@@ -31,7 +31,7 @@ FULL = TaskSpec(
         near_data_source="papers",
         preferred_queues=("a", "b"),
     ),
-    generation=Generation(max_tokens=10, effort="low", options={"num_ctx": 8192.0, "stop": ["x"]}),
+    generation=Generation(max_tokens=10, effort="low", options={"num_ctx": 8192.0, "stop": ["x"]}, max_turns=7),
     policy=RunPolicy(
         max_attempts=2,
         on_worker_loss=OnWorkerLoss.FAIL,

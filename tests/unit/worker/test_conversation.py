@@ -133,6 +133,7 @@ async def test_a_model_that_never_stops_calling_has_failed(clock: FakeClock) -> 
     outcome = await scene.run()
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.retryable) == (FailureReason.MAX_TURNS, False)
+    assert outcome.usage == Usage(30, 6, 3, 0, 1.5)
     assert "3 times" in outcome.message
     assert len(model.asked) == 3
 
@@ -199,7 +200,8 @@ async def test_patience_asked_for_after_a_turn_is_a_failure(clock: FakeClock) ->
     """What was said cannot be taken back, so that the run is not handed back either."""
     wait = ProviderError(FailureReason.RATE_LIMITED, "Slow down.", retry_after=7.0)
     outcome = await Scene(Model([CALL, ended("said")], [wait]), clock).run()
-    assert outcome == Failed(FailureReason.RATE_LIMITED, "Slow down.", retryable=True, retry_after=7.0)
+    spent = Usage(10, 2, 1, 0, 0.5)
+    assert outcome == Failed(FailureReason.RATE_LIMITED, "Slow down.", retryable=True, retry_after=7.0, usage=spent)
 
 
 async def test_a_tool_at_work_is_stopped_with_its_run(clock: FakeClock) -> None:

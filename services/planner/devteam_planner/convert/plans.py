@@ -11,7 +11,7 @@ from devteam.mesh import paging
 from devteam.mesh.validation import Violations
 from devteam.v1 import planner_pb2, run_pb2
 from devteam_planner.convert.specs import duration_to_proto, spec_to_proto
-from devteam_planner.domain import CancelTrail, Completion, Failure, Plan, PlanState, Task, TaskState
+from devteam_planner.domain import CancelTrail, Completion, Failure, Plan, PlanState, Task, TaskState, Usage
 from devteam_planner.events import (
     AttemptStarted,
     Cursor,
@@ -213,19 +213,22 @@ def _trail_to_proto(trail: CancelTrail) -> planner_pb2.CancelTrail:
 
 
 def _completion_to_proto(completion: Completion) -> run_pb2.Completion:
-    usage = completion.usage
     return run_pb2.Completion(
         provider=completion.provider,
         model=completion.model,
         stop_reason=completion.stop_reason,
-        usage=run_pb2.Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            cost_usd=usage.cost_usd,
-        ),
+        usage=_usage_to_proto(completion.usage),
         time_to_first_token=duration_to_proto(completion.time_to_first_token),
+    )
+
+
+def _usage_to_proto(usage: Usage) -> run_pb2.Usage:
+    return run_pb2.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        cost_usd=usage.cost_usd,
     )
 
 
@@ -234,6 +237,7 @@ def _failure_to_proto(failure: Failure) -> run_pb2.Failure:
         reason=run_pb2.FailureReason.Value(f"FAILURE_REASON_{failure.reason.name}"),
         message=failure.message,
         retryable=failure.retryable,
+        usage=_usage_to_proto(failure.usage) if failure.usage != Usage() else None,
         retry_after=None if failure.retry_after is None else duration_to_proto(failure.retry_after),
     )
 

@@ -185,6 +185,7 @@ def failure_from_proto(failure: run_pb2.Failure) -> Failure:
         message=_storable(failure.message),
         retryable=failure.retryable,
         retry_after=_seconds(failure, "retry_after"),
+        usage=_usage_from_proto(failure.usage),
     )
 
 

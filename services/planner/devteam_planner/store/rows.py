@@ -194,4 +194,6 @@ def _completion(value: Mapping[str, Any]) -> Completion:
 
 
 def _failure(value: Mapping[str, Any]) -> Failure:
-    return Failure(**{**value, "reason": FailureReason(value["reason"])})
+    # Older rows do not speak of usage.
+    usage = Usage(**value.get("usage", {}))
+    return Failure(**{**value, "reason": FailureReason(value["reason"]), "usage": usage})

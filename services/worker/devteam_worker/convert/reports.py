@@ -52,6 +52,7 @@ def _failure_to_proto(outcome: Failed) -> run_pb2.Failure:
         reason=run_pb2.FailureReason.Value(f"FAILURE_REASON_{outcome.reason.name}"),
         message=outcome.message,
         retryable=outcome.retryable,
+        usage=_usage_to_proto(outcome.usage) if outcome.usage != Usage() else None,
     )
     if outcome.retry_after is not None:
         failure.retry_after.CopyFrom(_duration(outcome.retry_after))
