@@ -9,7 +9,7 @@ from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
 LIE = {"name": "lie", "inputSchema": SCHEMA, "outputSchema": {"type": "object", "required": ["truth"]}}
-TOOLS = [{"name": "echo", "inputSchema": SCHEMA}, {"name": "exit", "inputSchema": SCHEMA}, LIE]
+TOOLS = [LIE, *({"name": name, "inputSchema": SCHEMA} for name in ("echo", "exit", "latin"))]
 
 
 def reply(message: dict[str, Any], **outcome: object) -> None:
@@ -37,6 +37,10 @@ def serve(message: dict[str, Any], way: str) -> None:
                 time.sleep(3600)
         case "tools/call" if message["params"]["name"] == "exit":
             sys.exit(0)
+        case "tools/call" if message["params"]["name"] == "latin":
+            os.write(1, b"un caf\xe9\n")
+            result = json.dumps({"content": [{"type": "text", "text": "un caf?"}]}).encode().replace(b"?", b"\xe9")
+            os.write(1, b'{"jsonrpc": "2.0", "id": %s, "result": %s}\n' % (json.dumps(message["id"]).encode(), result))
         case "tools/call":
             structured = {"said": message["params"]["arguments"].get("text", ""), "pid": os.getpid()}
             reply(message, result={"content": [], "structuredContent": structured})

@@ -33,6 +33,13 @@ def is_there(pid: int) -> bool:
     return True
 
 
+def nested(depth: int) -> object:
+    odd: object = "x"
+    for _ in range(depth):
+        odd = [odd]
+    return odd
+
+
 async def gone(scene: Scene) -> None:
     """Wait until the worker has noticed that the server is."""
     connection = scene.server._connection
@@ -98,6 +105,24 @@ class TestDeath:
                 await scene.call("lie")
             assert "'truth' is a required property" in logs[0]["why"]
             await scene.call("echo")
+
+    async def test_bytes_that_are_no_text_cost_themselves_and_no_answer(self, clock: FakeClock) -> None:
+        async with opened(script("mcp_odd.py", "well"), clock) as scene, asyncio.timeout(60):
+            assert await scene.call("latin") == "un caf\ufffd"
+            await scene.call("echo")
+
+    @pytest.mark.parametrize("odd", ["\ud83d", nested(254), nested(5000)])
+    async def test_arguments_that_no_json_holds_are_refused_and_no_other_call_suffers(
+        self, clock: FakeClock, odd: object
+    ) -> None:
+        async with opened(script("mcp_tools.py"), clock) as scene, asyncio.timeout(60):
+            other = asyncio.create_task(scene.call("hold"))
+            await scene.call("seen", what="held")
+            with pytest.raises(ToolError, match=r"^The arguments cannot be sent: "):
+                await scene.call("add", a=odd, b=2)
+            assert await scene.call("add", a=1, b=2) == "3"
+            assert not other.done()
+            other.cancel()
 
     async def test_one_that_was_killed_in_between_costs_no_call(self, clock: FakeClock) -> None:
         async with opened(script("mcp_odd.py", "well"), clock) as scene:

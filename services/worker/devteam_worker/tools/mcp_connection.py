@@ -13,6 +13,7 @@ import structlog
 from mcp import Client, MCPError
 from mcp.client import IncomingMessage
 from mcp_types import Implementation, ToolListChangedNotification
+from pydantic_core import to_json
 
 from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import ToolError
@@ -78,6 +79,7 @@ class Connection:
 
     async def call(self, tool: str, arguments: Mapping[str, object]) -> str:
         """Have the server carry out a call, and tell it when nobody waits for that any more. Raises ToolError."""
+        _check(arguments)
         try:
             result = await self._client.call_tool(tool, dict(arguments))
         except Exception as error:  # noqa: BLE001 - a server can break an answer in many ways
@@ -149,6 +151,17 @@ class Connection:
             _log.info("tool server has other tools now; a restart of the worker offers them", server=self._server)
         elif isinstance(message, Exception):
             _log.warning("tool server wrote what is no message", server=self._server, error=type(message).__name__)
+
+
+def _check(arguments: Mapping[str, object]) -> None:
+    """Raises ToolError for what the SDK would find out only in its writer, which ends then for every call."""
+    try:
+        # As deep as in the message they become part of, and a little more.
+        to_json([[[[arguments]]]])
+    except ValueError:
+        raise ToolError(
+            "The arguments cannot be sent: they are nested too deep, or hold half of a character."
+        ) from None
 
 
 async def _tools(client: Client) -> list[Offered]:

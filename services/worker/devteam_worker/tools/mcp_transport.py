@@ -45,7 +45,12 @@ async def dialled(
 @asynccontextmanager
 async def _on_pipes(server: str, settings: McpServerSettings) -> "AsyncIterator[TransportStreams]":
     parameters = StdioServerParameters(
-        command=settings.command, args=list(settings.args), env=settings.env, cwd=settings.cwd or None
+        command=settings.command,
+        args=list(settings.args),
+        env=settings.env,
+        cwd=settings.cwd or None,
+        # One byte of another encoding would end its reader, and nobody would notice.
+        encoding_error_handler="replace",
     )
     async with stderr_log(server) as errlog, stdio_client(parameters, errlog) as streams:
         # The process has its own copy, and the log ends with the last of them.
