@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from devteam_worker.documents.index import MAX_DOCUMENTS, Changes
+from devteam_worker.documents.index import MAX_DOCUMENTS, Changes, DocumentIndex
 from devteam_worker.providers.base import ToolCall, ToolResult
 from devteam_worker.settings import load_settings
 from devteam_worker.tools.documents import DocumentSource
@@ -176,6 +176,22 @@ class TestSources:
         [left_out] = [log for log in logs if log["event"] == "tools left out"]
         assert left_out["source"] == "documents:gone"
         assert "There is no folder" in left_out["why"]
+
+    async def test_nor_does_one_that_cannot_be_examined_stop_the_worker(self, desk: Desk) -> None:
+        with capture_logs() as logs:
+            toolbox = await desk.toolbox(f"[{{name: odd, path: {'x' * 300}}}, {{name: library, path: library}}]")
+        assert "library" in toolbox.names
+        [left_out] = [log for log in logs if log["event"] == "tools left out"]
+        assert "There is no folder" in left_out["why"]
+
+    async def test_nor_does_whatever_else_a_source_may_raise(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(index: DocumentIndex) -> None:
+            raise ValueError("secret")
+
+        monkeypatch.setattr(DocumentIndex, "open", broken)
+        with capture_logs() as logs:
+            assert (await desk.toolbox("[{name: library, path: library}]")).names == ()
+        assert [log["why"] for log in logs if log["event"] == "tools left out"] == ["cannot be opened (ValueError)"]
 
     async def test_the_index_lies_with_the_state_of_the_worker(self, folder: Path, toolbox: Toolbox) -> None:
         assert len(list((folder / "state" / "documents").glob("*.sqlite"))) == 1

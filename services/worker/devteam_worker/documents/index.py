@@ -1,5 +1,6 @@
 """What the documents of a folder say, found by words."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -75,8 +76,8 @@ class DocumentIndex:
 
     def open(self) -> None:
         """Make ready for searches. Raises ToolError when there is no such folder, or the index cannot be kept."""
-        if not self._root.is_dir():
-            raise ToolError(f"There is no folder {self._root}.")
+        if not os.path.isdir(self._root):  # noqa: PTH112 - Path.is_dir raises where it may not look
+            raise ToolError(f"There is no folder {self._root}, or the worker may not look at it.")
         self._folder = Folder(self._root)
         self._store = open_store(self._file, self._connect)
 

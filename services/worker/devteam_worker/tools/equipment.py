@@ -53,6 +53,8 @@ async def _opened(source: ToolSource) -> Iterable[Tool]:
         _log.warning("tools left out", source=source.name, why=str(error))
     except TimeoutError:
         _log.warning("tools left out", source=source.name, why=f"no answer within {_PATIENCE:g} s")
+    except Exception as error:  # noqa: BLE001 - whatever a source meets on this machine costs its tools, and no more
+        _log.warning("tools left out", source=source.name, why=f"cannot be opened ({type(error).__name__})")
     return ()
 
 
