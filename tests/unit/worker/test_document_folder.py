@@ -125,3 +125,44 @@ class TestText:
     def test_not_even_by_its_full_name(self, root: Path) -> None:
         (root.parent / "secret.md").write_text("secret")
         assert reason(root, str(root.parent / "secret.md")) is Reason.UNREADABLE
+
+    @pytest.mark.parametrize("part", ["a", "a/b.md"])
+    def test_nor_what_becomes_a_way_out_once_it_was_looked_at(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, part: str
+    ) -> None:
+        (root / "a").mkdir()
+        (root / "a" / "b.md").write_text("a")
+        (root.parent / "b.md").write_text("secret")
+        folder, look = Folder(root), os.path.realpath
+
+        def look_and_turn(place: str) -> str:
+            real = look(place)
+            (root / part).rename(root / "before")
+            (root / part).symlink_to(root.parent / "b.md" if part.endswith(".md") else root.parent)
+            return real
+
+        monkeypatch.setattr(os.path, "realpath", look_and_turn)
+        with pytest.raises(NoDocument, match=Reason.UNREADABLE):
+            folder.text("a/b.md")
+
+    def test_a_link_that_is_replaced_while_it_is_followed_is_tried_again_later(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = Folder(root)
+
+        def fail(place: str) -> str:
+            raise OSError(22, "Invalid argument")
+
+        monkeypatch.setattr(os.path, "realpath", fail)
+        with pytest.raises(NoDocument, match=Reason.UNREADABLE):
+            folder.text("a.md")
+
+    def test_files_that_are_refused_are_closed(self, root: Path) -> None:
+        (root / "a").mkdir()
+        before = os.open(root, os.O_RDONLY)
+        os.close(before)
+        for path in ("a", "", "../docs2", "a/none.md"):
+            assert reason(root, path) is Reason.UNREADABLE
+        after = os.open(root, os.O_RDONLY)
+        os.close(after)
+        assert after == before

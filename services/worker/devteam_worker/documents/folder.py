@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from devteam_worker.documents.html import text_of_html
 
@@ -79,14 +80,24 @@ class Folder:
     def text(self, path: str) -> str:
         """What a document says, whatever its lines end in. Raises NoDocument."""
         place = self.root / path
-        if not self._inside(place):
-            raise NoDocument(Reason.UNREADABLE)
         try:
-            data = _read(place)
+            with open(place, "rb", opener=self._within) as file:
+                data = _read(file)
         except OSError:
             raise NoDocument(Reason.UNREADABLE) from None
         text = _decoded(data)
         return text_of_html(text) if place.suffix.lower() in _PAGES else text
+
+    def _within(self, place: str, flags: int) -> int:
+        """Open a file. Raises OSError for one outside, and for one that leads there by the time it is opened."""
+        real = Path(os.path.realpath(place))
+        if not real.is_relative_to(self.root):
+            raise PermissionError(place)
+        opened = os.open(self.root, flags)
+        # Step by step: whoever turns a part of the way into a link now finds that it is not followed.
+        for part in real.relative_to(self.root).parts:
+            opened = _below(opened, part, flags)
+        return opened
 
     def _entries(self, folder: str) -> list["os.DirEntry[str]"]:
         try:
@@ -117,24 +128,27 @@ def _shown(name: str) -> bool:
     return not name.startswith(".") and not _UNSPEAKABLE.search(name)
 
 
-def _read(place: Path) -> bytes:
-    with open(place, "rb", opener=_at_once) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise NoDocument(Reason.UNREADABLE)
-        head = file.read(_LOOK_BYTES)
-        if head.startswith(b"%PDF-"):
-            raise NoDocument(Reason.PDF)
-        if b"\0" in head:
-            raise NoDocument(Reason.NO_TEXT)
-        if status.st_size > MAX_BYTES:
-            raise NoDocument(Reason.TOO_LARGE)
-        return head + file.read(MAX_BYTES - len(head))
+def _below(folder: int, name: str, flags: int) -> int:
+    """The descriptor of what a folder holds, in place of the folder's own, which is closed."""
+    try:
+        # At once: it may have become a pipe since it was listed, and would be waited on for ever.
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
-def _at_once(place: str, flags: int) -> int:
-    """Open what may have become a pipe since it was listed, and would be waited on for ever."""
-    return os.open(place, flags | os.O_NONBLOCK)
+def _read(file: BinaryIO) -> bytes:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise NoDocument(Reason.UNREADABLE)
+    head = file.read(_LOOK_BYTES)
+    if head.startswith(b"%PDF-"):
+        raise NoDocument(Reason.PDF)
+    if b"\0" in head:
+        raise NoDocument(Reason.NO_TEXT)
+    if status.st_size > MAX_BYTES:
+        raise NoDocument(Reason.TOO_LARGE)
+    return head + file.read(MAX_BYTES - len(head))
 
 
 def _decoded(data: bytes) -> str:
