@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from devteam_worker.documents.folder import MAX_BYTES, File, Folder, NoDocument, Reason
+from devteam_worker.documents.html import Tangled, text_of_html
 
 
 @pytest.fixture
@@ -92,6 +93,21 @@ class TestText:
         assert Folder(root).text("a.HTML") == (
             "Sea\n\n## Tides & more\n\nThey come and go.\n\nTwice\n\nlow\nhigh\n\n6 h\n\na = 1\nb = 2"
         )
+
+    def test_a_tag_without_an_end_costs_itself_and_not_the_rest(self, root: Path) -> None:
+        (root / "a.html").write_text("<p>one</p><p title='>two</p><h1>three</h1>")
+        assert Folder(root).text("a.html") == "one\n\n<p title='>two\n\n# three"
+
+    @pytest.mark.parametrize("tag", ["<a ", "<!--", "<a b='", "<?", "</"])
+    def test_a_page_of_nothing_else_is_given_up(self, tag: str) -> None:
+        page = tag * 100
+        assert text_of_html(page, most_sought=100 * len(page)).startswith("<")
+        with pytest.raises(Tangled):
+            text_of_html(page, most_sought=99 * len(page))
+
+    def test_and_left_out_before_anybody_has_waited_long(self, root: Path) -> None:
+        (root / "a.html").write_text("<!--" * (MAX_BYTES // 4))
+        assert reason(root, "a.html") is Reason.TANGLED
 
     @pytest.mark.parametrize(
         ("data", "why"),

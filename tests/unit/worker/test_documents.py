@@ -254,6 +254,21 @@ class TestFreshness:
         looked.set()
         await source.close()
 
+    async def test_a_look_that_never_ends_holds_no_worker(self, folder: Path, clock: FakeClock) -> None:
+        source = DocumentSource("library", folder / "library", folder / "state", clock, start_patience=0, parting=0)
+        released = threading.Event()
+
+        def hang(stopped: Callable[[], bool]) -> Changes:
+            assert released.wait(60)
+            return Changes()
+
+        source._index.refresh = hang  # type: ignore[assignment, method-assign]  # a disk that is gone
+        await source.open()
+        with capture_logs() as logs:
+            await source.close()
+        assert [log["event"] for log in logs] == ["documents are still being read"]
+        released.set()
+
     async def test_one_that_was_never_opened_closes_as_well(self, source: DocumentSource) -> None:
         await source.close()
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from devteam_worker.documents.html import text_of_html
+from devteam_worker.documents.html import Tangled, text_of_html
 
 MAX_BYTES = 5 * 1024 * 1024
 
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     TOO_LARGE = "larger than 5 MiB"
     PDF = "PDF"
     NO_TEXT = "not UTF-8 text"
+    TANGLED = "web page of tags without an end"
     UNREADABLE = "cannot be read"
 
 
@@ -86,7 +87,10 @@ class Folder:
         except OSError:
             raise NoDocument(Reason.UNREADABLE) from None
         text = _decoded(data)
-        return text_of_html(text) if place.suffix.lower() in _PAGES else text
+        try:
+            return text_of_html(text) if place.suffix.lower() in _PAGES else text
+        except Tangled:
+            raise NoDocument(Reason.TANGLED) from None
 
     def _within(self, place: str, flags: int) -> int:
         """Open a file. Raises OSError for one outside, and for one that leads there by the time it is opened."""

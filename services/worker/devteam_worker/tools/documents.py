@@ -22,6 +22,8 @@ _log = structlog.get_logger()
 # Seconds: between two looks at the folder, if anybody asks; and how long a start and a question wait for a look.
 _LOOK_EVERY = 10.0
 _START_PATIENCE, _QUESTION_PATIENCE = 5.0, 2.0
+# Seconds for a look to end that is told to: it does so after the document at hand, unless the disk hangs.
+_PARTING = 10.0
 
 _HITS, _MOST_HITS = 5, 20
 _LINES, _MOST_LINES = 200, 2000
@@ -29,7 +31,7 @@ _MOST_SKIPPED = 1_000_000_000
 _NAMES = 200
 
 # Told by name, since their owner probably counts on them.
-_MISSED = frozenset({Reason.TOO_LARGE, Reason.UNREADABLE})
+_MISSED = frozenset({Reason.TOO_LARGE, Reason.TANGLED, Reason.UNREADABLE})
 
 
 class DocumentSource:
@@ -48,12 +50,14 @@ class DocumentSource:
         *,
         start_patience: float = _START_PATIENCE,
         question_patience: float = _QUESTION_PATIENCE,
+        parting: float = _PARTING,
     ) -> None:
         self.name = f"documents:{name}"
         self._group = name
         self._index = DocumentIndex(root, cache / _file_name(root))
         self._clock = clock
         self._start_patience, self._question_patience = start_patience, question_patience
+        self._parting = parting
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")
         self._stopped = threading.Event()
@@ -71,10 +75,15 @@ class DocumentSource:
         )
 
     async def close(self) -> None:
-        """End what it does, and let go of the index."""
+        """End what it does, and let go of the index. Takes seconds where the disk hangs, never for ever."""
         self._stopped.set()
         if self._looking is not None:
-            await asyncio.gather(self._looking, return_exceptions=True)
+            _, still = await asyncio.wait([self._looking], timeout=self._parting)
+            if still:
+                # Its thread has the index in hand, and nobody can take that away.
+                _log.warning("documents are still being read", source=self.name)
+                self._looking.cancel()
+                return
         await asyncio.to_thread(self._index.close)
 
     async def _search(self, arguments: Mapping[str, object]) -> str:
