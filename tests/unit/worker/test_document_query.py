@@ -44,6 +44,16 @@ def test_a_whole_prompt_is_cut_to_its_first_words() -> None:
     assert next(queries(" ".join(f"w{n}" for n in range(100)))).count("AND") == 31
 
 
+@pytest.mark.parametrize("mark", ["'", "_"])
+def test_a_word_is_of_three_parts_at_most(mark: str) -> None:
+    """SQLite takes each part for a word, and a phrase of thousands costs it seconds."""
+    assert next(queries(mark.join("abcdefgh"))) == f'"a{mark}b{mark}c" AND "d{mark}e{mark}f" AND "g{mark}h"'
+
+
+def test_no_more_is_looked_at_than_words_can_come_of() -> None:
+    assert next(queries("tides " * 1000 + "moon")) == '"tides"'
+
+
 @pytest.mark.parametrize(
     "text",
     [

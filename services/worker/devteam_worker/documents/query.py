@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")  # noqa: RUF001 - both apostrophes are meant
+# With few parts, since each of them is a word to SQLite, and the whole a phrase: its costs grow faster than its length.
+_WORD = re.compile(r"[^\W_]+(?:['’_][^\W_]+){0,2}")  # noqa: RUF001 - both apostrophes are meant
 # A model may hand over its whole prompt; what comes later says little more.
-_MOST_WORDS = 32
+_MOST_WORDS, _MOST_CHARACTERS = 32, 2000
 
 # Found everywhere, so they say nothing and cost most. English ones: in other languages, ranking alone weighs them down.
 FILLERS = frozenset(
@@ -30,6 +31,14 @@ def queries(text: str) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    found = dict.fromkeys(word.lower() for word in _WORD.findall(text) if any(map(str.isalnum, word)))
+    found = dict.fromkeys(word.lower() for word in _WORD.findall(_beginning(text)))
     telling = [word for word in found if word not in FILLERS] or list(found)
     return [f'"{word}"' for word in telling[:_MOST_WORDS]]
+
+
+def _beginning(text: str) -> str:
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    cut = text[:_MOST_CHARACTERS]
+    # Half a word would be found nowhere.
+    return cut.rpartition(" ")[0] or cut
