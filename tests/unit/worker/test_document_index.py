@@ -269,6 +269,20 @@ class TestKeeping:
         index.refresh()
         assert paths(index, "moon") == ["a.md"]
 
+    def test_so_is_one_that_is_broken_further_on(self, library: Library) -> None:
+        for number in range(50):
+            library.write(f"{number}.md", f"moon {number} " * 300)
+        before = library.opened()
+        before.refresh()
+        before.close()
+        with library.file.open("r+b") as file:
+            for page in range(8, library.file.stat().st_size // 4096, 3):
+                file.seek(page * 4096)
+                file.write(b"\xa5" * 4096)
+        index = library.opened()
+        assert index.refresh().read == 50
+        assert len(paths(index, "moon")) == 10
+
     def test_so_is_one_of_another_version(self, library: Library) -> None:
         library.write("a.md", "moon")
         before = library.opened()
