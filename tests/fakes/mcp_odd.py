@@ -9,7 +9,7 @@ from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
 LIE = {"name": "lie", "inputSchema": SCHEMA, "outputSchema": {"type": "object", "required": ["truth"]}}
-TOOLS = [LIE, *({"name": name, "inputSchema": SCHEMA} for name in ("echo", "exit", "latin"))]
+TOOLS = [LIE, *({"name": name, "inputSchema": SCHEMA} for name in ("echo", "exit", "latin", "flood"))]
 
 
 def reply(message: dict[str, Any], **outcome: object) -> None:
@@ -35,17 +35,28 @@ def serve(message: dict[str, Any], way: str) -> None:
                 sys.stderr.flush()
             if way == "deaf":
                 time.sleep(3600)
-        case "tools/call" if message["params"]["name"] == "exit":
+        case "tools/call":
+            call(message)
+        case _ if "id" in message:
+            reply(message, error={"code": -32601, "message": "Method not found"})
+
+
+def call(message: dict[str, Any]) -> None:
+    match message["params"]["name"]:
+        case "exit":
             sys.exit(0)
-        case "tools/call" if message["params"]["name"] == "latin":
+        case "latin":
             os.write(1, b"un caf\xe9\n")
             result = json.dumps({"content": [{"type": "text", "text": "un caf?"}]}).encode().replace(b"?", b"\xe9")
             os.write(1, b'{"jsonrpc": "2.0", "id": %s, "result": %s}\n' % (json.dumps(message["id"]).encode(), result))
-        case "tools/call":
+        case "flood":
+            for _ in range(1000):
+                sys.stdout.write("what is no message\n")
+                say({"method": "notifications/tools/list_changed"})
+            reply(message, result={"content": []})
+        case _:
             structured = {"said": message["params"]["arguments"].get("text", ""), "pid": os.getpid()}
             reply(message, result={"content": [], "structuredContent": structured})
-        case _ if "id" in message:
-            reply(message, error={"code": -32601, "message": "Method not found"})
 
 
 def main(way: str) -> None:

@@ -242,3 +242,12 @@ class TestSurroundings:
         assert told["tool server wrote what is no message"]["error"] == "ValidationError"
         assert "tool server has other tools now; a restart of the worker offers them" in told
         assert capfd.readouterr() == ("", "")
+
+    async def test_what_it_should_not_say_at_all_fills_no_log(self, clock: FakeClock) -> None:
+        with capture_logs() as logs:
+            async with opened(script("mcp_odd.py", "well"), clock) as scene, asyncio.timeout(60):
+                await scene.call("flood")
+        left_out = sum(line.get("messages_left_out", 0) for line in logs)
+        more = sum("messages_left_out" in line for line in logs)
+        assert left_out > 500
+        assert left_out + len(logs) - more == 2000

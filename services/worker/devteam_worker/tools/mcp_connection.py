@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from devteam_worker.settings_sections import McpServerSettings
 from devteam_worker.tools.base import ToolError
+from devteam_worker.tools.mcp_allowance import Allowance
 from devteam_worker.tools.mcp_content import answer
 from devteam_worker.tools.mcp_transport import dialled
 
@@ -62,6 +63,7 @@ class Connection:
         self._settled = asyncio.Event()
         self._over = asyncio.Event()
         self._closing = False
+        self._allowance = Allowance(self._tell_left_out)
         # What it logs belongs to no run, though it was a run's call that started it.
         self._keeper = asyncio.create_task(self._keep(), name=f"mcp {server}", context=Context())
 
@@ -112,6 +114,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - whatever ends a server ends this connection, and no more
             self._why = self._reason(error)
         finally:
+            self._allowance.settle()
             if self._settled.is_set() and not self._closing:
                 _log.warning("tool server stopped", server=self._server, why=self._why)
             self._over.set()
@@ -147,10 +150,15 @@ class Connection:
         return f"cannot be talked with ({error.message if isinstance(error, MCPError) else type(error).__name__})"
 
     async def _heard(self, message: IncomingMessage) -> None:
+        if not isinstance(message, ToolListChangedNotification | Exception) or not self._allowance.take():
+            return
         if isinstance(message, ToolListChangedNotification):
             _log.info("tool server has other tools now; a restart of the worker offers them", server=self._server)
-        elif isinstance(message, Exception):
+        else:
             _log.warning("tool server wrote what is no message", server=self._server, error=type(message).__name__)
+
+    def _tell_left_out(self, messages: int) -> None:
+        _log.warning("tool server wrote more of the kind", server=self._server, messages_left_out=messages)
 
 
 def _check(arguments: Mapping[str, object]) -> None:

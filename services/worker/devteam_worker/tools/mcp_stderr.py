@@ -10,12 +10,12 @@ from typing import TextIO
 import anyio
 import structlog
 
+from devteam_worker.tools.mcp_allowance import Allowance
+
 _log = structlog.get_logger()
 
 _LINE_CHARACTERS = 500
 _LINE_BYTES = 4 * _LINE_CHARACTERS
-# Of a server that cannot stop. Those of before 2026 answer the first word of a newer client with a page of complaints.
-_LINES_A_SECOND = 20
 # Seconds for the last words of a server to arrive.
 _LAST_WORDS = 0.5
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -46,7 +46,7 @@ class _Lines(asyncio.Protocol):
         self._server = server
         self._rest = b""
         self._last = b""
-        self._second, self._told, self._left_out = 0, 0, 0
+        self._allowance = Allowance(self._tell_left_out)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -58,27 +58,19 @@ class _Lines(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tell(self._rest)
-        self._tell_left_out()
+        self._allowance.settle()
         self.ended.set()
 
     def _tell(self, line: bytes) -> None:
         if not line.strip():
             return
-        second = int(asyncio.get_running_loop().time())
-        if second != self._second:
-            self._tell_left_out()
-            self._second, self._told = second, 0
-        self._told += 1
-        if self._told <= _LINES_A_SECOND:
+        if self._allowance.take():
             _log.info("tool server says", server=self._server, line=_plain(line))
         else:
-            self._left_out, self._last = self._left_out + 1, line
+            self._last = line
 
-    def _tell_left_out(self) -> None:
-        if self._left_out:
-            last = _plain(self._last)
-            _log.info("tool server says more", server=self._server, lines_left_out=self._left_out, last=last)
-            self._left_out = 0
+    def _tell_left_out(self, lines: int) -> None:
+        _log.info("tool server says more", server=self._server, lines_left_out=lines, last=_plain(self._last))
 
 
 def _plain(line: bytes) -> str:
