@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
 
 _CONNECT_SECONDS = 10.0
-# Of one answer over HTTP. The SDK's bound of 1 MiB is less than one picture.
+# Of one answer over HTTP. The SDK's bound of 1 MiB is less than one picture. On pipes it has none, nor a place for one.
 _EVENT_BYTES = 16 * 1024 * 1024
 _SESSION = "mcp-session-id"
 
