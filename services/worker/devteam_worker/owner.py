@@ -43,8 +43,8 @@ def restart(presences: Presences, worker_id: str | None, say: Say, *, timeout: f
 def stop(presences: Presences, worker_id: str | None, say: Say, *, timeout: float) -> Presence:
     """Make a worker drain and end; returns what it was. Raises DeadlineExceeded after `timeout` seconds."""
     before = presences.the_one(worker_id)
-    # A second signal would not let it finish.
-    if before.phase is not Phase.STOPPING:
+    # A second signal would not let it finish; the first one that comes while it restarts does.
+    if before.phase is not Phase.STOPPING or before.again:
         os.kill(before.pid, signal.SIGTERM)
     for now in _watched(presences, before, say, timeout):
         if now is None:

@@ -52,6 +52,8 @@ class Presence:
     phase: Phase = Phase.STARTING
     # Empty until it is registered.
     instance_id: str = ""
+    # It drains to begin anew, and not for good.
+    again: bool = False
     # Runs in hand when the drain began.
     running: int = 0
     # Wishes to restart that it heard, and what kept it from the last of them.
@@ -161,11 +163,11 @@ class OwnPresence:
         """It takes no more work, and has so many runs in hand."""
         self._say(phase=Phase.STOPPING if self._stopping else Phase.DRAINING, running=running)
 
-    def stopping(self) -> None:
-        """Its owner wants it to end."""
+    def stopping(self, *, again: bool = False) -> None:
+        """Its owner wants it to end, or to begin anew."""
         self._stopping = True
-        if self._presence.phase is Phase.DRAINING:
-            self._say(phase=Phase.STOPPING)
+        drains = self._presence.phase is Phase.DRAINING
+        self._say(phase=Phase.STOPPING if drains else self._presence.phase, again=again)
 
     def refused(self, why: str) -> None:
         """It was asked to restart, and goes on as it is."""

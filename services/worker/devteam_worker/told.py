@@ -52,8 +52,11 @@ class Told:
         for number in (RESTART_SIGNAL, LOOK_SIGNAL):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
-        end_at_next_signal()
-        self._presence.stopping()
+        stop = self._ends[0]
+        if not stop.done():
+            self._presence.stopping(again=True)
+        # At once if it is there already; else it may still come, and what drains to begin anew only ends then.
+        stop.add_done_callback(self._stopped)
 
     async def steer(self, helm: Helm) -> None:
         """Do what the owner wants of the worker at work, for ever."""
@@ -72,6 +75,13 @@ class Told:
             self._presence.looked_in_vain(wrong.message)
         else:
             self._presence.looked(helm.declaration.concurrency, change.applied, change.waiting)
+
+    def _stopped(self, stop: asyncio.Future[object]) -> None:
+        if stop.cancelled():
+            return  # nobody sent a signal
+        self._again.clear()
+        end_at_next_signal()
+        self._presence.stopping()
 
     def _restart(self) -> None:
         try:

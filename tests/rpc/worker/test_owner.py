@@ -62,6 +62,39 @@ async def test_a_worker_that_is_stopped_drains_and_is_gone(machine: Machine) -> 
         assert err.startswith("error: no worker runs on this machine")
 
 
+async def test_a_stop_turns_a_restart_into_an_orderly_end(machine: Machine) -> None:
+    async with machine.worker("--drain-deadline", "10") as worker:
+        line = await machine.is_ready()
+        line.assign(options=ENDLESS)
+        assert (await line.hears()).WhichOneof("item") == "accepted"
+        restarting = asyncio.ensure_future(machine.command("restart"))
+        await machine.says(phase="stopping", again=True)
+        stopping = asyncio.ensure_future(machine.command("stop"))
+        await machine.says(phase="stopping", again=False)
+        line.cancel()
+        assert (await report_of(line)).WhichOneof("outcome") == "cancellation"
+        line.ack_report()
+        assert (await machine.mesh.registry.farewells.get()).worker_id == "w1"
+        assert await worker.wait() == 0
+        assert (await stopping)[:2] == (0, "Worker w1 stopped\n")
+        code, _, err = await restarting
+        assert (code, "ended and did not come back" in err) == (1, True)
+        assert not machine.state.exists()
+
+
+async def test_a_second_signal_ends_also_what_drained_to_begin_anew(machine: Machine) -> None:
+    async with machine.worker() as worker:
+        line = await machine.is_ready()
+        line.assign(options=ENDLESS)
+        assert (await line.hears()).WhichOneof("item") == "accepted"
+        worker.send_signal(signal.SIGUSR1)
+        await machine.says(phase="stopping", again=True)
+        worker.send_signal(signal.SIGTERM)
+        await machine.says(phase="stopping", again=False)
+        worker.send_signal(signal.SIGTERM)
+        assert await worker.wait() == -signal.SIGTERM
+
+
 async def test_a_second_worker_of_the_same_id_is_refused_while_the_first_lives(machine: Machine) -> None:
     async with machine.worker() as first:
         await machine.is_ready()
