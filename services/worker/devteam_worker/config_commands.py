@@ -99,6 +99,9 @@ def set_(
         presences = presences_in(data)
         worker = running(presences, worker_id) if file is None else None
         path = file or (Path(worker.config) if worker and worker.config else default_file(data))
+        if path == default_file(data):
+            # Only this folder is the worker's own; another one was mistyped.
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         set_in_file(path, key, value)
         # Somewhere in what is said of a server there may be a key.
         shown = "set" if key.partition(".")[0] == "mcpServers" else harmless(key, value)

@@ -48,6 +48,14 @@ def test_a_wrong_file_is_refused_as_a_worker_would(tmp_path: Path, command: tupl
     assert refused.stderr == "error: worker.concurency: unknown key; did you mean concurrency?\n"
 
 
+def test_set_makes_the_workers_own_folder_and_no_other(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    assert config(data, "set", "concurrency", "3").exit_code == 0
+    assert data.stat().st_mode & 0o777 == 0o700
+    refused = config(data, "set", "--config", str(tmp_path / "nope" / "x.yaml"), "concurrency", "3")
+    assert (refused.exit_code, (tmp_path / "nope").exists()) == (78, False)
+
+
 def test_set_repeats_no_secret(tmp_path: Path) -> None:
     begun = config(tmp_path, "set", "mcpServers.clock", "{command: uvx, env: {OTHER: canary}}")
     assert begun.output == f"{tmp_path / 'worker.yaml'}: mcpServers.clock is set\n"

@@ -1,5 +1,6 @@
 """One setting at a time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,13 @@ def test_a_setting_changes_and_everything_else_stays(tmp_path: Path) -> None:
     set_in_file(file, "concurrency", "8")
     assert file.read_text() == FILE.replace("concurrency: 4", "concurrency: 8")
     assert file.stat().st_mode & 0o777 == 0o640
-    assert [path.name for path in tmp_path.iterdir()] == ["worker.yaml"]
+    assert visible(tmp_path) == ["worker.yaml"]
 
 
 @pytest.mark.parametrize("before", [None, "", "worker:\n"])
 def test_a_file_may_begin_with_it(tmp_path: Path, before: str | None) -> None:
-    file = tmp_path / "data" / "worker.yaml"
+    file = tmp_path / "worker.yaml"
     if before is not None:
-        file.parent.mkdir()
         file.write_text(before)
     set_in_file(file, "heartbeat.intervalMs", "15000")
     assert load_settings(file, {}, {}).heartbeat.interval_ms == 15_000
@@ -54,4 +54,57 @@ def test_what_a_worker_would_refuse_is_not_written(tmp_path: Path, key: str, val
     with pytest.raises(InvalidInput, match=said):
         set_in_file(file, key, value)
     assert file.read_text() == FILE
-    assert [path.name for path in tmp_path.iterdir()] == ["worker.yaml"]
+    assert visible(tmp_path) == ["worker.yaml"]
+
+
+@pytest.mark.parametrize("comments", ["# One.\n\n# Two.\n", "---\n# No end of line"])
+def test_comments_alone_stay_above_what_is_set(tmp_path: Path, comments: str) -> None:
+    file = tmp_path / "worker.yaml"
+    file.write_text(comments)
+    set_in_file(file, "concurrency", "8")
+    assert file.read_text() == f"{comments.rstrip()}\nworker:\n  concurrency: 8\n"
+
+
+def test_those_who_set_something_at_once_lose_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "worker.yaml"
+    names = [f"n{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: set_in_file(file, f"labels.{name}", name), names))
+    assert load_settings(file, {}, {}).labels == {name: name for name in names}
+    assert visible(tmp_path) == ["worker.yaml"]
+
+
+def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "real.yaml", tmp_path / "worker.yaml"
+    file.write_text(FILE)
+    link.symlink_to(file)
+    set_in_file(link, "concurrency", "8")
+    assert link.is_symlink()
+    assert "concurrency: 8" in file.read_text()
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        set_in_file(tmp_path / "mistyped" / "worker.yaml", "concurrency", "8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("rack", "7", "7"),
+        ("rack", "'7'", "7"),
+        ("on", "true", "true"),
+        ("none", "", ""),
+        ("example.com/zone", "a", "a"),
+    ],
+)
+def test_labels_are_text_and_their_names_may_have_dots(tmp_path: Path, key: str, value: str, said: str) -> None:
+    file = tmp_path / "worker.yaml"
+    set_in_file(file, f"labels.{key}", value)
+    assert load_settings(file, {}, {}).labels == {key: said}
+
+
+def visible(folder: Path) -> list[str]:
+    """All but the lock."""
+    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
