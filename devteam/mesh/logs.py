@@ -52,6 +52,12 @@ def log_to_file(service: str, path: Path, *, file_bytes: int = _FILE_BYTES) -> N
     logging.getLogger().addHandler(handler)
 
 
+def leave_stderr() -> None:
+    """Send lines to files alone from now on: the process says its last words on stderr itself."""
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if isinstance(handler, _File)] or [logging.NullHandler()]
+
+
 class _File(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         """Say nothing: the same line goes to stderr."""

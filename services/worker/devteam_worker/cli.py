@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,7 +53,7 @@ def start(
         float | None, typer.Option(help="What a run counts for here: 4 where it takes a quarter of the usual time.")
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Model pattern to serve, e.g. opus or 'ollama:*'.")] = None,
-    provider: Annotated[str | None, typer.Option(help="auto, anthropic, ollama or sim.")] = None,
+    provider: Annotated[str | None, typer.Option(help="auto, anthropic, ollama, openai or sim.")] = None,
     api_url: Annotated[str | None, typer.Option(help="Address of the mesh [default: http://127.0.0.1:7400].")] = None,
     worker_id: Annotated[str | None, typer.Option("--id", help="Stable id [default: host name and queue].")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
@@ -100,14 +102,18 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     from devteam.mesh.logs import configure_logs
     from devteam.mesh.telemetry import configure_telemetry
     from devteam_worker.app import Owner, Ready, serve
+    from devteam_worker.providers.discovery import refuse_unservable
     from devteam_worker.settings import load_settings
     from devteam_worker.told import Told
     from devteam_worker.worker import announcement
 
     def read_settings() -> "WorkerSettings":
-        return load_settings(file_of(config, data), flags, os.environ)
+        wished = load_settings(file_of(config, data), flags, os.environ)
+        # Refused now, a restart costs nothing; refused by the next start, it costs the worker.
+        refuse_unservable(wished)
+        return wished
 
-    settings = read_settings()
+    settings = load_settings(file_of(config, data), flags, os.environ)
     configure_logs("worker", level=settings.log_level)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file)
     presence = _presence(settings, file_of(config, data), data)
@@ -128,7 +134,8 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
             presence.claim()
             _keep_log(presence)
             owner = Owner(told.to_end, on_ready, presence.draining, steer=told.steer)
-            await serve(settings, owner, data=folder(data))
+            with _refusals_logged():
+                await serve(settings, owner, data=folder(data))
             if again.is_set():
                 presence.restarting()
     finally:
@@ -169,6 +176,22 @@ def _keep_log(presence: "OwnPresence") -> None:
         log_to_file("worker", log_file(folder, worker_id))
     except OSError as error:
         structlog.get_logger().warning("cannot write the log file", error=str(error))
+
+
+@contextmanager
+def _refusals_logged() -> Iterator[None]:
+    """What ends the worker is in its log too: whoever reads that saw nothing of its stderr."""
+    import structlog
+
+    from devteam.mesh.errors import DevTeamError
+    from devteam.mesh.logs import leave_stderr
+
+    try:
+        yield
+    except DevTeamError as refusal:
+        leave_stderr()
+        structlog.get_logger().error("the worker ends", why=refusal.message)
+        raise
 
 
 def _begin_anew() -> None:

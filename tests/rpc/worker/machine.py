@@ -27,11 +27,12 @@ class Machine:
         self.state = folder / "workers" / "w1.json"
 
     @asynccontextmanager
-    async def worker(self, *arguments: str, level: str = "ERROR", **environ: str) -> AsyncIterator[Process]:
-        """Worker w1; killed when the block ends if it still runs."""
-        process = await self._spawn(
-            *("start", "--provider", "sim", "--id", "w1", *arguments), DEVTEAM_LOG_LEVEL=level, **environ
-        )
+    async def worker(
+        self, *arguments: str, level: str = "ERROR", provider: str = "sim", **environ: str
+    ) -> AsyncIterator[Process]:
+        """Worker w1; killed when the block ends if it still runs. Without a provider it has that of its settings."""
+        told = ("--provider", provider) if provider else ()
+        process = await self._spawn("start", *told, "--id", "w1", *arguments, DEVTEAM_LOG_LEVEL=level, **environ)
         try:
             async with asyncio.timeout(PATIENCE):
                 yield process

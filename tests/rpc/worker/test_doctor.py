@@ -155,6 +155,32 @@ async def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
     assert verdicts(found) == {"anthropic key": "broken", "anthropic": "skipped"}
 
 
+@pytest.mark.parametrize(
+    ("reply", "verdict", "said"),
+    [
+        (json_reply({"object": "list", "data": []}), Verdict.OK, "answers, and takes the key"),
+        (json_reply({"error": {"message": f"bad key {KEY}"}}, 401), Verdict.BROKEN, "refuses the key"),
+        (json_reply({}, 503), Verdict.WARNING, "answers with an error (503)"),
+        (Reply((Act.CUT,)), Verdict.BROKEN, "cannot be reached"),
+    ],
+)
+async def test_what_an_openai_server_says_to_the_key(tmp_path: Path, reply: Reply, verdict: Verdict, said: str) -> None:
+    async with HttpServer() as server:
+        server.reply("/v1/models", reply)
+        flags = {"openai": {"baseUrl": f"{server.url}/v1"}}
+        found = await seen(around(tmp_path, flags, environ={"OPENAI_API_KEY": KEY}), provider_checks.CHECKS[2:4])
+    assert found["openai key"] == ok("OPENAI_API_KEY is set")
+    assert found["openai"].verdict is verdict
+    assert said in found["openai"].found
+    assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize(("provider", "verdict"), [("auto", "skipped"), ("openai", "broken"), ("sim", "skipped")])
+async def test_without_key_and_server_no_openai_model_is_there(tmp_path: Path, provider: str, verdict: str) -> None:
+    found = await seen(around(tmp_path, {"provider": provider}), provider_checks.CHECKS[2:4])
+    assert verdicts(found) == {"openai key": verdict, "openai": "skipped"}
+
+
 async def test_which_models_ollama_has(tmp_path: Path) -> None:
     async with OllamaServer() as server:
         server.install({"llama3.2": 10, "qwen3": 20})

@@ -49,6 +49,31 @@ async def test_a_worker_goes_on_when_its_new_settings_are_wrong(machine: Machine
         assert (code, out.split()[:4]) == (0, ["w1", "ready", "pid", str(worker.pid)])
 
 
+async def test_a_worker_goes_on_when_its_new_provider_cannot_be_had(machine: Machine) -> None:
+    file = machine.folder / "worker.yaml"
+    file.write_text("worker: {provider: sim}\n")
+    keyless = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    async with machine.worker(provider="", **keyless) as worker:
+        await machine.is_ready()
+        wrong = "worker w1 goes on with its old settings: worker.provider: is openai, but neither OPENAI_API_KEY nor"
+        for command in (("config", "set", "provider", "openai"), ("restart",)):
+            code, _, err = await machine.command(*command, **keyless)
+            assert (code, wrong in err) == (1, True)
+        assert worker.returncode is None
+        code, out, _ = await machine.command("status")
+        assert (code, out.split()[:2]) == (0, ["w1", "ready"])
+
+
+async def test_a_worker_that_cannot_start_says_why_in_its_log(machine: Machine) -> None:
+    keyless = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    async with machine.worker(provider="openai", **keyless) as worker:
+        _, err = await worker.communicate()
+        assert worker.returncode == 78
+        assert b"error: worker.provider: is openai, but neither" in err
+    code, out, _ = await machine.command("logs")
+    assert (code, "the worker ends" in out, "is openai, but neither OPENAI_API_KEY" in out) == (0, True, True)
+
+
 async def test_a_worker_that_is_stopped_drains_and_is_gone(machine: Machine) -> None:
     async with machine.worker() as worker:
         await machine.is_ready()

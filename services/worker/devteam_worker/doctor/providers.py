@@ -1,12 +1,15 @@
 """Checks of the models that a worker can ask."""
 
 import asyncio
+from importlib.util import find_spec
+from typing import Any
 
 from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
 from devteam_worker.providers.base import LocalModel, Provider, ProviderError
 
 _ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
-_ANTHROPIC_REFUSES = (401, 403)
+_OPENAI_KEY = "OPENAI_API_KEY"
+_REFUSES_KEY = (401, 403)
 _SHOWN_MODELS = 5
 
 
@@ -33,18 +36,38 @@ async def anthropic_answer(here: Surroundings) -> Finding:
         timeout=here.patience,
         max_retries=0,
     )
-    try:
-        async with client, asyncio.timeout(here.patience):
-            await client.models.list(limit=1)
-    except sdk.APIStatusError as error:
-        if error.status_code in _ANTHROPIC_REFUSES:
-            return broken(f"{where} refuses the key", f"set {_ANTHROPIC_KEY} to one that is valid")
-        return warning(f"{where} answers with an error ({error.status_code})", "try again later")
-    except (sdk.APIError, TimeoutError):
-        return broken(
-            f"{where} cannot be reached", "look at this machine's way there: proxy, firewall, anthropic.baseUrl"
-        )
-    return ok(f"{where} answers, and takes the key")
+    return await _listed(here, sdk, client, where, key=_ANTHROPIC_KEY, url="anthropic.baseUrl", limit=1)
+
+
+async def openai_key(here: Surroundings) -> Finding:
+    """Whether there is a server for openai models, and the SDK to ask it with. The key itself is never shown."""
+    settings = here.settings
+    if settings.provider not in {"auto", "openai"}:
+        return skipped(f"the provider is {settings.provider}")
+    key = here.environ.get(_OPENAI_KEY, "").strip()
+    if not key and not settings.openai.base_url:
+        why = f"neither {_OPENAI_KEY} nor openai.baseUrl is set"
+        if settings.provider == "auto":
+            return skipped(f"{why}: no openai models here")
+        return broken(f"the provider is openai, and {why}", f"set {_OPENAI_KEY} or openai.baseUrl")
+    if find_spec("openai") is None:
+        return broken("the OpenAI SDK is not installed", 'run `pip install "devteam-orchestrator[openai]"`')
+    return ok(f"{_OPENAI_KEY} is set" if key else "openai.baseUrl is set")
+
+
+async def openai_answer(here: Surroundings) -> Finding:
+    """Whether the server takes the key, or wants none."""
+    base_url = here.settings.openai.base_url
+    # In a thread, since importing the SDK takes seconds.
+    sdk = await asyncio.to_thread(__import__, "openai")
+    client = sdk.AsyncOpenAI(
+        # The SDK insists on one.
+        api_key=here.environ.get(_OPENAI_KEY, "").strip() or "none",
+        base_url=base_url or None,
+        timeout=here.patience,
+        max_retries=0,
+    )
+    return await _listed(here, sdk, client, base_url or "OpenAI's API", key=_OPENAI_KEY, url="openai.baseUrl")
 
 
 async def ollama(here: Surroundings) -> Finding:
@@ -70,8 +93,26 @@ async def ollama(here: Surroundings) -> Finding:
 CHECKS = (
     Check("anthropic key", anthropic_key),
     Check("anthropic", anthropic_answer, after="anthropic key"),
+    Check("openai key", openai_key),
+    Check("openai", openai_answer, after="openai key"),
     Check("ollama", ollama),
 )
+
+
+async def _listed(
+    here: Surroundings, sdk: Any, client: Any, where: str, *, key: str, url: str, **limits: int
+) -> Finding:
+    """What a server says when it is asked for its models; both SDKs are of one make."""
+    try:
+        async with client, asyncio.timeout(here.patience):
+            await client.models.list(**limits)
+    except sdk.APIStatusError as error:
+        if error.status_code in _REFUSES_KEY:
+            return broken(f"{where} refuses the key", f"set {key} to one that is valid")
+        return warning(f"{where} answers with an error ({error.status_code})", "try again later")
+    except (sdk.APIError, TimeoutError):
+        return broken(f"{where} cannot be reached", f"look at this machine's way there: proxy, firewall, {url}")
+    return ok(f"{where} answers, and takes the key")
 
 
 async def _ollama_models(host: str) -> list[LocalModel]:

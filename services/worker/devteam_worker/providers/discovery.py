@@ -33,12 +33,23 @@ _OLLAMA_PORT = 11434
 _WEB_PORTS = MappingProxyType({"http": 80, "https": 443})
 
 
+def refuse_unservable(settings: WorkerSettings, environ: Mapping[str, str] = os.environ) -> None:
+    """Raise InvalidInput when the settings ask for a provider that cannot be had here. Asks nobody."""
+    if settings.provider == "anthropic" and not environ.get(_API_KEY, "").strip():
+        raise InvalidInput(
+            Violation("worker.provider", "CREDENTIALS_MISSING", f"is anthropic, but {_API_KEY} is not set")
+        )
+    if settings.provider == "openai":
+        _has_openai(settings, environ.get(_OPENAI_KEY, "").strip())
+
+
 async def found_providers(settings: WorkerSettings, clock: Clock, environ: Mapping[str, str] = os.environ) -> Catalog:
     """The providers that settings ask for, or that this machine turns out to have.
 
     Without any, a worker of a mesh on this machine simulates every model, and a worker of a mesh elsewhere serves the
     model `sim` alone. Raises InvalidInput when the settings ask for a provider that cannot be had.
     """
+    refuse_unservable(settings, environ)
     sim = _sim(settings, clock, crash_on_demand=environ.get(_CRASH) == "1")
     real, aliases = await _real_providers(settings, clock, environ)
     simulate = settings.provider == "sim" or (not real and _is_here(settings.api_url))
@@ -71,10 +82,6 @@ async def _real_providers(
 
 
 async def _found_anthropic(settings: WorkerSettings, api_key: str) -> "AnthropicProvider | None":
-    if settings.provider == "anthropic" and not api_key:
-        raise InvalidInput(
-            Violation("worker.provider", "CREDENTIALS_MISSING", f"is anthropic, but {_API_KEY} is not set")
-        )
     if settings.provider not in {"anthropic", "auto"} or not api_key:
         return None
     return await asyncio.to_thread(_anthropic, settings, api_key)
