@@ -17,13 +17,15 @@ class Exit(IntEnum):
     FAILED = 1
     # Something that is needed cannot be reached: the same start may succeed later.
     UNAVAILABLE = 69
-    # The settings are wrong, or contradict the machine: the same start will fail again.
+    # The settings are wrong, or contradict the machine or the mesh: the same start will fail again.
     CONFIG = 78
     INTERRUPTED = 130
 
 
 # Python's own are (700, 10, 10). Where much is alive, to look at 10,000 new objects takes up to 20 ms.
 _COLLECT_AFTER = (10_000, 3, 3_000)
+
+_SUPERSEDED = "INSTANCE_SUPERSEDED"
 
 _CODES: tuple[tuple[type[errors.DevTeamError], Exit], ...] = (
     (errors.Unavailable, Exit.UNAVAILABLE),
@@ -63,6 +65,9 @@ def collect_rarely() -> None:
 
 def code_of(error: errors.DevTeamError) -> Exit:
     """The exit code for `error`; whatever somebody has to change first is CONFIG."""
+    # Another process has its id. Started again, each would take it from the other for ever.
+    if error.reason == _SUPERSEDED:
+        return Exit.CONFIG
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.CONFIG)
 
 

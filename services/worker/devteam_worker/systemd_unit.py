@@ -73,7 +73,7 @@ class Service:
             f"EnvironmentFile=-{_escaped(str(self.secrets))}",
             "Restart=always",
             f"RestartSec={_RESTART_AFTER}",
-            "# It was drained or stopped on purpose, or its settings are wrong: the same start would not help.",
+            "# Drained or stopped on purpose, wrong settings, or an id that another has now: no new start would help.",
             "RestartPreventExitStatus=0 78",
             "KillSignal=SIGTERM",
             "# Its tools live until its runs have ended.",
