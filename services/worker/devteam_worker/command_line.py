@@ -41,9 +41,17 @@ def default_file(data: Path | None) -> Path:
 
 
 def file_of(config: Path | None, data: Path | None) -> Path | None:
-    """The worker file: the one that was named, else the one that lies in the folder of this machine's workers."""
+    """The worker file: the one that was named, else the one that lies in the folder of this machine's workers.
+
+    Raises InvalidInput when nobody can say whether one lies there.
+    """
+    from devteam.mesh.errors import InvalidInput, Violation
+
     default = default_file(data)
-    return config or (default if default.exists() else None)
+    try:
+        return config or (default if default.exists() else None)
+    except OSError as error:
+        raise InvalidInput(Violation("", "FILE_UNREADABLE", f"{default}: {error.strerror}")) from None
 
 
 def presences_in(data: Path | None) -> "Presences":
@@ -92,3 +100,6 @@ def complaining() -> Iterator[None]:
     except DevTeamError as error:
         complain(error)
         raise SystemExit(Exit.CONFIG if isinstance(error, InvalidInput) else Exit.FAILED) from None
+    except OSError as error:
+        say(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error.strerror}")
+        raise SystemExit(Exit.FAILED) from None

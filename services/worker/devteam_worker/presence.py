@@ -104,8 +104,15 @@ class Presences:
         self._path(worker_id).unlink(missing_ok=True)
 
     def live(self) -> list[Presence]:
-        """Those that run, in the order of their ids; files of others are left alone."""
-        found = (_read(path) for path in sorted(self.folder.glob("*.json")))
+        """Those that run, in the order of their ids; files of others are left alone.
+
+        Raises OSError where they cannot be seen: that is not the same as none.
+        """
+        try:
+            names = sorted(os.listdir(self.folder))  # noqa: PTH208 - pathlib's glob says nothing of what it cannot see
+        except FileNotFoundError:
+            return []
+        found = (_said(self.folder / name) for name in names if name.endswith(".json"))
         return [presence for presence in found if presence is not None and presence.lives]
 
     def working_with(self, file: Path) -> list[Presence]:
@@ -210,8 +217,16 @@ def this_process() -> tuple[int, float]:
 
 def _read(path: Path) -> Presence | None:
     try:
+        return _said(path)
+    except OSError:
+        return None
+
+
+def _said(path: Path) -> Presence | None:
+    """What the file says; None if that is nothing, or it is gone by now. Raises OSError."""
+    try:
         said = json.loads(path.read_text(encoding="utf-8"))
         lists = {name: tuple(said[name]) for name in ("command", "applied", "waiting") if name in said}
         return Presence(**{**said, **lists, "phase": Phase(said["phase"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None

@@ -13,6 +13,7 @@ import pytest
 from devteam_worker.doctor import machine as machine_checks
 from devteam_worker.doctor import mesh as mesh_checks
 from devteam_worker.doctor import providers as provider_checks
+from devteam_worker.doctor import tools as tool_checks
 from devteam_worker.doctor.finding import Check, Finding, Surroundings, Verdict, examine, ok, skipped
 from devteam_worker.settings import load_settings
 
@@ -104,6 +105,8 @@ async def test_something_else_than_a_mesh(tmp_path: Path) -> None:
 async def test_a_name_that_means_nothing(tmp_path: Path) -> None:
     found = await seen(around(tmp_path, {"api_url": "http://nobody.invalid:1"}))
     assert found["address"].found == "the name nobody.invalid does not resolve"
+    found = await seen(around(tmp_path, {"api_url": "http://a..b:80"}))
+    assert found["address"].found == "the name a..b does not resolve"
     assert [found[name].verdict for name in ("connection", "mesh")] == [Verdict.SKIPPED] * 2
 
 
@@ -123,9 +126,12 @@ async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) ->
         strange = await mesh_checks.tls(around(tmp_path, {"api_url": url}))
         environ = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificate)}
         known = await mesh_checks.tls(around(tmp_path, {"api_url": url}, environ=environ))
+        nowhere = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "/nope"}
+        unnamed = await mesh_checks.tls(around(tmp_path, {"api_url": url}, environ=nowhere))
     assert strange.found.startswith("the certificate is not trusted: self")
     assert known.verdict is Verdict.OK
     assert "localhost is trusted until" in known.found
+    assert unnamed.found == "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names /nope: No such file or directory"
 
 
 @pytest.mark.parametrize(
@@ -202,6 +208,59 @@ async def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert (await machine_checks.data_folder(around(tmp_path / "new", {}))).verdict is Verdict.OK
     assert list((tmp_path / "new").iterdir()) == []
     assert (await machine_checks.disk(around(tmp_path / "not" / "yet", {}))).found.endswith("not/yet")
+
+
+async def test_what_tasks_are_given_is_looked_at(tmp_path: Path) -> None:
+    found = await seen(around(tmp_path, {}), tool_checks.CHECKS)
+    assert verdicts(found) == {"documents": "skipped", "mcp servers": "skipped"}
+    flags = {
+        "data_sources": [{"name": "docs", "path": str(tmp_path)}, "more"],
+        "mcp_servers": {
+            "near": {"command": "sh", "args": ["${TOKEN}"]},
+            "far": {"url": "http://h/mcp", "headers": {"Authorization": "${TOKEN}"}},
+        },
+    }
+    found = await seen(around(tmp_path, flags, environ={"TOKEN": KEY}), tool_checks.CHECKS)
+    assert verdicts(found) == {"documents": "ok", "mcp servers": "ok"}
+    assert KEY not in repr(found)
+
+
+async def test_documents_and_servers_that_are_missing_are_named(tmp_path: Path) -> None:
+    flags = {
+        "data_sources": [{"name": "docs", "path": str(tmp_path / "nope")}],
+        "mcp_servers": {
+            "near": {"command": "no-such-program"},
+            "here": {"command": "./server", "cwd": str(tmp_path)},
+            "far": {"url": "http://h/mcp", "headers": {"Authorization": "${TOKEN}"}},
+        },
+    }
+    found = await seen(around(tmp_path, flags), tool_checks.CHECKS)
+    assert verdicts(found) == {"documents": "broken", "mcp servers": "broken"}
+    assert found["documents"].found == f"docs: {tmp_path / 'nope'} is no folder that this user can see"
+    assert found["mcp servers"].found == (
+        "near: there is no program 'no-such-program'; here: there is no program './server'; "
+        "far: needs ${TOKEN}, which the worker's environment does not set"
+    )
+
+
+async def test_a_check_that_stumbles_is_a_finding(tmp_path: Path) -> None:
+    async def stumble(_: Surroundings) -> Finding:
+        raise ValueError(KEY)
+
+    # Longer than any name may be: it cannot even be asked whether it is there.
+    too_long = around(tmp_path / ("x" * 300), {})
+    found = await examine((Check("odd", stumble), *machine_checks.CHECKS), too_long)
+    assert found["odd"].found == "it could not be looked at (ValueError)"
+    assert (found["disk"].verdict, found["disk"].found.partition(": ")[2]) == (Verdict.BROKEN, "File name too long")
+    assert found["memory"].verdict in {Verdict.OK, Verdict.WARNING}
+
+
+async def test_a_wrong_variable_is_not_the_files_fault(machine: Machine) -> None:
+    code, out, _ = await machine.command("doctor", "-o", "json", DEVTEAM_CONCURRENCY="many")
+    found = {each["check"]: each for each in json.loads(out)}
+    assert (code, "worker file" in found) == (1, False)
+    assert found["environment"]["found"].startswith("DEVTEAM_CONCURRENCY: must be a valid integer")
+    assert found["environment"]["fix"] == "set DEVTEAM_CONCURRENCY to something else, or unset it"
 
 
 async def test_the_command_says_it_all_and_fails_when_something_is_broken(machine: Machine) -> None:

@@ -55,6 +55,20 @@ def test_a_wrong_flag_is_refused(arguments: list[str], said: str) -> None:
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+@pytest.mark.parametrize("command", ["start", "status", "stop", "restart", "drain", "logs", "config show", "doctor"])
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, command: str) -> None:
+    """In a line, by every command; doctor has its findings. Root may look anywhere, but not at a name this long."""
+    data = tmp_path / ("x" * 300)
+    refused = CliRunner().invoke(
+        app, [*command.split(), "--data", str(data)], env={"DEVTEAM_API_URL": "http://[::1]:1"}
+    )
+    said = refused.stdout if command == "doctor" else refused.stderr
+    assert f"{data}" in said
+    assert "File name too long" in said
+    assert refused.exit_code in {1, 78}
+    assert isinstance(refused.exception, SystemExit)
+
+
 def test_help_names_what_can_be_told() -> None:
     helped = CliRunner().invoke(app, ["start", "--help"], env={"TERM": "dumb", "COLUMNS": "120"})
     for option in ("--config", "--queue", "--api-url", "--id", "--alias", "--weight", "--drain-deadline"):

@@ -111,3 +111,10 @@ def test_a_folder_that_cannot_be_written_keeps_no_worker_from_work(tmp_path: Pat
     own.claim()
     own.ready("i-1", 4)
     own.leave()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_one_without_workers(tmp_path: Path) -> None:
+    assert Presences(tmp_path / "workers").live() == []
+    (tmp_path / "workers").write_text("a file, of all things")
+    with pytest.raises(NotADirectoryError):
+        Presences(tmp_path / "workers").live()

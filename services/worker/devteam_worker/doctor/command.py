@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,7 @@ from devteam_worker.command_line import (
 from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
+    from devteam.mesh.errors import InvalidInput
     from devteam_worker.doctor.finding import Finding
 
 _FILE = "worker file"
@@ -44,7 +47,7 @@ def doctor(
 
     # What providers log of their troubles is what is said here anyway.
     configure_logs("devteam-worker", level="CRITICAL")
-    found = asyncio.run(_examined(_file(file, worker_id, data), folder(data), patience))
+    found = asyncio.run(_examined(partial(_file, file, worker_id, data), folder(data), patience))
     if form is Output.JSON:
         write_json(
             [{"check": name, "verdict": it.verdict, "found": it.found, "fix": it.fix} for name, it in found.items()]
@@ -63,20 +66,39 @@ def _file(file: Path | None, worker_id: str | None, data: Path | None) -> Path |
     return file_of(file, data)
 
 
-async def _examined(file: Path | None, data: Path, patience: float) -> "dict[str, Finding]":
+async def _examined(which: Callable[[], Path | None], data: Path, patience: float) -> "dict[str, Finding]":
     from devteam.mesh.errors import InvalidInput
-    from devteam_worker.doctor import machine, mesh, providers
-    from devteam_worker.doctor.finding import Surroundings, broken, examine, ok
+    from devteam_worker.doctor import machine, mesh, providers, tools
+    from devteam_worker.doctor.finding import Surroundings, examine, ok, unseen
     from devteam_worker.settings import load_settings
 
     try:
+        file = which()
         here = Surroundings(load_settings(file, {}, os.environ), os.environ, data, patience)
-    except InvalidInput as wrong:
+    except (InvalidInput, OSError) as wrong:
         here = Surroundings(load_settings(None, {}, {}), {}, data, patience)
-        found = {_FILE: broken(wrong.message, "mend it: devteam-worker config schema says what it may hold")}
+        found = _wrong(wrong) if isinstance(wrong, InvalidInput) else {_FILE: unseen(wrong)}
         return {**found, **await examine(machine.CHECKS, here)}
     found = {_FILE: ok(f"{file} is valid" if file else f"there is none at {data / 'worker.yaml'}, and none is needed")}
-    return {**found, **await examine((*mesh.CHECKS, *providers.CHECKS, *machine.CHECKS), here)}
+    return {**found, **await examine((*mesh.CHECKS, *providers.CHECKS, *tools.CHECKS, *machine.CHECKS), here)}
+
+
+def _wrong(settings: "InvalidInput") -> "dict[str, Finding]":
+    """What is wrong with variables of the environment, and with the file."""
+    from devteam.mesh.errors import InvalidInput
+    from devteam_worker.doctor.finding import broken
+    from devteam_worker.settings_layers import ENVIRONMENT
+
+    variables = [violation for violation in settings.violations if violation.field in ENVIRONMENT]
+    others = [violation for violation in settings.violations if violation not in variables]
+    found = {}
+    if others:
+        fix = "mend it: devteam-worker config schema says what it may hold"
+        found[_FILE] = broken(InvalidInput(*others).message, fix)
+    if variables:
+        names = ", ".join(dict.fromkeys(violation.field for violation in variables))
+        found["environment"] = broken(InvalidInput(*variables).message, f"set {names} to something else, or unset it")
+    return found
 
 
 def _write_fixes(found: "dict[str, Finding]") -> None:

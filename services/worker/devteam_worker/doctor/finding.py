@@ -62,8 +62,23 @@ async def examine(checks: Sequence[Check], surroundings: Surroundings) -> dict[s
         if before is not None and before.verdict in {Verdict.BROKEN, Verdict.SKIPPED}:
             findings[check.name] = Finding(Verdict.SKIPPED, f"not looked at, because of {check.after}")
         else:
-            findings[check.name] = await check.look(surroundings)
+            findings[check.name] = await _looked(check, surroundings)
     return findings
+
+
+async def _looked(check: Check, surroundings: Surroundings) -> Finding:
+    try:
+        return await check.look(surroundings)
+    except Exception as error:  # noqa: BLE001 - whatever one check stumbles over, the others are worth having
+        return unseen(error)
+
+
+def unseen(error: Exception) -> Finding:
+    """Something kept a check from looking. Of what it says only this is shown: it could quote a secret."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return broken(f"{where}{error.strerror}", "give it to this user, or name another one")
+    return broken(f"it could not be looked at ({type(error).__name__})", "look at the settings that it is about")
 
 
 def ok(found: str) -> Finding:

@@ -35,7 +35,8 @@ async def address(here: Surroundings) -> Finding:
     try:
         async with asyncio.timeout(here.patience):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, UnicodeError):
+        # The last of them: it is no name at all, as in a..b.
         return broken(f"the name {host} does not resolve", _SET_URL)
     return ok(f"{url} is {', '.join(dict.fromkeys(str(entry[4][0]) for entry in found))}")
 
@@ -62,7 +63,12 @@ async def tls(here: Surroundings) -> Finding:
     if urlsplit(url).scheme != "https":
         return skipped("the address is not https://")
     host, port = _place(url)
-    context = await asyncio.to_thread(ssl.create_default_context, cafile=here.environ.get(_ROOTS) or None)
+    roots = here.environ.get(_ROOTS) or None
+    try:
+        context = await asyncio.to_thread(ssl.create_default_context, cafile=roots)
+    except OSError as error:
+        why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+        return broken(f"{_ROOTS} names {roots}: {why}", f"let {_ROOTS} name a file with the mesh's authority")
     context.set_alpn_protocols(["h2"])
     try:
         async with _connected(here, host, port, context) as writer:
