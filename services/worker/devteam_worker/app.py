@@ -50,6 +50,8 @@ class Ready:
     declaration: Declaration
     # Every model is simulated, because this machine has no provider.
     simulated: bool
+    # How many are in force: an operator may wish others than were declared.
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,14 @@ class Owner:
     """What the owner of a worker says and hears.
 
     The worker works until `until` returns. `on_drain` hears how many runs are in hand when a drain begins, `on_error`
-    what the owner's own code raised. `steer` runs beside the work, while it lasts.
+    what the owner's own code raised, `on_slots` with each beat how many slots are in force, and how many an
+    operator wishes; 0: none does. `steer` runs beside the work, while it lasts.
     """
 
     until: Callable[[], Awaitable[object]]
     on_ready: Callable[[Ready], None]
     on_drain: Callable[[int], None] = lambda _: None
+    on_slots: Callable[[int, int], None] = lambda _slots, _wish: None
     on_error: Callable[[Exception], None] = lambda _: None
     steer: Callable[[Helm], Awaitable[None]] | None = None
 
@@ -137,6 +141,7 @@ async def _serve(
 
     def on_wishes(wishes: Wishes) -> None:
         desk.concurrency = wishes.concurrency or helm.declaration.concurrency
+        owner.on_slots(desk.concurrency, wishes.concurrency)
         links.follow(registration.router_addresses or (settings.api_url,))
         if wishes.draining:
             draining.wish(wishes.drain_deadline)
@@ -166,7 +171,7 @@ async def _serve(
     looking = partial(workplace.inventory.run, registration.beat_now)
     with _ungrouped():
         async with background(registration.beat, links.run, looking, stop, *steering):
-            owner.on_ready(Ready(declaration, workplace.simulated))
+            owner.on_ready(Ready(declaration, workplace.simulated, desk.concurrency))
             await _drained(draining, runs, desk, registration, owner.on_drain)
     # Only now: a beat or a link that still ran would find itself unknown, and register again.
     await registration.leave()

@@ -120,7 +120,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     told = Told(presence, read_settings, again)
 
     def on_ready(ready: Ready) -> None:
-        presence.ready(ready.declaration.instance_id, ready.declaration.concurrency)
+        presence.ready(ready.declaration.instance_id, ready.slots)
         write(announcement(ready))
         if ready.simulated:
             write(
@@ -133,7 +133,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
         async with told.listening():
             presence.claim()
             _keep_log(presence)
-            owner = Owner(told.to_end, on_ready, presence.draining, steer=told.steer)
+            owner = Owner(told.to_end, on_ready, presence.draining, on_slots=presence.slots, steer=told.steer)
             with _refusals_logged():
                 await serve(settings, owner, data=folder(data))
             if again.is_set():

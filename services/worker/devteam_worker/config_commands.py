@@ -2,7 +2,7 @@
 
 import json
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from devteam_worker.settings_view import Shown
 
 config = typer.Typer(name="config", help="Look at the settings of a worker, and change its file.", no_args_is_help=True)
+
+# Which flags of `start` say something of a setting.
+_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "id": ("--id",),
+    "apiUrl": ("--api-url",),
+    "queues": ("--queue", "--model", "--concurrency"),
+    "concurrency": ("--concurrency",),
+    "weight": ("--weight",),
+    "provider": ("--provider",),
+    "aliases": ("--alias",),
+    "drainDeadlineMs": ("--drain-deadline",),
+    "logLevel": ("--log-level",),
+    "traceFile": ("--trace-file",),
+}
 
 Key = Annotated[str, typer.Argument(help="As in the file, with dots: concurrency, heartbeat.intervalMs.")]
 
@@ -108,6 +122,8 @@ def set_(
         write(f"{path}: {key} is {shown}")
         for each in [worker] if worker else presences.working_with(path):
             say(_taken_over(presences, each, key))
+        if wasted := _wasted(path, key):
+            say(wasted)
 
 
 def _taken_over(presences: "Presences", worker: "Presence", key: str) -> str:
@@ -117,15 +133,34 @@ def _taken_over(presences: "Presences", worker: "Presence", key: str) -> str:
     name, setting = worker.worker_id, key.partition(".")[0]
     if not worker.is_at_work:
         return f"worker {name} is {worker.phase}: it counts when it starts next"
-    if (flag := _flag(key)) in worker.command:
-        return f"worker {name} was started with {flag}, which wins over the file"
     now = owner.take_over(presences, worker)
     if setting in now.waiting:
         rest = " (the concurrency of its queues would count at once)" if setting == "queues" else ""
         return f"worker {name} works on as before: it counts after `devteam-worker restart --id {name}`{rest}"
     if setting in now.applied:
+        if now.wished and setting in {"concurrency", "queues"}:
+            return f"worker {name} has taken it over, but an operator's wish holds ({now.concurrency} slots)"
         return f"worker {name} has taken it over ({now.concurrency} slots)"
-    return f"nothing changes for worker {name}: it has this value, or a variable of its environment wins over the file"
+    if flags := [flag for flag in _FLAGS.get(setting, ()) if _is_given(flag, worker.command)]:
+        wins = "which wins" if len(flags) == 1 else "which win"
+        return f"worker {name} was started with {' and '.join(flags)}, {wins} over the file"
+    return (
+        f"nothing changes for worker {name}: it has this value, or a flag or a variable of its environment wins over "
+        "the file"
+    )
+
+
+def _wasted(path: Path, key: str) -> str:
+    """What is to be said where the file's queues cannot take as many runs as its worker could; empty otherwise."""
+    from devteam_worker.settings import load_settings
+
+    if key.partition(".")[0] not in {"concurrency", "queues"}:
+        return ""
+    settings = load_settings(path, {}, {})
+    slots = sum(queue.concurrency for queue in settings.queues)
+    if slots >= settings.concurrency:
+        return ""
+    return f"the queues of {path} take {slots} runs in sum, fewer than its concurrency ({settings.concurrency})"
 
 
 def _settings(file: Path | None, worker_id: str | None, data: Path | None) -> "list[Shown]":
@@ -160,14 +195,15 @@ def _cell(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _flag(key: str) -> str:
-    return "--" + re.sub(r"(?=[A-Z])", "-", key).lower()
+def _is_given(flag: str, command: tuple[str, ...]) -> bool:
+    return any(word == flag or word.startswith(f"{flag}=") for word in command)
 
 
 def _flags(command: tuple[str, ...]) -> str:
     """What follows `start`, but for the flags that say where its files lie."""
     words = list(command[command.index("start") + 1 :]) if "start" in command else []
     for place in ("--config", "--data"):
+        words = [word for word in words if not word.startswith(f"{place}=")]
         if place in words:
             index = words.index(place)
             del words[index : index + 2]

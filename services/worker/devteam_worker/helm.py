@@ -58,6 +58,11 @@ class Helm:
             _log.info("settings taken over", settings=change.applied)
         return change
 
+    @property
+    def slots(self) -> int:
+        """How many are in force; an operator may wish others than were declared."""
+        return self._desk.concurrency
+
     def drain(self, within: float) -> None:
         """Take no more work, and leave once what runs has ended, or in so many seconds."""
         self._draining.wish(within)

@@ -74,6 +74,6 @@ def _line(presence: "Presence") -> str:
         f"since {since}",
         presence.instance_id or "not registered",
         presence.api_url,
-        f"{presence.concurrency} slots",
+        f"{presence.concurrency} slots" + (", as an operator wishes" if presence.wished else ""),
     )
     return "  ".join(parts)

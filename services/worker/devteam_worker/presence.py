@@ -47,6 +47,7 @@ class Presence:
     # Its worker file; empty if it has none.
     config: str
     api_url: str
+    # Slots that are in force.
     concurrency: int
     drain_deadline: float
     phase: Phase = Phase.STARTING
@@ -64,6 +65,8 @@ class Presence:
     # What of its settings it took over at the last look, and what waits for a new start.
     applied: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    # An operator decides how many slots it has, whatever its settings say.
+    wished: bool = False
 
     @property
     def is_at_work(self) -> bool:
@@ -165,6 +168,11 @@ class OwnPresence:
     def ready(self, instance_id: str, concurrency: int) -> None:
         """It is registered."""
         self._say(phase=Phase.READY, instance_id=instance_id, concurrency=concurrency)
+
+    def slots(self, concurrency: int, wish: int) -> None:
+        """So many are in force, and so many an operator wishes; 0: none does."""
+        if (concurrency, wish > 0) != (self._presence.concurrency, self._presence.wished):
+            self._say(concurrency=concurrency, wished=wish > 0)
 
     def draining(self, running: int) -> None:
         """It takes no more work, and has so many runs in hand."""

@@ -74,7 +74,7 @@ class Told:
         except InvalidInput as wrong:
             self._presence.looked_in_vain(wrong.message)
         else:
-            self._presence.looked(helm.declaration.concurrency, change.applied, change.waiting)
+            self._presence.looked(helm.slots, change.applied, change.waiting)
 
     def _stopped(self, stop: asyncio.Future[object]) -> None:
         if stop.cancelled():

@@ -54,6 +54,41 @@ async def test_what_waits_for_a_new_start_says_so(machine: Machine) -> None:
         assert machine.mesh.registry.registrations.empty()
 
 
+async def test_flags_that_win_are_named_however_they_are_written(machine: Machine) -> None:
+    given = ("--concurrency=3", "--queue=default", "--model=sim", "--drain-deadline", "5", "--alias=fast=sim")
+    async with machine.worker(*given):
+        await machine.is_ready()
+        for key, value, flags in (
+            ("concurrency", "8", "--concurrency, which wins"),
+            ("queues", "[{name: default, concurrency: 9}]", "--queue and --model and --concurrency, which win"),
+            ("drainDeadlineMs", "1000", "--drain-deadline, which wins"),
+            ("aliases.fast", "other", "--alias, which wins"),
+        ):
+            code, _, err = await machine.command("config", "set", key, value)
+            assert (code, err) == (0, f"worker w1 was started with {flags} over the file\n")
+
+
+async def test_a_wish_of_an_operator_holds_and_is_told(machine: Machine) -> None:
+    machine.mesh.registry.interval = 0.05
+    async with machine.worker():
+        await machine.is_ready()
+        machine.mesh.registry.concurrency = 1
+        await machine.says(concurrency=1, wished=True)
+        assert (await machine.command("status"))[1].endswith("1 slots, as an operator wishes\n")
+        code, _, err = await machine.command("config", "set", "concurrency", "6")
+        assert (code, err) == (0, "worker w1 has taken it over, but an operator's wish holds (1 slots)\n")
+        machine.mesh.registry.concurrency = 0
+        await machine.says(concurrency=6, wished=False)
+
+
+async def test_slots_that_no_queue_can_use_are_pointed_out(machine: Machine) -> None:
+    file = machine.folder / "worker.yaml"
+    file.write_text("worker: {queues: [{name: a, concurrency: 2}, {name: b, concurrency: 1}]}\n")
+    code, _, err = await machine.command("config", "set", "concurrency", "8")
+    assert (code, err) == (0, f"the queues of {file} take 3 runs in sum, fewer than its concurrency (8)\n")
+    assert (await machine.command("config", "set", "concurrency", "3"))[2] == ""
+
+
 async def test_a_log_level_changes_while_it_works(machine: Machine) -> None:
     file = machine.folder / "worker.yaml"
     file.write_text("worker: {logLevel: ERROR}\n")
