@@ -19,7 +19,7 @@ DETECTED = "detected"
 
 _SET = "set"
 # Whatever stands there may be a secret.
-_SECRETS = re.compile(r"apiKey|mcpServers\.[^.]+\.(env|headers)\..*")
+_SECRETS = re.compile(r"apiKey|mcpServers\.[^.]+\.(args|(env|headers)\..*)")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(?<=\?)\S+")
 _FOUND = {

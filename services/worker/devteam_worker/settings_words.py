@@ -18,6 +18,9 @@ _DURATION = re.compile(r"-?(\d+(\.\d+)?(ms|s|m|h))+")
 
 
 def _address(value: str) -> str:
+    # It is shown and logged everywhere; and nobody would look at a password there.
+    if "@" in value and not value.startswith("unix"):
+        raise ValueError("must not hold a user or a password; set DEVTEAM_API_KEY instead")
     try:
         target_of(value)
     except InvalidInput as error:

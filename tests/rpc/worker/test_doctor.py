@@ -173,7 +173,7 @@ async def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
 async def test_what_an_openai_server_says_to_the_key(tmp_path: Path, reply: Reply, verdict: Verdict, said: str) -> None:
     async with HttpServer() as server:
         server.reply("/v1/models", reply)
-        flags = {"openai": {"baseUrl": f"{server.url}/v1"}}
+        flags = {"openai": {"baseUrl": f"{server.url.replace('//', f'//me:{KEY}@')}/v1"}}
         found = await seen(around(tmp_path, flags, environ={"OPENAI_API_KEY": KEY}), provider_checks.CHECKS[2:4])
     assert found["openai key"] == ok("OPENAI_API_KEY is set")
     assert found["openai"].verdict is verdict

@@ -17,7 +17,7 @@ worker:
   heartbeat: {endpoint: "https://me:canary@h.example:8443/api"}
   mcpServers:
     far: {url: "http://h/mcp?key=canary", headers: {Authorization: "Bearer canary"}}
-    near: {command: uvx, env: {TOKEN: canary, EMPTY: ""}}
+    near: {command: uvx, args: [--token, canary], env: {TOKEN: canary, EMPTY: ""}}
 """
 
 
@@ -59,6 +59,7 @@ def test_secrets_are_set_and_nothing_more(file: Path) -> None:
     assert "canary" not in repr(said)
     assert said["apiKey"] == Shown("apiKey", "set", "environment variable DEVTEAM_API_KEY")
     assert said["mcpServers.near.env.TOKEN"].value == said["mcpServers.far.headers.Authorization"].value == "set"
+    assert (said["mcpServers.near.args"].value, said["mcpServers.far.args"].value) == ("set", "")
     assert said["mcpServers.near.env.EMPTY"].value == ""
     assert said["mcpServers.far.url"].value == "http://h/mcp?…"
     assert by_key(file)["apiKey"] == Shown("apiKey", "", "default")
@@ -89,3 +90,11 @@ def test_a_file_that_a_worker_would_refuse_is_refused(file: Path) -> None:
     file.write_text("worker: {concurency: 4}\n")
     with pytest.raises(InvalidInput, match="did you mean concurrency"):
         shown(file, {}, MACHINE)
+
+
+@pytest.mark.parametrize("url", ["http://me:canary@h.example:7400", "https://canary@", "me:canary@h.example:7400"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        shown(None, {"DEVTEAM_API_URL": url}, MACHINE)
+    said = "DEVTEAM_API_URL: must not hold a user or a password; set DEVTEAM_API_KEY instead"
+    assert refused.value.message == said

@@ -6,6 +6,7 @@ from typing import Any
 
 from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
 from devteam_worker.providers.base import LocalModel, Provider, ProviderError
+from devteam_worker.settings_view import harmless
 
 _ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
 _OPENAI_KEY = "OPENAI_API_KEY"
@@ -27,7 +28,7 @@ async def anthropic_key(here: Surroundings) -> Finding:
 
 async def anthropic_answer(here: Surroundings) -> Finding:
     """Whether the API takes the key."""
-    where = here.settings.anthropic.base_url or "Anthropic's API"
+    where = harmless("", here.settings.anthropic.base_url) or "Anthropic's API"
     # In a thread, since importing the SDK takes seconds.
     sdk = await asyncio.to_thread(__import__, "anthropic")
     client = sdk.AsyncAnthropic(
@@ -67,7 +68,9 @@ async def openai_answer(here: Surroundings) -> Finding:
         timeout=here.patience,
         max_retries=0,
     )
-    return await _listed(here, sdk, client, base_url or "OpenAI's API", key=_OPENAI_KEY, url="openai.baseUrl")
+    return await _listed(
+        here, sdk, client, harmless("", base_url) or "OpenAI's API", key=_OPENAI_KEY, url="openai.baseUrl"
+    )
 
 
 async def ollama(here: Surroundings) -> Finding:
@@ -75,7 +78,7 @@ async def ollama(here: Surroundings) -> Finding:
     settings = here.settings
     if settings.provider not in {"auto", "ollama"}:
         return skipped(f"the provider is {settings.provider}")
-    where = settings.ollama.host or "this machine"
+    where = harmless("", settings.ollama.host) or "this machine"
     try:
         async with asyncio.timeout(here.patience):
             models = await _ollama_models(settings.ollama.host)
