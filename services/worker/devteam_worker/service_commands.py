@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam_worker.command_line import Data, complaining, file_of, say, write
+from devteam_worker.command_line import Data, complaining, file_of, presences_in, say, write
 from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ RunAs = Annotated[str, typer.Option(help="With --system: the user that it runs a
 _PATIENCE = 120.0
 _OTHERS_MAY_READ = 0o077
 # What a service does not see of the shell that installs it.
-_VARIABLES = ("DEVTEAM_", "ANTHROPIC_", "OLLAMA_")
+_VARIABLES = ("DEVTEAM_", "ANTHROPIC_", "OLLAMA_", "OPENAI_")
 
 
 @service.command("print")
@@ -47,6 +47,7 @@ def install(
     """
     with complaining():
         made = _service(worker_id, config, data, system=system, run_as=run_as)
+        _refuse_second(made)
         _put(made)
         write(f"{made.path} is written")
         _warn(made)
@@ -59,7 +60,7 @@ def uninstall(worker_id: WorkerId = None, config: Config = None, data: Data = No
     from devteam.mesh.errors import NotFound
 
     with complaining():
-        made = _service(worker_id, config, data, system=system)
+        made = _service(worker_id, config, data, system=system, whatever_file=True)
         if not made.path.exists():
             raise NotFound("unit", made.unit, message=f"{made.path} is not there")
         _tell_systemd(made, [("disable", "--now", made.unit)])
@@ -69,14 +70,29 @@ def uninstall(worker_id: WorkerId = None, config: Config = None, data: Data = No
 
 
 def _service(
-    worker_id: str | None, config: Path | None, data: Path | None, *, system: bool, run_as: str = ""
+    worker_id: str | None,
+    config: Path | None,
+    data: Path | None,
+    *,
+    system: bool,
+    run_as: str = "",
+    whatever_file: bool = False,
 ) -> "Service":
+    """The service. With `whatever_file`, one whose id is given may have a file that no worker would take."""
+    from devteam.mesh.errors import InvalidInput
     from devteam_worker.settings import load_settings
     from devteam_worker.systemd_unit import Service, this_command
 
+    if run_as:
+        _check_user(run_as, data, system=system)
     file = file_of(config, data)
-    # As the service will read them: without this shell's environment.
-    settings = load_settings(file, {"worker_id": worker_id}, {})
+    try:
+        # As the service will read them: without this shell's environment.
+        settings = load_settings(file, {"worker_id": worker_id}, {})
+    except InvalidInput:
+        if not (whatever_file and worker_id):
+            raise
+        settings = load_settings(None, {"worker_id": worker_id}, {})
     return Service(
         settings.worker_id,
         this_command(),
@@ -88,16 +104,45 @@ def _service(
     )
 
 
+def _check_user(name: str, data: Path | None, *, system: bool) -> None:
+    from devteam.mesh.errors import InvalidInput, Violation
+
+    if not system:
+        why = "is for --system: your own service runs as you"
+    elif data is None:
+        why = f"needs --data: a folder that {name} may write, which this user's own is not"
+    else:
+        return
+    raise InvalidInput(Violation("--run-as", "INVALID_VALUE", why))
+
+
+def _refuse_second(made: "Service") -> None:
+    """The service would end at once, and stay away, while the same worker runs beside it."""
+    from devteam.mesh.errors import FailedPrecondition
+
+    now = presences_in(made.data).read(made.worker_id)
+    if now is not None and now.lives and not made.has(now.pid):
+        raise FailedPrecondition(
+            f"worker {now.worker_id} runs already, as process {now.pid}: stop it first: "
+            f"devteam-worker stop --id {now.worker_id}"
+        )
+
+
 def _put(made: "Service") -> None:
     from devteam.mesh.errors import FailedPrecondition
 
     try:
-        made.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not made.data.exists():
+            made.data.mkdir(mode=0o700, parents=True)
+            if made.run_as:
+                shutil.chown(made.data, made.run_as)
         made.path.parent.mkdir(parents=True, exist_ok=True)
         made.path.write_text(made.text(), encoding="utf-8")
     except OSError as error:
         hint = "; --system is for root" if made.system else ""
         raise FailedPrecondition(f"{made.path} cannot be written ({error.strerror}){hint}") from None
+    except LookupError:
+        raise FailedPrecondition(f"this machine has no user {made.run_as}") from None
 
 
 def _warn(made: "Service") -> None:

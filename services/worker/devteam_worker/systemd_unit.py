@@ -46,6 +46,13 @@ class Service:
         """Where its variables are set that no file of settings may hold."""
         return self.data / "worker.env"
 
+    def has(self, pid: int) -> bool:
+        """Whether that process runs in it already."""
+        try:
+            return self.unit in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+        except OSError:
+            return False
+
     def systemctl(self, *arguments: str) -> tuple[str, ...]:
         """A command to the systemd that runs it."""
         return ("systemctl", *(() if self.system else ("--user",)), *arguments)

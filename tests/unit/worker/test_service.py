@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from devteam_worker.cli import app
+from devteam_worker.presence import Presence, Presences, this_process
 from devteam_worker.systemd_unit import Service, this_command
 from typer.testing import CliRunner, Result
 
@@ -37,7 +38,9 @@ class Machine:
         return (self.bin / "systemctl.told").read_text().splitlines()
 
     def service(self, *arguments: str, **environ: str) -> Result:
-        strange = {name: None for name in os.environ if name.startswith(("DEVTEAM_", "ANTHROPIC_", "OLLAMA_"))}
+        strange = {
+            name: None for name in os.environ if name.startswith(("DEVTEAM_", "ANTHROPIC_", "OLLAMA_", "OPENAI_"))
+        }
         env = {**strange, "PATH": str(self.bin), "XDG_CONFIG_HOME": str(self.config), "DEVTEAM_DATA": str(self.data)}
         return CliRunner().invoke(app, ["service", *arguments, "--id", "w1"], env={**env, **environ})
 
@@ -90,11 +93,11 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, system: bool)
 
 def test_install_writes_the_unit_and_starts_it(machine: Machine) -> None:
     machine.has_systemctl()
-    installed = machine.service("install", ANTHROPIC_API_KEY="canary")
+    installed = machine.service("install", ANTHROPIC_API_KEY="canary", OPENAI_API_KEY="canary")
     assert (installed.exit_code, installed.stdout) == (0, f"{machine.unit} is written\n")
     assert machine.told() == ["--user daemon-reload", "--user enable --now devteam-worker@w1.service"]
     assert machine.unit.read_text() == machine.service("print").stdout
-    assert f"put ANTHROPIC_API_KEY into {machine.data / 'worker.env'}" in installed.stderr
+    assert f"put ANTHROPIC_API_KEY, OPENAI_API_KEY into {machine.data / 'worker.env'}" in installed.stderr
     assert "canary" not in installed.stderr + machine.unit.read_text()
 
 
@@ -133,6 +136,42 @@ def test_keys_that_others_may_read_are_pointed_out(machine: Machine) -> None:
     assert f"chmod 600 {secrets}" in machine.service("install").stderr
     secrets.chmod(0o600)
     assert "chmod" not in machine.service("install").stderr
+
+
+def test_a_worker_that_runs_by_hand_is_to_be_stopped_first(machine: Machine) -> None:
+    pid, began = this_process()
+    presence = Presence("w1", pid, began, 0.0, ("devteam-worker", "start"), "", "http://127.0.0.1:7400", 4, 25.0)
+    Presences(machine.data / "workers").write(presence)
+    refused = machine.service("install")
+    assert (refused.exit_code, machine.unit.exists()) == (1, False)
+    expected = f"error: worker w1 runs already, as process {pid}: stop it first: devteam-worker stop --id w1\n"
+    assert refused.stderr == expected
+    assert machine.service("print").exit_code == 0
+
+
+def test_a_service_is_removed_whatever_its_file_says(machine: Machine) -> None:
+    machine.has_systemctl()
+    machine.service("install")
+    (machine.data / "worker.yaml").write_text("worker: {concurency: 4}\n")
+    gone = machine.service("uninstall")
+    assert (gone.exit_code, machine.unit.exists()) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--run-as", "worker"), "--run-as: is for --system: your own service runs as you"),
+        (("--run-as", "worker", "--system"), "--run-as: needs --data: a folder that worker may write"),
+    ],
+)
+def test_another_user_has_a_service_of_the_machine_and_a_folder(
+    machine: Machine, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = machine.service("print", *arguments)
+    assert (refused.exit_code, refused.stdout) == (78, "")
+    assert said in refused.stderr
+    given = machine.service("print", "--run-as", "worker", "--system", "--data", str(machine.data))
+    assert "User=worker" in given.stdout
 
 
 def test_wrong_settings_are_not_installed(machine: Machine) -> None:
