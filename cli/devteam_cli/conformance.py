@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,9 +81,19 @@ async def _examined(
         if command:
             launcher = await stack.enter_async_context(ByCommand(command, url, say))
         stage.launcher = launcher
-        verdicts = await play(stage, scenes, say_verdict)
-    write_verdicts(verdicts, how)
+        verdicts: list[Verdict] = []
+        try:
+            await play(stage, scenes, partial(_keep, verdicts))
+        finally:
+            # Whatever ended it: half an examination is worth having.
+            if verdicts:
+                write_verdicts(verdicts, how)
     return verdicts
+
+
+def _keep(verdicts: "list[Verdict]", verdict: "Verdict") -> None:
+    say_verdict(verdict)
+    verdicts.append(verdict)
 
 
 def say_verdict(verdict: "Verdict") -> None:

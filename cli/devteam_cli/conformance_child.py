@@ -3,18 +3,21 @@
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from devteam.mesh.errors import InvalidInput, Violation
-from devteam_cli.children import dying_with_parent, stop
+from devteam_cli.children import dying_with_parent
 
 _QUEUE, _MODEL, _SLOTS = "conformance", "sim", "2"
 # A worker that has left, or was told to stop, ends soon; nothing of it is worth waiting for.
 _STOP_TIMEOUT = 2.0
+_LAST_BYTES = 1000
 
 
 class ByCommand:
@@ -50,6 +53,13 @@ class ByCommand:
         """Whether the program has ended."""
         return self._process is not None and self._process.returncode is not None
 
+    @property
+    def traces(self) -> str:
+        """Where its output lies, and how that ends."""
+        last = _last_line(self._log)
+        ends = f", and ends with: {last}" if last else ", and is empty"
+        return f"; its output is in {self._log}{ends}"
+
     async def start(self) -> None:
         """Run the command, once its last run has ended. Raises InvalidInput when there is no such program."""
         await self.stop()
@@ -66,7 +76,27 @@ class ByCommand:
             )
 
     async def stop(self) -> None:
-        """End it, whatever it does."""
+        """End it, whatever it does, and what it started: a shell or npm would leave the worker running."""
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            await stop(process, _STOP_TIMEOUT)
+        if process is None:
+            return
+        _to_all_of(process, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await process.wait()
+        _to_all_of(process, signal.SIGKILL)
+        await process.wait()
+
+
+def _to_all_of(process: Process, number: signal.Signals) -> None:
+    """To its group, which bears its pid; some of it may be left when the program itself has ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LAST_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return "".join(letter for letter in last if letter.isprintable())

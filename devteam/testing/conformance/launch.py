@@ -13,6 +13,10 @@ class Launcher(Protocol):
     def gone(self) -> bool:
         """Whether it is known to have ended."""
 
+    @property
+    def traces(self) -> str:
+        """What to add to a sentence about a worker that did not come: where to read more. Empty: nowhere."""
+
     async def start(self) -> None:
         """Have the worker start; it need not be there yet."""
 
@@ -26,6 +30,7 @@ class ByHand:
     by_hand = True
     # Nobody says so.
     gone = False
+    traces = ""
 
     def __init__(self, url: str, say: Callable[[str], None]) -> None:
         self._say = say

@@ -62,6 +62,11 @@ class Stage:
         """Whether the next scene gets another worker."""
         return self.spoiled and self.launcher is not None and not self.launcher.by_hand
 
+    @property
+    def had_worker(self) -> bool:
+        """Whether its command has brought a worker before: that none came this time is one scene's matter."""
+        return bool(self.registry.registrations) and self.launcher is not None and not self.launcher.by_hand
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Be served for as long as the block runs. Raises FailedPrecondition when the port is taken."""
@@ -196,9 +201,13 @@ class Stage:
         end = self.clock.monotonic() + within
         while not await self.news.until(lambda: bool(self.registry.session), _LOOK_AGAIN):
             if self.launcher.gone:
-                raise Unavailable("the worker's program ended before it registered", reason="NO_WORKER")
+                raise self._no_worker("the worker's program ended before it registered")
             if self.clock.monotonic() > end:
-                raise Unavailable(f"no worker registered at {self.server.url} within {within:g} s", reason="NO_WORKER")
+                raise self._no_worker(f"no worker registered at {self.server.url} within {within:g} s")
+
+    def _no_worker(self, what: str) -> Unavailable:
+        traces = self.launcher.traces if self.launcher else ""
+        return Unavailable(f"{what}{traces}", reason="NO_WORKER")
 
     async def _let_go(self, attempt: Attempt) -> None:
         if attempt.line.over:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from devteam.mesh.errors import InvalidInput, Violation
+from devteam.mesh.errors import InvalidInput, Unavailable, Violation
 from devteam.testing.conformance.scenes import (
     answering,
     cancelling,
@@ -85,7 +85,7 @@ def chosen(names: Iterable[str]) -> Sequence[Scene]:
 
 
 async def play(stage: Stage, scenes: Iterable[Scene], tell: Callable[[Verdict], None]) -> Sequence[Verdict]:
-    """Play one after the other, and tell of each as it ends. Raises Unavailable when no worker comes."""
+    """Play one after the other, and tell of each as it ends. Raises Unavailable when no worker ever comes."""
     verdicts = []
     for scene in scenes:
         verdict = await _played(stage, scene)
@@ -109,6 +109,10 @@ async def _played(stage: Stage, scene: Scene) -> Verdict:
 async def _outcome(stage: Stage, scene: Scene) -> tuple[Outcome, str]:
     try:
         return Outcome.PASSED, await scene.play(stage)
+    except Unavailable as nobody:
+        if not stage.had_worker:
+            raise
+        return Outcome.FAILED, nobody.message
     except Missed as missed:
         return Outcome.FAILED, str(missed)
     except Skipped as skipped:

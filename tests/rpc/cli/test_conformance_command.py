@@ -1,9 +1,12 @@
 """`devteam conformance worker`."""
 
+import asyncio
 import json
 import socket
 import sys
 from pathlib import Path
+
+from devteam_worker.presence import Presences
 
 from tests.rpc.cli.command import Done, ran
 
@@ -59,6 +62,34 @@ async def test_a_command_that_is_none_is_refused() -> None:
 
 
 async def test_a_command_that_ends_at_once_is_not_waited_for() -> None:
-    done = await ran(None, "conformance", "worker", "--address", "127.0.0.1:0", "--", "false")
-    assert done.code == 4
-    assert "error: the worker's program ended before it registered" in done.err
+    command = ("sh", "-c", "echo so it ends >&2; false")
+    done = await ran(None, "conformance", "worker", "--address", "127.0.0.1:0", "--", *command)
+    assert (done.code, done.out) == (4, "")
+    assert "error: the worker's program ended before it registered; its output is in " in done.err
+    assert done.err.endswith(".log, and ends with: so it ends\n")
+
+
+async def test_a_worker_that_a_shell_started_ends_with_it(tmp_path: Path) -> None:
+    worker = f"DEVTEAM_DATA={tmp_path} DEVTEAM_PROVIDER=sim {sys.executable} -m devteam_worker start --id w1"
+    command = ("sh", "-c", f"{worker}; echo over")
+    done = await ran(
+        *(None, "conformance", "worker", "--address", "127.0.0.1:0", "--only", "registers", "--", *command)
+    )
+    assert done.code == 0, done.err
+    async with asyncio.timeout(10):
+        while Presences(tmp_path / "workers").live():  # noqa: ASYNC110 - the death of a shell's child rings no bell
+            await asyncio.sleep(0.01)
+
+
+async def test_a_start_that_fails_later_is_a_failed_scene(tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    worker = f"DEVTEAM_DATA={tmp_path} DEVTEAM_PROVIDER=sim exec {sys.executable} -m devteam_worker start"
+    command = ("sh", "-c", f"[ -e {once} ] && exit 1; touch {once}; {worker}")
+    scenes = ("--only", "registers", "--only", "fresh-instance", "--only", "superseded-instance")
+    done = await ran(
+        *(None, "conformance", "worker", "--address", "127.0.0.1:0", *scenes, "-o", "json", "--", *command)
+    )
+    assert done.code == 1
+    verdicts = {one["scene"]: one for one in json.loads(done.out)}
+    assert [one["outcome"] for one in verdicts.values()] == ["passed", "failed", "failed"]
+    assert verdicts["fresh-instance"]["seen"].startswith("the worker's program ended before it registered")

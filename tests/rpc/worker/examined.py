@@ -19,6 +19,7 @@ class InProcess:
     """Starts it in the suite's own event loop. What it ends with is of no interest: the suite sees the wire."""
 
     by_hand = False
+    traces = ""
 
     def __init__(self, url: str) -> None:
         flags = {"api_url": url, "queue": [QUEUE], "models": [MODEL], "provider": "sim", "concurrency": 2}
