@@ -91,9 +91,16 @@ async def serve(settings: WorkerSettings, owner: Owner, code: Code | None = None
     async with AsyncExitStack() as stack:
         code.loop.start()
         stack.callback(code.loop.stop)
-        workplace = await _workplace(stack, settings, code, owner, clock, folder(data))
-        declaration = _declared(settings, workplace, await detect(), TimeOrderedIds(clock).new("i"))
-        await _serve(stack, settings, declaration, workplace, owner, clock)
+        made: list[_Workplace] = []
+
+        async def make() -> None:
+            made.append(await _workplace(stack, settings, code, owner, clock, folder(data)))
+
+        # A provider or a tool may take its time to say that it is there.
+        await _first(owner.until, make)
+        for workplace in made:
+            declaration = _declared(settings, workplace, await detect(), TimeOrderedIds(clock).new("i"))
+            await _serve(stack, settings, declaration, workplace, owner, clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def restart(presences: Presences, worker_id: str | None, say: Say, *, timeout: f
 def stop(presences: Presences, worker_id: str | None, say: Say, *, timeout: float) -> Presence:
     """Make a worker drain and end; returns what it was. Raises DeadlineExceeded after `timeout` seconds."""
     before = presences.the_one(worker_id)
+    if before.phase is Phase.STARTING:
+        say(f"{before.worker_id} is starting: it closes what it has begun, and ends")
     # A second signal would not let it finish; the first one that comes while it restarts does.
     if before.phase is not Phase.STOPPING or before.again:
         os.kill(before.pid, signal.SIGTERM)
@@ -59,7 +61,10 @@ def drain(presences: Presences, worker_id: str | None, say: Say, *, within: floa
     """
     before = presences.the_one(worker_id)
     if before.phase in {Phase.STARTING, *_ON_ITS_WAY}:
-        raise FailedPrecondition(f"worker {before.worker_id} is {before.phase}: there is nothing to drain")
+        name = before.worker_id
+        raise FailedPrecondition(
+            f"worker {name} is {before.phase}: there is nothing to drain; `devteam-worker stop --id {name}` ends it"
+        )
     _look(before, lambda: leave_wish(presences.folder, before, within))
     for now in _watched(presences, before, say, float("inf") if wait else _ANSWER_WITHIN):
         if now is None:

@@ -169,7 +169,8 @@ async def test_there_is_nothing_to_drain_while_a_worker_waits_for_its_mesh(machi
     async with machine.worker() as worker:
         await machine.says(phase="starting")
         code, _, err = await machine.command("drain")
-        assert (code, err) == (1, "error: worker w1 is starting: there is nothing to drain\n")
+        said = "error: worker w1 is starting: there is nothing to drain; `devteam-worker stop --id w1` ends it\n"
+        assert (code, err) == (1, said)
         code, _, err = await machine.command("config", "set", "concurrency", "2")
         assert (code, err) == (0, "worker w1 is starting: it counts when it starts next\n")
         assert worker.returncode is None

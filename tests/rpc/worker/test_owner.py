@@ -120,6 +120,20 @@ async def test_a_second_signal_ends_also_what_drained_to_begin_anew(machine: Mac
         assert await worker.wait() == -signal.SIGTERM
 
 
+async def test_a_worker_that_waits_for_a_tool_can_be_stopped(machine: Machine) -> None:
+    """One that never answers is given half a minute; who wants the worker to end need not wait for it."""
+    (machine.folder / "worker.yaml").write_text("worker: {mcpServers: {mute: {command: sleep, args: ['600']}}}\n")
+    async with machine.worker() as worker:
+        await machine.says(phase="starting")
+        async with asyncio.timeout(20):
+            code, out, err = await machine.command("stop")
+        assert (code, out) == (0, "Worker w1 stopped\n")
+        assert err == "w1 is starting: it closes what it has begun, and ends\n"
+        assert await worker.wait() == 0
+        assert machine.mesh.registry.registrations.empty()
+    assert not machine.state.exists()
+
+
 async def test_a_second_worker_of_the_same_id_is_refused_while_the_first_lives(machine: Machine) -> None:
     async with machine.worker() as first:
         await machine.is_ready()
