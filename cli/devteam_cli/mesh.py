@@ -179,7 +179,7 @@ async def _registered(process: Process, log: Path) -> str:
 def _worker_command(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> list[str]:
     queues = [argument for queue in worker.queues for argument in ("--queue", queue)]
     return [
-        *(sys.executable, "-m", "devteam_worker", "start"),
+        *(sys.executable, "-m", "devteam_worker", "start", "--of-mesh"),
         *("--id", worker.id, *queues, "--concurrency", str(worker.concurrency)),
         *("--api-url", mesh.url, "--trace-file", str(data.traces)),
         *("--drain-deadline", str(_WORKER_DRAIN_SECONDS), "--data", str(data.path)),

@@ -63,6 +63,8 @@ def start(
     ] = None,
     trace_file: Annotated[Path | None, typer.Option(help="Write spans here, one JSON object a line.")] = None,
     data: Data = None,
+    *,
+    of_mesh: Annotated[bool, typer.Option("--of-mesh", hidden=True)] = False,
 ) -> None:
     """Register with the mesh and take work until Ctrl-C or SIGTERM."""
     from devteam.mesh.process import run as run_process
@@ -82,7 +84,7 @@ def start(
     }
     given: dict[str, object] = {name: value for name, value in flags.items() if value is not None}
     again = asyncio.Event()
-    run_process(partial(_start, config, given, data, again))
+    run_process(partial(_start, config, given, data, again, of_mesh=of_mesh))
     if again.is_set():
         _begin_anew()
 
@@ -97,8 +99,13 @@ def _aliases(pairs: list[str]) -> dict[str, str]:
     return aliases
 
 
-async def _start(config: Path | None, flags: dict[str, object], data: Path | None, again: asyncio.Event) -> None:
-    """Work until told to stop; `again` is set if the process shall begin anew."""
+async def _start(
+    config: Path | None, flags: dict[str, object], data: Path | None, again: asyncio.Event, *, of_mesh: bool
+) -> None:
+    """Work until told to stop; `again` is set if the process shall begin anew.
+
+    One that a mesh runs for itself (`of_mesh`) leaves the file in the folder to the owner's own worker.
+    """
     from devteam.mesh.logs import configure_logs
     from devteam.mesh.telemetry import configure_telemetry
     from devteam_worker.app import Owner, Ready, serve
@@ -107,16 +114,19 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
     from devteam_worker.told import Told
     from devteam_worker.worker import announcement
 
+    def file() -> Path | None:
+        return config if of_mesh else file_of(config, data)
+
     def read_settings() -> "WorkerSettings":
-        wished = load_settings(file_of(config, data), flags, os.environ)
+        wished = load_settings(file(), flags, os.environ)
         # Refused now, a restart costs nothing; refused by the next start, it costs the worker.
         refuse_unservable(wished)
         return wished
 
-    settings = load_settings(file_of(config, data), flags, os.environ)
+    settings = load_settings(file(), flags, os.environ)
     configure_logs("worker", level=settings.log_level)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file)
-    presence = _presence(settings, file_of(config, data), data)
+    presence = _presence(settings, file(), data, of_mesh=of_mesh)
     told = Told(presence, read_settings, again)
 
     def on_ready(ready: Ready) -> None:
@@ -145,7 +155,7 @@ async def _start(config: Path | None, flags: dict[str, object], data: Path | Non
             telemetry.shutdown()
 
 
-def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) -> "OwnPresence":
+def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None, *, of_mesh: bool) -> "OwnPresence":
     from devteam_worker.presence import OwnPresence, Presence, this_process
 
     pid, began = this_process()
@@ -160,6 +170,7 @@ def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None) 
         concurrency=settings.concurrency,
         drain_deadline=settings.drain_deadline_ms / 1000,
         looks=0,
+        of_mesh=of_mesh,
     )
     return OwnPresence(presences_in(data), presence)
 

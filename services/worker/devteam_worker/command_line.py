@@ -63,7 +63,7 @@ def presences_in(data: Path | None) -> "Presences":
 
 def running(presences: "Presences", worker_id: str | None) -> "Presence | None":
     """The worker that is meant, if any runs. Raises InvalidInput when there are several."""
-    return presences.the_one(worker_id) if worker_id or presences.live() else None
+    return presences.the_one(worker_id) if worker_id or presences.meant(None) else None
 
 
 def write(text: str) -> None:

@@ -131,6 +131,8 @@ def _taken_over(presences: "Presences", worker: "Presence", key: str) -> str:
     from devteam_worker import owner
 
     name, setting = worker.worker_id, key.partition(".")[0]
+    if worker.of_mesh and not worker.config:
+        return f"worker {name} is the mesh's own, and reads no file"
     if not worker.is_at_work:
         return f"worker {name} is {worker.phase}: it counts when it starts next"
     now = owner.take_over(presences, worker)

@@ -20,7 +20,7 @@ def logs(
     from devteam_worker.log_file import lines, readable, the_log
 
     with complaining(), suppress(KeyboardInterrupt):
-        live = presences_in(data).live()
+        live = presences_in(data).meant(None)
         name = worker_id or (live[0].worker_id if len(live) == 1 else None)
         path = the_log(folder(data) / "workers", name)
         for line in lines(path, count, follow=follow):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -13,6 +14,7 @@ from devteam.mesh.errors import InvalidInput, NotFound, Violation
 # Facts that every line has; the reader knows them.
 _KNOWN = {"event", "level", "timestamp", "service", "exception"}
 _LOOK_EVERY = 0.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 def log_file(folder: Path, worker_id: str) -> Path:
@@ -69,10 +71,10 @@ def readable(line: str) -> str:
         said = json.loads(line)
         moment, level, sentence = said["timestamp"][:19].replace("T", " "), said["level"].upper(), said["event"]
     except (ValueError, TypeError, KeyError, AttributeError):
-        return line
-    facts = [f"{key}={_fact(value)}" for key, value in said.items() if key not in _KNOWN]
-    raised = f"\n{said['exception']}" if said.get("exception") else ""
-    return "  ".join([f"{moment}Z", f"{level:<7}", " ".join([str(sentence), *facts])]) + raised
+        return _shown(line)
+    facts = [f"{_shown(key)}={_fact(value)}" for key, value in said.items() if key not in _KNOWN]
+    raised = "".join(f"\n{_shown(part)}" for part in str(said.get("exception") or "").split("\n") if part)
+    return "  ".join([_shown(f"{moment}Z"), _shown(f"{level:<7}"), " ".join([_shown(str(sentence)), *facts])]) + raised
 
 
 def _put_aside(path: Path) -> list[Path]:
@@ -98,6 +100,11 @@ def _is_another(path: Path, file: BinaryIO) -> bool:
         return False  # being put aside just now
 
 
+def _shown(text: str) -> str:
+    """Without what would move a terminal's cursor, or begin a line that nobody wrote."""
+    return _CONTROL.sub("", text)
+
+
 def _fact(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = _shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return json.dumps(text, ensure_ascii=False) if " " in text else text

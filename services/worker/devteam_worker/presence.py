@@ -67,6 +67,8 @@ class Presence:
     waiting: tuple[str, ...] = ()
     # An operator decides how many slots it has, whatever its settings say.
     wished: bool = False
+    # A mesh on this machine runs it for itself: it is meant only where it is named.
+    of_mesh: bool = False
 
     @property
     def is_at_work(self) -> bool:
@@ -118,16 +120,24 @@ class Presences:
         found = (_said(self.folder / name) for name in names if name.endswith(".json"))
         return [presence for presence in found if presence is not None and presence.lives]
 
+    def meant(self, worker_id: str | None) -> list[Presence]:
+        """Those that run and are of that id; without an id, all but those that a mesh runs for itself."""
+        live = self.live()
+        return [each for each in live if (not each.of_mesh if worker_id is None else each.worker_id == worker_id)]
+
     def working_with(self, file: Path) -> list[Presence]:
         """Those that run with this worker file."""
         return [presence for presence in self.live() if presence.config == str(file.absolute())]
 
     def the_one(self, worker_id: str | None) -> Presence:
         """The worker of that id, or the only one there is. Raises NotFound, or InvalidInput when there are several."""
-        live = [presence for presence in self.live() if worker_id in {None, presence.worker_id}]
+        live = self.meant(worker_id)
         if not live:
             name = f"no worker {worker_id} runs" if worker_id else "no worker runs"
-            raise NotFound("worker", worker_id or "", message=f"{name} on this machine, as far as {self.folder} says")
+            others = ", ".join(presence.worker_id for presence in self.live()) if not worker_id else ""
+            but = f" but the mesh's own, which --id names: {others}" if others else ""
+            message = f"{name} on this machine, as far as {self.folder} says{but}"
+            raise NotFound("worker", worker_id or "", message=message)
         if len(live) > 1:
             names = ", ".join(presence.worker_id for presence in live)
             raise InvalidInput(Violation("--id", "FIELD_REQUIRED", f"say which worker: {names}"))

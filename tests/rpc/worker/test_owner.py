@@ -134,6 +134,22 @@ async def test_a_worker_that_waits_for_a_tool_can_be_stopped(machine: Machine) -
     assert not machine.state.exists()
 
 
+async def test_a_worker_of_the_mesh_leaves_the_file_to_the_owners_own(machine: Machine) -> None:
+    file = machine.folder / "worker.yaml"
+    file.write_text("worker: {concurrency: 8}\n")
+    async with machine.worker("--of-mesh"):
+        await machine.is_ready()
+        assert (await machine.mesh.registry.registrations.get()).spec.concurrency == 4
+        code, _, err = await machine.command("stop")
+        assert (code, "but the mesh's own, which --id names: w1" in err) == (1, True)
+        code, out, err = await machine.command("config", "set", "concurrency", "9")
+        assert (code, out, err) == (0, f"{file}: concurrency is 9\n", "")
+        code, _, err = await machine.command("config", "set", "concurrency", "7", "--id", "w1")
+        assert (code, err) == (0, "worker w1 is the mesh's own, and reads no file\n")
+        assert (await machine.command("status"))[1].startswith("w1  ready")
+        assert (await machine.command("stop", "--id", "w1"))[0] == 0
+
+
 async def test_a_second_worker_of_the_same_id_is_refused_while_the_first_lives(machine: Machine) -> None:
     async with machine.worker() as first:
         await machine.is_ready()

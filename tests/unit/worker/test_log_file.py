@@ -24,6 +24,13 @@ def test_a_line_is_shown_as_a_person_reads_it() -> None:
     assert readable(json.dumps({**LINE, "exception": "Traceback ..."})) == f"{shown}\nTraceback ..."
 
 
+def test_nothing_in_a_log_moves_the_cursor_or_forges_a_line() -> None:
+    odd = json.dumps({**LINE, "why": "a\x1b[2Jb\nc", "event": "no\rw", "exception": "Trace\x1b[31m\n\tat\x9b"})
+    shown = "2026-11-26 02:07:27Z  WARNING  now worker_id=w1 why=a[2Jbc\nTrace[31m\n\tat"
+    assert readable(odd) == shown
+    assert readable("\x1b]0;title\x07no JSON") == "]0;titleno JSON"
+
+
 @pytest.mark.parametrize("line", ["", "no JSON", "[]", "{}", '{"timestamp": 7, "level": "info", "event": "e"}'])
 def test_what_is_no_line_of_a_log_is_shown_as_it_is(line: str) -> None:
     assert readable(line) == line

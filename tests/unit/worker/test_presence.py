@@ -46,6 +46,17 @@ def test_among_several_one_has_to_be_named(tmp_path: Path) -> None:
         presences.the_one(None)
 
 
+def test_a_worker_of_the_mesh_is_meant_only_where_it_is_named(tmp_path: Path) -> None:
+    presences = Presences(tmp_path)
+    local = replace(HERE, worker_id="local", of_mesh=True)
+    presences.write(local)
+    assert (presences.meant(None), presences.the_one("local")) == ([], local)
+    with pytest.raises(NotFound, match="but the mesh's own, which --id names: local"):
+        presences.the_one(None)
+    presences.write(HERE)
+    assert presences.the_one(None) == HERE
+
+
 def test_a_stale_file_keeps_nobody_from_starting_and_a_live_one_does(tmp_path: Path) -> None:
     presences = Presences(tmp_path)
     presences.write(GONE)

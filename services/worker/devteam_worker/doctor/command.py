@@ -60,7 +60,7 @@ def doctor(
 
 
 def _file(file: Path | None, worker_id: str | None, data: Path | None) -> Path | None:
-    running = [presence for presence in presences_in(data).live() if worker_id in {None, presence.worker_id}]
+    running = presences_in(data).meant(worker_id)
     if file is None and len(running) == 1 and running[0].config:
         return Path(running[0].config)
     return file_of(file, data)
