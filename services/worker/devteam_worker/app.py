@@ -59,14 +59,14 @@ class Owner:
     """What the owner of a worker says and hears.
 
     The worker works until `until` returns. `on_drain` hears how many runs are in hand when a drain begins, `on_error`
-    what the owner's own code raised, `on_slots` with each beat how many slots are in force, and how many an
-    operator wishes; 0: none does. `steer` runs beside the work, while it lasts.
+    what the owner's own code raised, `on_slots` with each beat how many slots are in force, and how many were
+    declared. `steer` runs beside the work, while it lasts.
     """
 
     until: Callable[[], Awaitable[object]]
     on_ready: Callable[[Ready], None]
     on_drain: Callable[[int], None] = lambda _: None
-    on_slots: Callable[[int, int], None] = lambda _slots, _wish: None
+    on_slots: Callable[[int, int], None] = lambda _slots, _declared: None
     on_error: Callable[[Exception], None] = lambda _: None
     steer: Callable[[Helm], Awaitable[None]] | None = None
 
@@ -148,7 +148,7 @@ async def _serve(
 
     def on_wishes(wishes: Wishes) -> None:
         desk.concurrency = wishes.concurrency or helm.declaration.concurrency
-        owner.on_slots(desk.concurrency, wishes.concurrency)
+        owner.on_slots(desk.concurrency, helm.declaration.concurrency)
         links.follow(registration.router_addresses or (settings.api_url,))
         if wishes.draining:
             draining.wish(wishes.drain_deadline)

@@ -179,10 +179,11 @@ class OwnPresence:
         """It is registered."""
         self._say(phase=Phase.READY, instance_id=instance_id, concurrency=concurrency)
 
-    def slots(self, concurrency: int, wish: int) -> None:
-        """So many are in force, and so many an operator wishes; 0: none does."""
-        if (concurrency, wish > 0) != (self._presence.concurrency, self._presence.wished):
-            self._say(concurrency=concurrency, wished=wish > 0)
+    def slots(self, concurrency: int, declared: int) -> None:
+        """So many are in force, and so many it declared: where they differ, an operator wishes it."""
+        wished = concurrency != declared
+        if (concurrency, wished) != (self._presence.concurrency, self._presence.wished):
+            self._say(concurrency=concurrency, wished=wished)
 
     def draining(self, running: int) -> None:
         """It takes no more work, and has so many runs in hand."""

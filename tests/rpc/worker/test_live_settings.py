@@ -77,7 +77,8 @@ async def test_a_wish_of_an_operator_holds_and_is_told(machine: Machine) -> None
         assert (await machine.command("status"))[1].endswith("1 slots, as an operator wishes\n")
         code, _, err = await machine.command("config", "set", "concurrency", "6")
         assert (code, err) == (0, "worker w1 has taken it over, but an operator's wish holds (1 slots)\n")
-        machine.mesh.registry.concurrency = 0
+        # As the Registry says it where nobody wishes anything.
+        machine.mesh.registry.concurrency = 6
         await machine.says(concurrency=6, wished=False)
 
 
