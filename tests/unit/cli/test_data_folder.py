@@ -11,10 +11,13 @@ from devteam.mesh.errors import FailedPrecondition
 def test_what_workers_keep_there_stays_whatever_the_mesh_forgets(tmp_path: Path) -> None:
     (tmp_path / "workers").mkdir()
     (tmp_path / "worker.yaml").write_text("worker: {}\n")
+    (tmp_path / ".worker.yaml.lock").touch()
+    (tmp_path / "worker.env").touch()
+    kept = {path.name for path in tmp_path.iterdir()}
     with data_folder(tmp_path, fresh=False):
         (tmp_path / "planner.db").write_text("")
     with data_folder(tmp_path, fresh=True):
-        assert {path.name for path in tmp_path.iterdir()} == {"devteam.lock", "workers", "worker.yaml"}
+        assert {path.name for path in tmp_path.iterdir()} == {"devteam.lock", *kept}
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
