@@ -12,7 +12,7 @@ from devteam.mesh.errors import FailedPrecondition
 
 _MARK = "devteam.lock"
 # What the workers of this machine keep in the same folder, whatever becomes of the mesh.
-_OF_WORKERS = {"workers", "worker.yaml", ".worker.yaml.lock", "worker.env"}
+_OF_WORKERS = {"workers", "worker.yaml", ".worker.yaml.lock", "worker.env", "documents"}
 
 
 @dataclass(frozen=True, slots=True)
