@@ -143,7 +143,7 @@ FAULTS = [
         killed,
         {_SILENT: 4.0, _PLACED: 4.0},
         runs=50,
-        sample=2,
+        sample=1,
     ),
     _fault(
         "kill -9 one of two routers while it assigns",

@@ -65,7 +65,7 @@ async def test_a_shell_tool(
 ) -> None:
     async with started(example.worker):
         line = await mesh.router.attached()
-        line.assign(queue="code", prompt=command, tools=["shell"])
+        line.assign(queue="code", prompt=command, tools=["shell"], options={"tokens": 1})
         result = (await answer(line))[1].tool_result
     assert (found in result.content, result.is_error) == (True, is_error)
 
