@@ -180,6 +180,15 @@ async def test_writing_a_call_is_a_sign_of_life(server: AnthropicServer, provide
     assert ALIVE in [item async for item in provider.stream(PROMPT)]
 
 
+async def test_a_thought_that_is_not_shown_is_a_sign_of_life(
+    server: AnthropicServer, provider: AnthropicProvider
+) -> None:
+    server.answer(wire.stream(wire.START, *wire.thinking(0, "", ""), *wire.text(1, "So."), *wire.end()))
+    items = [item async for item in provider.stream(PROMPT)]
+    assert items[:-1].count(ALIVE) == 3
+    assert items[-2] == Text("So.")
+
+
 async def test_a_paused_turn_is_unfinished_and_goes_back_as_it_is(
     server: AnthropicServer, provider: AnthropicProvider
 ) -> None:

@@ -29,6 +29,9 @@ from devteam_worker.providers.base import (
 _CONNECT_TIMEOUT = 5.0
 _READ_TIMEOUT = 300.0
 
+# Events without a token: a call is written, or a thought that is not shown.
+_AT_WORK = frozenset({"input_json", "thinking", "signature"})
+
 
 class AnthropicProvider:
     """Asks Claude models, always streaming, with the SDK's own spans switched off: the run has one already.
@@ -86,7 +89,7 @@ class AnthropicProvider:
                         yield token
                     elif event.type == "message_stop":
                         final = event.message
-                    elif event.type == "input_json":
+                    elif event.type in _AT_WORK:
                         yield ALIVE
         except anthropic.APIStatusError as error:
             raise from_status(error, prompt, self._api_key) from None

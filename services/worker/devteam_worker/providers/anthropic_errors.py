@@ -10,6 +10,7 @@ from anthropic.types import Message
 from devteam_worker.providers.base import FailureReason, Prompt, ProviderError
 from devteam_worker.providers.detail import public_detail
 from devteam_worker.providers.patience import seconds_asked_for
+from devteam_worker.providers.statuses import BY_STATUS
 
 _log = structlog.get_logger()
 
@@ -24,15 +25,6 @@ BROKEN = (
     RuntimeError,
 )
 
-_BY_STATUS = {
-    401: FailureReason.CREDENTIALS,
-    402: FailureReason.CREDENTIALS,
-    403: FailureReason.CREDENTIALS,
-    404: FailureReason.MODEL_NOT_FOUND,
-    408: FailureReason.PROVIDER_CONNECTION,
-    409: FailureReason.PROVIDER_UNAVAILABLE,
-    429: FailureReason.RATE_LIMITED,
-}
 # An error in the middle of a stream has a type and no status of its own.
 _BY_TYPE = {
     "invalid_request_error": FailureReason.INVALID_REQUEST,
@@ -89,7 +81,7 @@ def _reason(error: anthropic.APIStatusError) -> FailureReason:
         return _BY_TYPE.get(str(error.type), FailureReason.PROVIDER_UNAVAILABLE)
     if status >= 500:
         return FailureReason.PROVIDER_UNAVAILABLE
-    return _BY_STATUS.get(status, FailureReason.INVALID_REQUEST)
+    return BY_STATUS.get(status, FailureReason.INVALID_REQUEST)
 
 
 def _sentence(reason: FailureReason, model: str, detail: str) -> str:

@@ -9,6 +9,7 @@ import structlog
 from devteam_worker.providers.base import FailureReason, Prompt, ProviderError
 from devteam_worker.providers.detail import public_detail, texts_of
 from devteam_worker.providers.patience import seconds_asked_for
+from devteam_worker.providers.statuses import BY_STATUS
 
 _log = structlog.get_logger()
 
@@ -23,15 +24,6 @@ BROKEN = (
     RuntimeError,
 )
 
-_BY_STATUS = {
-    401: FailureReason.CREDENTIALS,
-    402: FailureReason.CREDENTIALS,
-    403: FailureReason.CREDENTIALS,
-    404: FailureReason.MODEL_NOT_FOUND,
-    408: FailureReason.PROVIDER_CONNECTION,
-    409: FailureReason.PROVIDER_UNAVAILABLE,
-    429: FailureReason.RATE_LIMITED,
-}
 # Words that say more than the status, or stand alone in the middle of a stream: OpenAI's code, llama.cpp's type.
 _BY_WORD = {
     "context_length_exceeded": FailureReason.PROMPT_TOO_LARGE,
@@ -101,7 +93,7 @@ def _reason(error: openai.APIError, status: int, message: object) -> FailureReas
         return FailureReason.PROMPT_TOO_LARGE
     if status >= 500:
         return FailureReason.PROVIDER_UNAVAILABLE
-    return _BY_STATUS.get(status, FailureReason.INVALID_REQUEST)
+    return BY_STATUS.get(status, FailureReason.INVALID_REQUEST)
 
 
 def _sentence(reason: FailureReason, model: str, detail: str) -> str:

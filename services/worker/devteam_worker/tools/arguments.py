@@ -12,8 +12,7 @@ def text(arguments: Mapping[str, object], name: str, default: str | None = None)
         return default
     if not isinstance(value, str) or (default is None and not value.strip()):
         raise ToolError(f"{name}: must be text{'' if default is not None else ' that says something'}.")
-    # Half of a pair of surrogates is possible in JSON, and nowhere else.
-    return value.encode(errors="replace").decode()
+    return value
 
 
 def whole(arguments: Mapping[str, object], name: str, default: int, *, least: int = 1, most: int) -> int:

@@ -78,25 +78,26 @@ class Toolbox:
     ) -> None:
         patterns = tuple(allowed)
         self._limits = limits or Limits()
+        # By the names that models have for them.
         self._tools: dict[str, Tool] = {}
-        seen: set[str] = set()
         for tool in tools:
+            seen = seen_name(tool.name)
             if not any(fnmatchcase(tool.name, pattern) for pattern in patterns):
                 continue
-            if not _NAME.fullmatch(seen_name(tool.name)):
+            if not _NAME.fullmatch(seen):
                 _log.warning("tool left out: models take no name like this", tool=tool.name)
                 continue
-            if seen_name(tool.name) in seen:
+            if seen in self._tools:
                 _log.warning("tool left out: models know another one by this name", tool=tool.name, source=tool.source)
                 continue
-            seen.add(seen_name(tool.name))
-            self._tools[tool.name] = tool
+            self._tools[seen] = tool
 
     @property
     def names(self) -> tuple[str, ...]:
         """What steps may ask for: tools, and groups of them."""
+        tools = dict.fromkeys(tool.name for tool in self._tools.values())
         groups = dict.fromkeys(tool.group for tool in self._tools.values() if tool.group)
-        return (*self._tools, *(group for group in groups if group not in self._tools))
+        return tuple(tools | groups)
 
     def hand(self, names: Iterable[str], *, provided: Iterable[str] = ()) -> tuple[Hand, tuple[str, ...]]:
         """The tools that a step asked for, and the names among them that are the provider's own.
@@ -123,9 +124,10 @@ def seen_name(name: str) -> str:
 def _arguments(call: ToolCall) -> Mapping[str, object]:
     text = call.arguments or "{}"
     try:
-        # Half a character, which JSON can write and nobody else can read, becomes a question mark.
-        whole = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace") if "\\u" in text else text
-        arguments = json.loads(whole)
+        arguments = json.loads(text)
+        if "\\u" in text or not text.isascii():
+            # Half a character, which JSON can write and nobody else can read, becomes a question mark.
+            arguments = json.loads(json.dumps(arguments, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         raise ToolError("The arguments are no JSON, or too deep.") from None
     if not isinstance(arguments, dict):
