@@ -184,6 +184,8 @@ class Task:
     ended_at: datetime | None = None
     cancel_trail: CancelTrail | None = None
     tenant: str = ""
+    trace_id: str = ""
+    plan_name: str = ""
 
     @property
     def prompt(self) -> str:
@@ -209,6 +211,7 @@ class Plan:
     ended_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     tenant: str = ""
+    trace_id: str = ""
 
     @property
     def final_tasks(self) -> tuple[Task, ...]:

@@ -55,6 +55,8 @@ def task_from_proto(task: planner_pb2.Task) -> Task:
         ended_at=moment_from_proto(task, "ended_at"),
         cancel_trail=_trail(task.cancel_trail) if task.HasField("cancel_trail") else None,
         tenant=task.tenant,
+        trace_id=task.trace_id,
+        plan_name=task.plan_name,
     )
 
 
@@ -70,6 +72,7 @@ def plan_from_proto(plan: planner_pb2.Plan) -> Plan:
         ended_at=moment_from_proto(plan, "ended_at"),
         cancel_requested_at=moment_from_proto(plan, "cancel_requested_at"),
         tenant=plan.tenant,
+        trace_id=plan.trace_id,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
-STUBS = ROOT / "devteam" / "v1"
+STUBS = (ROOT / "devteam" / "v1", ROOT / "devteam" / "keda")
 RELEASED = PROTO / "released.binpb"
 BIN = Path(sys.executable).parent
 
@@ -33,7 +33,7 @@ def protoc(*arguments: str) -> None:
 
 def sources(*, services_only: bool = False) -> list[str]:
     """The contract files, in order."""
-    found = sorted((PROTO / "devteam" / "v1").glob("*.proto"))
+    found = sorted((PROTO / "devteam").glob("*/*.proto"))
     return [str(path) for path in found if not services_only or "\nservice " in path.read_text()]
 
 
@@ -47,12 +47,17 @@ def check() -> int:
     """Compare the committed stubs with fresh ones."""
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
-        fresh = Path(folder) / "devteam" / "v1"
-        names = {path.name for path in fresh.iterdir()} | {p.name for p in STUBS.glob("*_pb2*")}
-        _, different, missing = filecmp.cmpfiles(fresh, STUBS, sorted(names), shallow=False)
-    if stale := [*different, *missing]:
+        stale = [name for stubs in STUBS for name in differing(Path(folder) / stubs.relative_to(ROOT), stubs)]
+    if stale:
         print(f"stale stubs: {', '.join(stale)}; run `make proto` and commit", file=sys.stderr)
     return bool(stale)
+
+
+def differing(fresh: Path, committed: Path) -> list[str]:
+    """The names of stubs that are not the same in both folders, or missing in one."""
+    names = {path.name for path in fresh.iterdir()} | {path.name for path in committed.glob("*_pb2*")}
+    _, different, missing = filecmp.cmpfiles(fresh, committed, sorted(names), shallow=False)
+    return [*different, *missing]
 
 
 def image(path: Path) -> None:
@@ -73,7 +78,7 @@ def main(command: str) -> int:
     """Carry out one command; the exit code says whether all is well."""
     match command:
         case "generate":
-            for stub in STUBS.glob("*_pb2*"):
+            for stub in (stub for folder in STUBS for stub in folder.glob("*_pb2*")):
                 stub.unlink()
             generate(ROOT)
             return 0

@@ -5,6 +5,7 @@ What has to be done."""
 
 from collections import abc as _abc
 from devteam.v1 import run_pb2 as _run_pb2
+from devteam.v1 import status_pb2 as _status_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
@@ -268,6 +269,8 @@ class Task(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     CANCEL_TRAIL_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    PLAN_NAME_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     plan_id: _builtins.str
     """A task of its own is its own plan: plan_id = task_id."""
@@ -285,6 +288,10 @@ class Task(_message.Message):
     """Only in GetTask, and only when SUCCEEDED. At most 3 MiB."""
     output_bytes: _builtins.int
     tenant: _builtins.str
+    trace_id: _builtins.str
+    """As Plan.trace_id."""
+    plan_name: _builtins.str
+    """Its name, so that lists of tasks can be read: Plan.name."""
     @_builtins.property
     def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -332,10 +339,12 @@ class Task(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         cancel_trail: Global___CancelTrail | None = ...,
         tenant: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
+        plan_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure", "spec", b"spec", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "depends_on", b"depends_on", "ended_at", b"ended_at", "failure", b"failure", "output", b"output", "output_bytes", b"output_bytes", "placement_reason", b"placement_reason", "plan_id", b"plan_id", "queue", b"queue", "spec", b"spec", "started_at", b"started_at", "state", b"state", "step_id", b"step_id", "task_id", b"task_id", "tenant", b"tenant", "wait_reason", b"wait_reason", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "depends_on", b"depends_on", "ended_at", b"ended_at", "failure", b"failure", "output", b"output", "output_bytes", b"output_bytes", "placement_reason", b"placement_reason", "plan_id", b"plan_id", "plan_name", b"plan_name", "queue", b"queue", "spec", b"spec", "started_at", b"started_at", "state", b"state", "step_id", b"step_id", "task_id", b"task_id", "tenant", b"tenant", "trace_id", b"trace_id", "wait_reason", b"wait_reason", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -374,11 +383,14 @@ class Plan(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_AT_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
     name: _builtins.str
     state: Global___PlanState.ValueType
     tenant: _builtins.str
     """From the caller's credentials; on a mesh without them, from the metadata key "devteam-tenant"; else "default"."""
+    trace_id: _builtins.str
+    """What all its spans have in common: 32 hexadecimal digits. Empty when it is not traced."""
     @_builtins.property
     def input(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -405,10 +417,11 @@ class Plan(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         cancel_requested_at: _timestamp_pb2.Timestamp | None = ...,
         tenant: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_requested_at", b"cancel_requested_at", "created_at", b"created_at", "ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested_at", b"cancel_requested_at", "created_at", b"created_at", "ended_at", b"ended_at", "input", b"input", "name", b"name", "plan_id", b"plan_id", "state", b"state", "tasks", b"tasks", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested_at", b"cancel_requested_at", "created_at", b"created_at", "ended_at", b"ended_at", "input", b"input", "name", b"name", "plan_id", b"plan_id", "state", b"state", "tasks", b"tasks", "tenant", b"tenant", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1016,3 +1029,124 @@ class CancelPlanResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelPlanResponse: _TypeAlias = CancelPlanResponse  # noqa: Y015
+
+@_typing.final
+class WatchTasksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    progress: _builtins.bool
+    """Say about every second how many tokens running tasks have."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Also what has changed since then, ended tasks included; at most 1,000 of those, the newest. Unset: now."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        progress: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTasksRequest: _TypeAlias = WatchTasksRequest  # noqa: Y015
+
+@_typing.final
+class TaskProgress(_message.Message):
+    """How far the answer of a running task is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    attempt: _builtins.int
+    tokens: _builtins.int
+    """Tokens of the attempt that are stored."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "task_id", b"task_id", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskProgress: _TypeAlias = TaskProgress  # noqa: Y015
+
+@_typing.final
+class WatchTasksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    current: _builtins.bool
+    """True once all that there was at the beginning has been told."""
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """Without prompts and outputs; in the order of their changes, each task at most once."""
+
+    @_builtins.property
+    def progress(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskProgress]:
+        """Of tasks that run, and have more tokens than when it was told last."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+        current: _builtins.bool = ...,
+        progress: _abc.Iterable[Global___TaskProgress] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "progress", b"progress", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTasksResponse: _TypeAlias = WatchTasksResponse  # noqa: Y015
+
+@_typing.final
+class GetPlannerStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlannerStatusRequest: _TypeAlias = GetPlannerStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetPlannerStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.ServiceStatus: ...
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.ServiceStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlannerStatusResponse: _TypeAlias = GetPlannerStatusResponse  # noqa: Y015

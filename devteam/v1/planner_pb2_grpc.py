@@ -87,6 +87,16 @@ class PlannerServiceStub:
                 request_serializer=devteam_dot_v1_dot_planner__pb2.CancelPlanRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_planner__pb2.CancelPlanResponse.FromString,
                 _registered_method=True)
+        self.WatchTasks = channel.unary_stream(
+                '/devteam.v1.PlannerService/WatchTasks',
+                request_serializer=devteam_dot_v1_dot_planner__pb2.WatchTasksRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_planner__pb2.WatchTasksResponse.FromString,
+                _registered_method=True)
+        self.GetPlannerStatus = channel.unary_unary(
+                '/devteam.v1.PlannerService/GetPlannerStatus',
+                request_serializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusResponse.FromString,
+                _registered_method=True)
 
 
 class PlannerServiceServicer:
@@ -182,6 +192,23 @@ class PlannerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchTasks(self, request, context):
+        """Tasks of all plans that have not ended, then every task that changes, as it is after the change. Called by clients.
+
+        For those who look on: changes that follow each other closely come as one. The stream ends only with the Planner.
+        INVALID_ARGUMENT: `since` lies in the future.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlannerStatus(self, request, context):
+        """How the Planner stands. Of several, the one that happens to answer. Called by anyone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlannerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -234,6 +261,16 @@ def add_PlannerServiceServicer_to_server(servicer, server):
                     servicer.CancelPlan,
                     request_deserializer=devteam_dot_v1_dot_planner__pb2.CancelPlanRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_planner__pb2.CancelPlanResponse.SerializeToString,
+            ),
+            'WatchTasks': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTasks,
+                    request_deserializer=devteam_dot_v1_dot_planner__pb2.WatchTasksRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_planner__pb2.WatchTasksResponse.SerializeToString,
+            ),
+            'GetPlannerStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlannerStatus,
+                    request_deserializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -509,6 +546,60 @@ class PlannerService:
             '/devteam.v1.PlannerService/CancelPlan',
             devteam_dot_v1_dot_planner__pb2.CancelPlanRequest.SerializeToString,
             devteam_dot_v1_dot_planner__pb2.CancelPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/devteam.v1.PlannerService/WatchTasks',
+            devteam_dot_v1_dot_planner__pb2.WatchTasksRequest.SerializeToString,
+            devteam_dot_v1_dot_planner__pb2.WatchTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlannerStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.PlannerService/GetPlannerStatus',
+            devteam_dot_v1_dot_planner__pb2.GetPlannerStatusRequest.SerializeToString,
+            devteam_dot_v1_dot_planner__pb2.GetPlannerStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,14 @@ class PlannerServiceStub:
     """The plan as it is, then every change and every token of every step until it ends; as WatchTask."""
     CancelPlan: _grpc.UnaryUnaryMultiCallable[_planner_pb2.CancelPlanRequest, _planner_pb2.CancelPlanResponse]
     """Asks for a plan to be stopped: running steps as CancelTask, waiting ones never start. Called by clients. NOT_FOUND."""
+    WatchTasks: _grpc.UnaryStreamMultiCallable[_planner_pb2.WatchTasksRequest, _planner_pb2.WatchTasksResponse]
+    """Tasks of all plans that have not ended, then every task that changes, as it is after the change. Called by clients.
+
+    For those who look on: changes that follow each other closely come as one. The stream ends only with the Planner.
+    INVALID_ARGUMENT: `since` lies in the future.
+    """
+    GetPlannerStatus: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetPlannerStatusRequest, _planner_pb2.GetPlannerStatusResponse]
+    """How the Planner stands. Of several, the one that happens to answer. Called by anyone."""
 
 @_typing.type_check_only
 class PlannerServiceAsyncStub(PlannerServiceStub):
@@ -131,6 +139,14 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     """The plan as it is, then every change and every token of every step until it ends; as WatchTask."""
     CancelPlan: _aio.UnaryUnaryMultiCallable[_planner_pb2.CancelPlanRequest, _planner_pb2.CancelPlanResponse]  # type: ignore[assignment]
     """Asks for a plan to be stopped: running steps as CancelTask, waiting ones never start. Called by clients. NOT_FOUND."""
+    WatchTasks: _aio.UnaryStreamMultiCallable[_planner_pb2.WatchTasksRequest, _planner_pb2.WatchTasksResponse]  # type: ignore[assignment]
+    """Tasks of all plans that have not ended, then every task that changes, as it is after the change. Called by clients.
+
+    For those who look on: changes that follow each other closely come as one. The stream ends only with the Planner.
+    INVALID_ARGUMENT: `since` lies in the future.
+    """
+    GetPlannerStatus: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetPlannerStatusRequest, _planner_pb2.GetPlannerStatusResponse]  # type: ignore[assignment]
+    """How the Planner stands. Of several, the one that happens to answer. Called by anyone."""
 
 class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
     """The face of the system: takes tasks and plans, keeps them, streams what becomes of them.
@@ -240,5 +256,25 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_planner_pb2.CancelPlanResponse, _abc.Awaitable[_planner_pb2.CancelPlanResponse]]:
         """Asks for a plan to be stopped: running steps as CancelTask, waiting ones never start. Called by clients. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def WatchTasks(
+        self,
+        request: _planner_pb2.WatchTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_planner_pb2.WatchTasksResponse], _abc.AsyncIterator[_planner_pb2.WatchTasksResponse]]:
+        """Tasks of all plans that have not ended, then every task that changes, as it is after the change. Called by clients.
+
+        For those who look on: changes that follow each other closely come as one. The stream ends only with the Planner.
+        INVALID_ARGUMENT: `since` lies in the future.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPlannerStatus(
+        self,
+        request: _planner_pb2.GetPlannerStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.GetPlannerStatusResponse, _abc.Awaitable[_planner_pb2.GetPlannerStatusResponse]]:
+        """How the Planner stands. Of several, the one that happens to answer. Called by anyone."""
 
 def add_PlannerServiceServicer_to_server(servicer: PlannerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

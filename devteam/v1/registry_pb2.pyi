@@ -8,6 +8,7 @@ The Registry judges workers by its own monotonic clock alone: never by a worker'
 
 from collections import abc as _abc
 from devteam.v1 import run_pb2 as _run_pb2
+from devteam.v1 import status_pb2 as _status_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -779,7 +780,7 @@ class WatchWorkersRequest(_message.Message):
     ROUTER_ID_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     router_id: _builtins.str
-    """The Router that asks, as in Attached.router_id; empty for anybody else. What it reported of links holds until 15 s
+    """The Router that asks, as in Attached.router_id; empty for anybody else, who hears no session digests. What it reported of links holds until 15 s
     after its last watch has ended.
     """
     address: _builtins.str
@@ -1441,3 +1442,38 @@ class UpdateWorkerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateWorkerResponse: _TypeAlias = UpdateWorkerResponse  # noqa: Y015
+
+@_typing.final
+class GetRegistryStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegistryStatusRequest: _TypeAlias = GetRegistryStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetRegistryStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.ServiceStatus: ...
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.ServiceStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegistryStatusResponse: _TypeAlias = GetRegistryStatusResponse  # noqa: Y015

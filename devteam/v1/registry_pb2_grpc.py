@@ -90,6 +90,11 @@ class RegistryServiceStub:
                 request_serializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueResponse.FromString,
                 _registered_method=True)
+        self.GetRegistryStatus = channel.unary_unary(
+                '/devteam.v1.RegistryService/GetRegistryStatus',
+                request_serializer=devteam_dot_v1_dot_registry__pb2.GetRegistryStatusRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_registry__pb2.GetRegistryStatusResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -151,7 +156,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchWorkers(self, request, context):
-        """All workers, then every change. Called by Routers; not public (it carries session digests).
+        """All workers, then every change. Called by Routers, and by anyone who looks on: those get no session digests.
         The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
         INVALID_ARGUMENT: a malformed router_id.
         """
@@ -200,6 +205,13 @@ class RegistryServiceServicer:
 
         Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
         all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRegistryStatus(self, request, context):
+        """How the Registry stands. Called by anyone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,6 +274,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.UpdateQueue,
                     request_deserializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_registry__pb2.UpdateQueueResponse.SerializeToString,
+            ),
+            'GetRegistryStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegistryStatus,
+                    request_deserializer=devteam_dot_v1_dot_registry__pb2.GetRegistryStatusRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_registry__pb2.GetRegistryStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -562,6 +579,33 @@ class RegistryService:
             '/devteam.v1.RegistryService/UpdateQueue',
             devteam_dot_v1_dot_registry__pb2.UpdateQueueRequest.SerializeToString,
             devteam_dot_v1_dot_registry__pb2.UpdateQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegistryStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RegistryService/GetRegistryStatus',
+            devteam_dot_v1_dot_registry__pb2.GetRegistryStatusRequest.SerializeToString,
+            devteam_dot_v1_dot_registry__pb2.GetRegistryStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

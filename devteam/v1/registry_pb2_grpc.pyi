@@ -69,7 +69,7 @@ class RegistryServiceStub:
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListWorkersRequest, _registry_pb2.ListWorkersResponse]
     """Workers in the order of their ids. Called by anyone. INVALID_ARGUMENT: page_size out of bounds, forged page_token."""
     WatchWorkers: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchWorkersRequest, _registry_pb2.WatchWorkersResponse]
-    """All workers, then every change. Called by Routers; not public (it carries session digests).
+    """All workers, then every change. Called by Routers, and by anyone who looks on: those get no session digests.
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
     INVALID_ARGUMENT: a malformed router_id.
     """
@@ -98,6 +98,8 @@ class RegistryServiceStub:
     Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
     all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
     """
+    GetRegistryStatus: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetRegistryStatusRequest, _registry_pb2.GetRegistryStatusResponse]
+    """How the Registry stands. Called by anyone."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -137,7 +139,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListWorkers: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListWorkersRequest, _registry_pb2.ListWorkersResponse]  # type: ignore[assignment]
     """Workers in the order of their ids. Called by anyone. INVALID_ARGUMENT: page_size out of bounds, forged page_token."""
     WatchWorkers: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchWorkersRequest, _registry_pb2.WatchWorkersResponse]  # type: ignore[assignment]
-    """All workers, then every change. Called by Routers; not public (it carries session digests).
+    """All workers, then every change. Called by Routers, and by anyone who looks on: those get no session digests.
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
     INVALID_ARGUMENT: a malformed router_id.
     """
@@ -166,6 +168,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
     all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
     """
+    GetRegistryStatus: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetRegistryStatusRequest, _registry_pb2.GetRegistryStatusResponse]  # type: ignore[assignment]
+    """How the Registry stands. Called by anyone."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of the truth about workers: what they declared, when they were last heard of, what operators want of them."""
@@ -238,7 +242,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.WatchWorkersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.WatchWorkersResponse], _abc.AsyncIterator[_registry_pb2.WatchWorkersResponse]]:
-        """All workers, then every change. Called by Routers; not public (it carries session digests).
+        """All workers, then every change. Called by Routers, and by anyone who looks on: those get no session digests.
         The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
         INVALID_ARGUMENT: a malformed router_id.
         """
@@ -297,5 +301,13 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         Called by operators. INVALID_ARGUMENT with every violation, also beyond 1,000 policies, or 10,000 tenant weights over
         all of them (TOO_MANY). UNAVAILABLE with RetryInfo: the Registry cannot write.
         """
+
+    @_abc_1.abstractmethod
+    def GetRegistryStatus(
+        self,
+        request: _registry_pb2.GetRegistryStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetRegistryStatusResponse, _abc.Awaitable[_registry_pb2.GetRegistryStatusResponse]]:
+        """How the Registry stands. Called by anyone."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from devteam.v1 import run_pb2 as devteam_dot_v1_dot_run__pb2
+from devteam.v1 import status_pb2 as devteam_dot_v1_dot_status__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x65vteam/v1/router.proto\x12\ndevteam.v1\x1a\x14\x64\x65vteam/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x0eWorkerInstance\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"o\n\x0f\x44ispatchRequest\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.devteam.v1.Run\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12,\n\x08\x61ssigned\x18\x03 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"{\n\x07Waiting\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.devteam.v1.WaitReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05queue\x18\x03 \x01(\t\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\tCandidate\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x18\n\x10rejected_because\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0e\n\x06merits\x18\x06 \x01(\t\x12\r\n\x05queue\x18\x07 \x01(\t\x12\r\n\x05\x61like\x18\x08 \x01(\x05\"\x9c\x01\n\x08\x44\x65\x63ision\x12&\n\x08strategy\x18\x01 \x01(\x0e\x32\x14.devteam.v1.Strategy\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x65ligible\x18\x04 \x01(\x05\x12)\n\x06waited\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04tied\x18\x06 \x01(\x05\"o\n\x08\x41ssigned\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x14.devteam.v1.Decision\x12\x0f\n\x07\x61\x64opted\x18\x03 \x01(\x08\"\t\n\x07Started\"X\n\x04Lost\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bnever_began\x18\x03 \x01(\x08\"8\n\nCancelling\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"\xb1\x02\n\x10\x44ispatchResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12&\n\x07started\x18\x03 \x01(\x0b\x32\x13.devteam.v1.StartedH\x00\x12$\n\x06tokens\x18\x04 \x01(\x0b\x32\x12.devteam.v1.TokensH\x00\x12$\n\x06report\x18\x05 \x01(\x0b\x32\x12.devteam.v1.ReportH\x00\x12 \n\x04lost\x18\x06 \x01(\x0b\x32\x10.devteam.v1.LostH\x00\x12,\n\ncancelling\x18\x07 \x01(\x0b\x32\x16.devteam.v1.CancellingH\x00\x42\x07\n\x05\x65vent\"L\n\x0b\x44ispatchAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0e\n\x06report\x18\x04 \x01(\x08\"=\n\x14\x41\x63kDispatchesRequest\x12%\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x17.devteam.v1.DispatchAck\"\x17\n\x15\x41\x63kDispatchesResponse\"9\n\x15\x43\x61ncelDispatchRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\x18\n\x16\x43\x61ncelDispatchResponse\"c\n\x14ShareThrottleRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\tremaining\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15ShareThrottleResponse\"a\n\x0e\x45xplainRequest\x12\x11\n\x07task_id\x18\x01 \x01(\tH\x00\x12\"\n\x07\x64ry_run\x18\x02 \x01(\x0b\x32\x0f.devteam.v1.RunH\x00\x12\r\n\x05local\x18\x03 \x01(\x08\x42\t\n\x07subject\"\x98\x01\n\x0f\x45xplainResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12)\n\ncandidates\x18\x03 \x03(\x0b\x32\x15.devteam.v1.CandidateB\x08\n\x06\x61nswer\"\xc9\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0f\n\x07workers\x18\x05 \x01(\x05\x12\x38\n\x14oldest_waiting_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06paused\x18\x07 \x01(\x08\x12&\n\x08strategy\x18\x08 \x01(\x0e\x32\x14.devteam.v1.Strategy\"e\n\x08Throttle\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07waiting\x18\x04 \x01(\x05\"I\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05local\x18\x03 \x01(\x08\"y\n\x12ListQueuesResponse\x12!\n\x06queues\x18\x01 \x03(\x0b\x32\x11.devteam.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\'\n\tthrottles\x18\x03 \x03(\x0b\x32\x14.devteam.v1.Throttle\".\n\x0fGetQueueRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05local\x18\x02 \x01(\x08\"4\n\x10GetQueueResponse\x12 \n\x05queue\x18\x01 \x01(\x0b\x32\x11.devteam.v1.Queue*\x93\x03\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eWAIT_REASON_NO_WORKER_IN_QUEUE\x10\x01\x12&\n\"WAIT_REASON_NO_WORKER_SERVES_MODEL\x10\x02\x12,\n(WAIT_REASON_NO_WORKER_MEETS_REQUIREMENTS\x10\x03\x12#\n\x1fWAIT_REASON_NO_WORKER_AVAILABLE\x10\x04\x12\x1e\n\x1aWAIT_REASON_ALL_SLOTS_BUSY\x10\x05\x12#\n\x1fWAIT_REASON_WORKER_RECONNECTING\x10\x06\x12\"\n\x1eWAIT_REASON_PROVIDER_THROTTLED\x10\x07\x12$\n WAIT_REASON_WAITING_FOR_LOCALITY\x10\x08\x12\x1c\n\x18WAIT_REASON_QUEUE_PAUSED\x10\t\x12\x1c\n\x18WAIT_REASON_RATE_LIMITED\x10\n2\xff\x04\n\rRouterService\x12G\n\x08\x44ispatch\x12\x1b.devteam.v1.DispatchRequest\x1a\x1c.devteam.v1.DispatchResponse0\x01\x12T\n\rAckDispatches\x12 .devteam.v1.AckDispatchesRequest\x1a!.devteam.v1.AckDispatchesResponse\x12W\n\x0e\x43\x61ncelDispatch\x12!.devteam.v1.CancelDispatchRequest\x1a\".devteam.v1.CancelDispatchResponse\x12T\n\rShareThrottle\x12 .devteam.v1.ShareThrottleRequest\x1a!.devteam.v1.ShareThrottleResponse\x12[\n\x07\x45xplain\x12\x1a.devteam.v1.ExplainRequest\x1a\x1b.devteam.v1.ExplainResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/api/explain:\x01*\x12`\n\nListQueues\x12\x1d.devteam.v1.ListQueuesRequest\x1a\x1e.devteam.v1.ListQueuesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/api/queues\x12\x61\n\x08GetQueue\x12\x1b.devteam.v1.GetQueueRequest\x1a\x1c.devteam.v1.GetQueueResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/queues/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x65vteam/v1/router.proto\x12\ndevteam.v1\x1a\x14\x64\x65vteam/v1/run.proto\x1a\x17\x64\x65vteam/v1/status.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x0eWorkerInstance\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"o\n\x0f\x44ispatchRequest\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.devteam.v1.Run\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12,\n\x08\x61ssigned\x18\x03 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"{\n\x07Waiting\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.devteam.v1.WaitReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05queue\x18\x03 \x01(\t\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\tCandidate\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x18\n\x10rejected_because\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0e\n\x06merits\x18\x06 \x01(\t\x12\r\n\x05queue\x18\x07 \x01(\t\x12\r\n\x05\x61like\x18\x08 \x01(\x05\"\x9c\x01\n\x08\x44\x65\x63ision\x12&\n\x08strategy\x18\x01 \x01(\x0e\x32\x14.devteam.v1.Strategy\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x65ligible\x18\x04 \x01(\x05\x12)\n\x06waited\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04tied\x18\x06 \x01(\x05\"o\n\x08\x41ssigned\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x14.devteam.v1.Decision\x12\x0f\n\x07\x61\x64opted\x18\x03 \x01(\x08\"\t\n\x07Started\"X\n\x04Lost\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bnever_began\x18\x03 \x01(\x08\"8\n\nCancelling\x12*\n\x06worker\x18\x01 \x01(\x0b\x32\x1a.devteam.v1.WorkerInstance\"\xb1\x02\n\x10\x44ispatchResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12&\n\x07started\x18\x03 \x01(\x0b\x32\x13.devteam.v1.StartedH\x00\x12$\n\x06tokens\x18\x04 \x01(\x0b\x32\x12.devteam.v1.TokensH\x00\x12$\n\x06report\x18\x05 \x01(\x0b\x32\x12.devteam.v1.ReportH\x00\x12 \n\x04lost\x18\x06 \x01(\x0b\x32\x10.devteam.v1.LostH\x00\x12,\n\ncancelling\x18\x07 \x01(\x0b\x32\x16.devteam.v1.CancellingH\x00\x42\x07\n\x05\x65vent\"L\n\x0b\x44ispatchAck\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0e\n\x06report\x18\x04 \x01(\x08\"=\n\x14\x41\x63kDispatchesRequest\x12%\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x17.devteam.v1.DispatchAck\"\x17\n\x15\x41\x63kDispatchesResponse\"9\n\x15\x43\x61ncelDispatchRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\x18\n\x16\x43\x61ncelDispatchResponse\"c\n\x14ShareThrottleRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\tremaining\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15ShareThrottleResponse\"a\n\x0e\x45xplainRequest\x12\x11\n\x07task_id\x18\x01 \x01(\tH\x00\x12\"\n\x07\x64ry_run\x18\x02 \x01(\x0b\x32\x0f.devteam.v1.RunH\x00\x12\r\n\x05local\x18\x03 \x01(\x08\x42\t\n\x07subject\"\x98\x01\n\x0f\x45xplainResponse\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x13.devteam.v1.WaitingH\x00\x12(\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x14.devteam.v1.AssignedH\x00\x12)\n\ncandidates\x18\x03 \x03(\x0b\x32\x15.devteam.v1.CandidateB\x08\n\x06\x61nswer\"\xc9\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0f\n\x07workers\x18\x05 \x01(\x05\x12\x38\n\x14oldest_waiting_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06paused\x18\x07 \x01(\x08\x12&\n\x08strategy\x18\x08 \x01(\x0e\x32\x14.devteam.v1.Strategy\"e\n\x08Throttle\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07waiting\x18\x04 \x01(\x05\"I\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05local\x18\x03 \x01(\x08\"y\n\x12ListQueuesResponse\x12!\n\x06queues\x18\x01 \x03(\x0b\x32\x11.devteam.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\'\n\tthrottles\x18\x03 \x03(\x0b\x32\x14.devteam.v1.Throttle\".\n\x0fGetQueueRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05local\x18\x02 \x01(\x08\"4\n\x10GetQueueResponse\x12 \n\x05queue\x18\x01 \x01(\x0b\x32\x11.devteam.v1.Queue\"\x18\n\x16GetRouterStatusRequest\"D\n\x17GetRouterStatusResponse\x12)\n\x06status\x18\x01 \x01(\x0b\x32\x19.devteam.v1.ServiceStatus*\x93\x03\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eWAIT_REASON_NO_WORKER_IN_QUEUE\x10\x01\x12&\n\"WAIT_REASON_NO_WORKER_SERVES_MODEL\x10\x02\x12,\n(WAIT_REASON_NO_WORKER_MEETS_REQUIREMENTS\x10\x03\x12#\n\x1fWAIT_REASON_NO_WORKER_AVAILABLE\x10\x04\x12\x1e\n\x1aWAIT_REASON_ALL_SLOTS_BUSY\x10\x05\x12#\n\x1fWAIT_REASON_WORKER_RECONNECTING\x10\x06\x12\"\n\x1eWAIT_REASON_PROVIDER_THROTTLED\x10\x07\x12$\n WAIT_REASON_WAITING_FOR_LOCALITY\x10\x08\x12\x1c\n\x18WAIT_REASON_QUEUE_PAUSED\x10\t\x12\x1c\n\x18WAIT_REASON_RATE_LIMITED\x10\n2\xf7\x05\n\rRouterService\x12G\n\x08\x44ispatch\x12\x1b.devteam.v1.DispatchRequest\x1a\x1c.devteam.v1.DispatchResponse0\x01\x12T\n\rAckDispatches\x12 .devteam.v1.AckDispatchesRequest\x1a!.devteam.v1.AckDispatchesResponse\x12W\n\x0e\x43\x61ncelDispatch\x12!.devteam.v1.CancelDispatchRequest\x1a\".devteam.v1.CancelDispatchResponse\x12T\n\rShareThrottle\x12 .devteam.v1.ShareThrottleRequest\x1a!.devteam.v1.ShareThrottleResponse\x12[\n\x07\x45xplain\x12\x1a.devteam.v1.ExplainRequest\x1a\x1b.devteam.v1.ExplainResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/api/explain:\x01*\x12`\n\nListQueues\x12\x1d.devteam.v1.ListQueuesRequest\x1a\x1e.devteam.v1.ListQueuesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/api/queues\x12\x61\n\x08GetQueue\x12\x1b.devteam.v1.GetQueueRequest\x1a\x1c.devteam.v1.GetQueueResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/queues/{name}\x12v\n\x0fGetRouterStatus\x12\".devteam.v1.GetRouterStatusRequest\x1a#.devteam.v1.GetRouterStatusResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/status/routerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,58 +42,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTERSERVICE'].methods_by_name['ListQueues']._serialized_options = b'\202\323\344\223\002\r\022\013/api/queues'
   _globals['_ROUTERSERVICE'].methods_by_name['GetQueue']._loaded_options = None
   _globals['_ROUTERSERVICE'].methods_by_name['GetQueue']._serialized_options = b'\202\323\344\223\002\024\022\022/api/queues/{name}'
-  _globals['_WAITREASON']._serialized_start=2584
-  _globals['_WAITREASON']._serialized_end=2987
-  _globals['_WORKERINSTANCE']._serialized_start=156
-  _globals['_WORKERINSTANCE']._serialized_end=212
-  _globals['_DISPATCHREQUEST']._serialized_start=214
-  _globals['_DISPATCHREQUEST']._serialized_end=325
-  _globals['_WAITING']._serialized_start=327
-  _globals['_WAITING']._serialized_end=450
-  _globals['_CANDIDATE']._serialized_start=453
-  _globals['_CANDIDATE']._serialized_end=604
-  _globals['_DECISION']._serialized_start=607
-  _globals['_DECISION']._serialized_end=763
-  _globals['_ASSIGNED']._serialized_start=765
-  _globals['_ASSIGNED']._serialized_end=876
-  _globals['_STARTED']._serialized_start=878
-  _globals['_STARTED']._serialized_end=887
-  _globals['_LOST']._serialized_start=889
-  _globals['_LOST']._serialized_end=977
-  _globals['_CANCELLING']._serialized_start=979
-  _globals['_CANCELLING']._serialized_end=1035
-  _globals['_DISPATCHRESPONSE']._serialized_start=1038
-  _globals['_DISPATCHRESPONSE']._serialized_end=1343
-  _globals['_DISPATCHACK']._serialized_start=1345
-  _globals['_DISPATCHACK']._serialized_end=1421
-  _globals['_ACKDISPATCHESREQUEST']._serialized_start=1423
-  _globals['_ACKDISPATCHESREQUEST']._serialized_end=1484
-  _globals['_ACKDISPATCHESRESPONSE']._serialized_start=1486
-  _globals['_ACKDISPATCHESRESPONSE']._serialized_end=1509
-  _globals['_CANCELDISPATCHREQUEST']._serialized_start=1511
-  _globals['_CANCELDISPATCHREQUEST']._serialized_end=1568
-  _globals['_CANCELDISPATCHRESPONSE']._serialized_start=1570
-  _globals['_CANCELDISPATCHRESPONSE']._serialized_end=1594
-  _globals['_SHARETHROTTLEREQUEST']._serialized_start=1596
-  _globals['_SHARETHROTTLEREQUEST']._serialized_end=1695
-  _globals['_SHARETHROTTLERESPONSE']._serialized_start=1697
-  _globals['_SHARETHROTTLERESPONSE']._serialized_end=1720
-  _globals['_EXPLAINREQUEST']._serialized_start=1722
-  _globals['_EXPLAINREQUEST']._serialized_end=1819
-  _globals['_EXPLAINRESPONSE']._serialized_start=1822
-  _globals['_EXPLAINRESPONSE']._serialized_end=1974
-  _globals['_QUEUE']._serialized_start=1977
-  _globals['_QUEUE']._serialized_end=2178
-  _globals['_THROTTLE']._serialized_start=2180
-  _globals['_THROTTLE']._serialized_end=2281
-  _globals['_LISTQUEUESREQUEST']._serialized_start=2283
-  _globals['_LISTQUEUESREQUEST']._serialized_end=2356
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=2358
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=2479
-  _globals['_GETQUEUEREQUEST']._serialized_start=2481
-  _globals['_GETQUEUEREQUEST']._serialized_end=2527
-  _globals['_GETQUEUERESPONSE']._serialized_start=2529
-  _globals['_GETQUEUERESPONSE']._serialized_end=2581
-  _globals['_ROUTERSERVICE']._serialized_start=2990
-  _globals['_ROUTERSERVICE']._serialized_end=3629
+  _globals['_ROUTERSERVICE'].methods_by_name['GetRouterStatus']._loaded_options = None
+  _globals['_ROUTERSERVICE'].methods_by_name['GetRouterStatus']._serialized_options = b'\202\323\344\223\002\024\022\022/api/status/router'
+  _globals['_WAITREASON']._serialized_start=2705
+  _globals['_WAITREASON']._serialized_end=3108
+  _globals['_WORKERINSTANCE']._serialized_start=181
+  _globals['_WORKERINSTANCE']._serialized_end=237
+  _globals['_DISPATCHREQUEST']._serialized_start=239
+  _globals['_DISPATCHREQUEST']._serialized_end=350
+  _globals['_WAITING']._serialized_start=352
+  _globals['_WAITING']._serialized_end=475
+  _globals['_CANDIDATE']._serialized_start=478
+  _globals['_CANDIDATE']._serialized_end=629
+  _globals['_DECISION']._serialized_start=632
+  _globals['_DECISION']._serialized_end=788
+  _globals['_ASSIGNED']._serialized_start=790
+  _globals['_ASSIGNED']._serialized_end=901
+  _globals['_STARTED']._serialized_start=903
+  _globals['_STARTED']._serialized_end=912
+  _globals['_LOST']._serialized_start=914
+  _globals['_LOST']._serialized_end=1002
+  _globals['_CANCELLING']._serialized_start=1004
+  _globals['_CANCELLING']._serialized_end=1060
+  _globals['_DISPATCHRESPONSE']._serialized_start=1063
+  _globals['_DISPATCHRESPONSE']._serialized_end=1368
+  _globals['_DISPATCHACK']._serialized_start=1370
+  _globals['_DISPATCHACK']._serialized_end=1446
+  _globals['_ACKDISPATCHESREQUEST']._serialized_start=1448
+  _globals['_ACKDISPATCHESREQUEST']._serialized_end=1509
+  _globals['_ACKDISPATCHESRESPONSE']._serialized_start=1511
+  _globals['_ACKDISPATCHESRESPONSE']._serialized_end=1534
+  _globals['_CANCELDISPATCHREQUEST']._serialized_start=1536
+  _globals['_CANCELDISPATCHREQUEST']._serialized_end=1593
+  _globals['_CANCELDISPATCHRESPONSE']._serialized_start=1595
+  _globals['_CANCELDISPATCHRESPONSE']._serialized_end=1619
+  _globals['_SHARETHROTTLEREQUEST']._serialized_start=1621
+  _globals['_SHARETHROTTLEREQUEST']._serialized_end=1720
+  _globals['_SHARETHROTTLERESPONSE']._serialized_start=1722
+  _globals['_SHARETHROTTLERESPONSE']._serialized_end=1745
+  _globals['_EXPLAINREQUEST']._serialized_start=1747
+  _globals['_EXPLAINREQUEST']._serialized_end=1844
+  _globals['_EXPLAINRESPONSE']._serialized_start=1847
+  _globals['_EXPLAINRESPONSE']._serialized_end=1999
+  _globals['_QUEUE']._serialized_start=2002
+  _globals['_QUEUE']._serialized_end=2203
+  _globals['_THROTTLE']._serialized_start=2205
+  _globals['_THROTTLE']._serialized_end=2306
+  _globals['_LISTQUEUESREQUEST']._serialized_start=2308
+  _globals['_LISTQUEUESREQUEST']._serialized_end=2381
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=2383
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=2504
+  _globals['_GETQUEUEREQUEST']._serialized_start=2506
+  _globals['_GETQUEUEREQUEST']._serialized_end=2552
+  _globals['_GETQUEUERESPONSE']._serialized_start=2554
+  _globals['_GETQUEUERESPONSE']._serialized_end=2606
+  _globals['_GETROUTERSTATUSREQUEST']._serialized_start=2608
+  _globals['_GETROUTERSTATUSREQUEST']._serialized_end=2632
+  _globals['_GETROUTERSTATUSRESPONSE']._serialized_start=2634
+  _globals['_GETROUTERSTATUSRESPONSE']._serialized_end=2702
+  _globals['_ROUTERSERVICE']._serialized_start=3111
+  _globals['_ROUTERSERVICE']._serialized_end=3870
 # @@protoc_insertion_point(module_scope)

@@ -71,6 +71,11 @@ class RouterServiceStub:
                 request_serializer=devteam_dot_v1_dot_router__pb2.GetQueueRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_router__pb2.GetQueueResponse.FromString,
                 _registered_method=True)
+        self.GetRouterStatus = channel.unary_unary(
+                '/devteam.v1.RouterService/GetRouterStatus',
+                request_serializer=devteam_dot_v1_dot_router__pb2.GetRouterStatusRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_router__pb2.GetRouterStatusResponse.FromString,
+                _registered_method=True)
 
 
 class RouterServiceServicer:
@@ -141,6 +146,13 @@ class RouterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRouterStatus(self, request, context):
+        """How the Router stands. Of several, the one that happens to answer. Called by anyone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -178,6 +190,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.GetQueue,
                     request_deserializer=devteam_dot_v1_dot_router__pb2.GetQueueRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_router__pb2.GetQueueResponse.SerializeToString,
+            ),
+            'GetRouterStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRouterStatus,
+                    request_deserializer=devteam_dot_v1_dot_router__pb2.GetRouterStatusRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_router__pb2.GetRouterStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -371,6 +388,33 @@ class RouterService:
             '/devteam.v1.RouterService/GetQueue',
             devteam_dot_v1_dot_router__pb2.GetQueueRequest.SerializeToString,
             devteam_dot_v1_dot_router__pb2.GetQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRouterStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.RouterService/GetRouterStatus',
+            devteam_dot_v1_dot_router__pb2.GetRouterStatusRequest.SerializeToString,
+            devteam_dot_v1_dot_router__pb2.GetRouterStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,6 +69,8 @@ class RouterServiceStub:
     """
     GetQueue: _grpc.UnaryUnaryMultiCallable[_router_pb2.GetQueueRequest, _router_pb2.GetQueueResponse]
     """One queue. Called by anyone. NOT_FOUND: nobody serves it and nothing waits in it."""
+    GetRouterStatus: _grpc.UnaryUnaryMultiCallable[_router_pb2.GetRouterStatusRequest, _router_pb2.GetRouterStatusResponse]
+    """How the Router stands. Of several, the one that happens to answer. Called by anyone."""
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
@@ -111,6 +113,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """
     GetQueue: _aio.UnaryUnaryMultiCallable[_router_pb2.GetQueueRequest, _router_pb2.GetQueueResponse]  # type: ignore[assignment]
     """One queue. Called by anyone. NOT_FOUND: nobody serves it and nothing waits in it."""
+    GetRouterStatus: _aio.UnaryUnaryMultiCallable[_router_pb2.GetRouterStatusRequest, _router_pb2.GetRouterStatusResponse]  # type: ignore[assignment]
+    """How the Router stands. Of several, the one that happens to answer. Called by anyone."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of slots, leases and waiting runs. Keeps them in memory only: after a restart, workers that attach and Planners
@@ -192,5 +196,13 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_router_pb2.GetQueueResponse, _abc.Awaitable[_router_pb2.GetQueueResponse]]:
         """One queue. Called by anyone. NOT_FOUND: nobody serves it and nothing waits in it."""
+
+    @_abc_1.abstractmethod
+    def GetRouterStatus(
+        self,
+        request: _router_pb2.GetRouterStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_pb2.GetRouterStatusResponse, _abc.Awaitable[_router_pb2.GetRouterStatusResponse]]:
+        """How the Router stands. Of several, the one that happens to answer. Called by anyone."""
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
