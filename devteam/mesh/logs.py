@@ -10,6 +10,8 @@ from typing import Any, TextIO
 import structlog
 from opentelemetry import trace
 
+from devteam.mesh.redaction import hide_fields, hide_text
+
 # Of a log file, and how many of them are kept.
 _FILE_BYTES = 10 * 1024 * 1024
 _FILES = 3
@@ -70,7 +72,7 @@ def _formatter(service: str, *, as_json: bool) -> logging.Formatter:
         if as_json
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
-    finish = [structlog.processors.format_exc_info, renderer] if as_json else [renderer]
+    finish = [structlog.processors.format_exc_info, renderer, hide_text] if as_json else [renderer, hide_text]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(service),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
@@ -84,6 +86,7 @@ def _shared(service: str) -> list[structlog.typing.Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _with_trace,
         _with_service(service),
+        hide_fields,
     ]
 
 
