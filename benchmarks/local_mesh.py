@@ -1,6 +1,7 @@
 """A mesh as users start it: `devteam up` as a process of its own."""
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -16,11 +17,12 @@ class LocalMesh:
 
     url: str
     seconds_to_ready: float
+    pid: int
 
 
 @asynccontextmanager
-async def local_mesh(data: Path) -> AsyncIterator[LocalMesh]:
-    """Run `devteam up` with one worker, simulated models and no web page."""
+async def local_mesh(data: Path, *options: str, **variables: str) -> AsyncIterator[LocalMesh]:
+    """Run `devteam up` with one worker, simulated models and no web page; `variables` go into its environment."""
     command: list[str | Path] = [
         Path(sys.executable).with_name("devteam"),
         "up",
@@ -29,17 +31,18 @@ async def local_mesh(data: Path) -> AsyncIterator[LocalMesh]:
         "--no-ui",
         "--data",
         data,
+        *options,
     ]
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, **variables}
     )
     assert process.stdout is not None
     try:
         line = (await process.stdout.readline()).decode()
         address = re.search(r"http://\S+", line)
         assert address is not None, line
-        yield LocalMesh(address.group(), time.perf_counter() - started)
+        yield LocalMesh(address.group(), time.perf_counter() - started, process.pid)
     finally:
         process.terminate()
         await process.communicate()
