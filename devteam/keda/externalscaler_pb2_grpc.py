@@ -28,11 +28,16 @@ if _version_not_supported:
 class ExternalScalerStub:
     """Tells KEDA how many workers are wanted.
 
-    Served by Routers, next to RouterService. The metadata of a trigger: `queue` (required, the queue that the workers
-    serve), `slotsPerWorker` (how many attempts one worker runs at a time; 1 unless said). What is measured is demand: runs
-    that wait in the queue plus runs in hand out of it, so that workers which are busy are still wanted when nothing waits.
+    Served by Routers, next to RouterService; whichever is asked, the demand at all of them is added up. The metadata of a
+    trigger: `queue` (required, the queue that the workers serve), `slotsPerWorker` (how many attempts one worker runs at a
+    time, 1 to 10,000; 1 unless said). Other keys are left alone; `local` is set by Routers that ask each other.
 
-    INVALID_ARGUMENT: metadata that is missing or malformed, with the name of the key.
+    What is measured is demand: runs that wait in the queue plus runs in hand out of it, so that workers which are busy are
+    still wanted when nothing waits. What waits does not count as long as more workers could not start it: in a paused
+    queue, or held back by a provider or by a limit. A queue that nobody knows has no demand.
+
+    INVALID_ARGUMENT: metadata that is missing or malformed, with the name of the key. UNAVAILABLE: another Router does not
+    answer, so that the demand is not known; no answer is better than one for which workers would be stopped.
     """
 
     def __init__(self, channel):
@@ -71,11 +76,16 @@ class ExternalScalerStub:
 class ExternalScalerServicer:
     """Tells KEDA how many workers are wanted.
 
-    Served by Routers, next to RouterService. The metadata of a trigger: `queue` (required, the queue that the workers
-    serve), `slotsPerWorker` (how many attempts one worker runs at a time; 1 unless said). What is measured is demand: runs
-    that wait in the queue plus runs in hand out of it, so that workers which are busy are still wanted when nothing waits.
+    Served by Routers, next to RouterService; whichever is asked, the demand at all of them is added up. The metadata of a
+    trigger: `queue` (required, the queue that the workers serve), `slotsPerWorker` (how many attempts one worker runs at a
+    time, 1 to 10,000; 1 unless said). Other keys are left alone; `local` is set by Routers that ask each other.
 
-    INVALID_ARGUMENT: metadata that is missing or malformed, with the name of the key.
+    What is measured is demand: runs that wait in the queue plus runs in hand out of it, so that workers which are busy are
+    still wanted when nothing waits. What waits does not count as long as more workers could not start it: in a paused
+    queue, or held back by a provider or by a limit. A queue that nobody knows has no demand.
+
+    INVALID_ARGUMENT: metadata that is missing or malformed, with the name of the key. UNAVAILABLE: another Router does not
+    answer, so that the demand is not known; no answer is better than one for which workers would be stopped.
     """
 
     def IsActive(self, request, context):
@@ -152,11 +162,16 @@ def add_ExternalScalerServicer_to_server(servicer, server):
 class ExternalScaler:
     """Tells KEDA how many workers are wanted.
 
-    Served by Routers, next to RouterService. The metadata of a trigger: `queue` (required, the queue that the workers
-    serve), `slotsPerWorker` (how many attempts one worker runs at a time; 1 unless said). What is measured is demand: runs
-    that wait in the queue plus runs in hand out of it, so that workers which are busy are still wanted when nothing waits.
+    Served by Routers, next to RouterService; whichever is asked, the demand at all of them is added up. The metadata of a
+    trigger: `queue` (required, the queue that the workers serve), `slotsPerWorker` (how many attempts one worker runs at a
+    time, 1 to 10,000; 1 unless said). Other keys are left alone; `local` is set by Routers that ask each other.
 
-    INVALID_ARGUMENT: metadata that is missing or malformed, with the name of the key.
+    What is measured is demand: runs that wait in the queue plus runs in hand out of it, so that workers which are busy are
+    still wanted when nothing waits. What waits does not count as long as more workers could not start it: in a paused
+    queue, or held back by a provider or by a limit. A queue that nobody knows has no demand.
+
+    INVALID_ARGUMENT: metadata that is missing or malformed, with the name of the key. UNAVAILABLE: another Router does not
+    answer, so that the demand is not known; no answer is better than one for which workers would be stopped.
     """
 
     @staticmethod

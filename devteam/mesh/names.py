@@ -42,5 +42,10 @@ UNTRACED = frozenset(
         "/devteam.v1.RegistryService/Heartbeat",
         "/devteam.v1.RegistryService/ReportLinks",
         "/devteam.v1.RouterService/AckDispatches",
+        "/externalscaler.ExternalScaler/IsActive",
+        "/externalscaler.ExternalScaler/StreamIsActive",
+        "/externalscaler.ExternalScaler/GetMetricSpec",
+        "/externalscaler.ExternalScaler/StreamMetricSpec",
+        "/externalscaler.ExternalScaler/GetMetrics",
     }
 )

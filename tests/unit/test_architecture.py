@@ -11,13 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("devteam", "devteam_registry", "devteam_router", "devteam_planner", "devteam_worker", "devteam_cli")
 SERVICES = ("devteam_registry", "devteam_router", "devteam_planner", "devteam_worker")
-WIRE = ("grpc", "google", "sqlalchemy", "alembic", "temporalio", "devteam.v1")
+WIRE = ("grpc", "google", "sqlalchemy", "alembic", "temporalio", "devteam.v1", "devteam.keda")
 
 # Where a service meets the outside. Everything else in it is domain, and knows nothing of these libraries.
 ADAPTERS = {
     "": ("", "__main__", "app", "convert", "settings"),
     "devteam_registry": ("servicer", "store.sql", "store.rows", "store.migrations"),
-    "devteam_router": ("servicer", "registry_client", "peer_client"),
+    "devteam_router": ("servicer", "scaling.servicer", "registry_client", "peer_client"),
     "devteam_planner": (
         *("servicer", "router_client", "workflows", "activities", "temporal"),
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
+from devteam.keda import externalscaler_pb2, externalscaler_pb2_grpc
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.ids import Ids
@@ -13,6 +14,8 @@ from devteam.mesh.service import run_service
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
 from devteam_router.peer_client import PeerClient
 from devteam_router.registry_client import RegistryClient, follow, tell
+from devteam_router.scaling.advice import Advice
+from devteam_router.scaling.servicer import ScalerServicer
 from devteam_router.service import RouterCore
 from devteam_router.servicer import RouterServicer, WorkerServicer
 from devteam_router.settings import Settings
@@ -20,6 +23,7 @@ from devteam_router.settings import Settings
 _NAMES = (
     router_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
     worker_pb2.DESCRIPTOR.services_by_name["WorkerService"].full_name,
+    externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name,
 )
 
 
@@ -33,6 +37,8 @@ async def mounted(
     peers = PeerClient(core.peers)
     router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock), server.server)
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
+    scaler = ScalerServicer(Advice(core.demand, peers, clock))
+    externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)
 
     server.serve(_NAMES, core.drain)
     async with open_channel(settings.registry_address) as channel, peers:

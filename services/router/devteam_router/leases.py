@@ -1,7 +1,7 @@
 """Who runs what. Load is counted from here and nowhere else."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -85,6 +85,9 @@ class Leases:
     def __init__(self) -> None:
         self._by_attempt: dict[AttemptId, Lease] = {}
         self._by_worker: dict[str, Holdings] = {}
+        self._running: Counter[str] = Counter()
+        # Told when the first run of a queue has begun, or its last one has ended.
+        self.on_turn: Callable[[], None] = lambda: None
 
     def holdings(self, worker_id: str) -> Holdings:
         """What a worker holds."""
@@ -108,6 +111,7 @@ class Leases:
         if held is None:
             held = lease.held = self.holdings(lease.worker.worker_id).in_queue(lease.queue)
         held[attempt] = None
+        self._count(lease.queue, 1)
         if held.keeper is not None:
             held.keeper.settle()
 
@@ -117,6 +121,8 @@ class Leases:
         if lease is None:
             return None
         held = lease.held
+        if held is not None:
+            self._count(lease.queue, -1)
         if held is not None and held.keeper is not None:
             del held[attempt]
             held.keeper.settle()
@@ -153,14 +159,27 @@ class Leases:
         return len(holdings.queues.get(queue, ())) if holdings else 0
 
     def running(self) -> Counter[str]:
-        """Slots taken out of each queue, over all workers. Looks at every lease."""
-        return Counter(lease.queue for lease in self._by_attempt.values() if lease.occupies_slot)
+        """Slots taken out of each queue, over all workers."""
+        return self._running.copy()
+
+    def running_in(self, queue: str) -> int:
+        """Slots taken out of one queue, over all workers."""
+        return self._running[queue]
 
     def __iter__(self) -> Iterator[Lease]:
         return iter(self._by_attempt.values())
 
     def __len__(self) -> int:
         return len(self._by_attempt)
+
+    def _count(self, queue: str, change: int) -> None:
+        before = self._running[queue]
+        self._running[queue] = before + change
+        if not before:
+            self.on_turn()
+        elif not self._running[queue]:
+            del self._running[queue]
+            self.on_turn()
 
     def _in_hand(self, worker_id: str) -> list[Lease]:
         holdings = self._by_worker.get(worker_id)

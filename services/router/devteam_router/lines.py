@@ -92,6 +92,8 @@ class Lines:
         self._entries = itertools.count(1)
         # Told of every line that nobody waits in any longer.
         self.on_close: Callable[[Line], None] = lambda _: None
+        # Told when there is a line more or less that waits for a worker.
+        self.on_turn: Callable[[], None] = lambda: None
 
     def add(self, run: Run, now: float, *, first: bool = False, arrival: int | None = None) -> Line:
         """Put a run at the end of its line; or at the head, when it was there before. It may have had its `arrival`."""
@@ -121,6 +123,8 @@ class Lines:
 
     def call(self, line: Line) -> None:
         """Have every agenda of its queues take the line up, as it is now."""
+        if line.held:
+            self.on_turn()
         line.held, line.entry = False, next(self._entries)
         for queue in line.signature.queues:
             for reader in self._readers.get(queue, ()):
@@ -129,6 +133,7 @@ class Lines:
     def hold(self, line: Line) -> None:
         """Have agendas pass over the line until it is called again."""
         line.held, line.entry = True, 0
+        self.on_turn()
 
     def listen(self, queue: str, reader: Reader) -> None:
         """Tell this reader of lines that are called in a queue."""
@@ -173,6 +178,10 @@ class Lines:
         """How many runs have this queue as their first choice."""
         return self._of_queue[queue]
 
+    def startable_in(self, queue: str) -> int:
+        """How many of those would start if a worker were free: no gate holds them back."""
+        return sum(len(line) for line in self.in_queue(queue) if not line.held)
+
     def waiting_of(self, tenant: str) -> int:
         """How many runs of this tenant wait."""
         return self._of_tenant[tenant]
@@ -192,6 +201,7 @@ class Lines:
         line = self._lines.get(key)
         if line is None:
             line = self._lines[key] = Line(*key)
+            self.on_turn()
             self._by_model.setdefault(run.signature.model, {})[line] = None
             _count(self._of_signature, run.signature, 1)
             for queue in run.signature.queues:
@@ -204,6 +214,7 @@ class Lines:
     def _close(self, line: Line) -> None:
         line.entry = 0
         self.on_close(line)
+        self.on_turn()
         signature = line.signature
         del self._lines[signature, line.priority, line.tenant]
         _drop(self._by_model, signature.model, line)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 import structlog
 
+from devteam.keda import externalscaler_pb2_grpc
 from devteam.mesh import status
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError, NotFound
 from devteam.v1 import router_pb2, router_pb2_grpc
 from devteam_router.convert.routing import throttle_to_proto
+from devteam_router.convert.scaling import local_demand_from_proto, local_demand_request
 from devteam_router.peers import Peers
 
 if TYPE_CHECKING:
+    from devteam.keda.externalscaler_pb2_grpc import ExternalScalerAsyncStub
     from devteam.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _log = structlog.get_logger()
@@ -24,13 +27,14 @@ _log = structlog.get_logger()
 _CALL_TIMEOUT = 1.0
 
 Answer = TypeVar("Answer")
-Ask = Callable[["RouterServiceAsyncStub"], Awaitable[Answer]]
+Ask = Callable[["_Peer"], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Peer:
     channel: grpc.aio.Channel
-    stub: "RouterServiceAsyncStub"
+    router: "RouterServiceAsyncStub"
+    scaler: "ExternalScalerAsyncStub"
 
 
 class PeerClient:
@@ -53,18 +57,18 @@ class PeerClient:
         """Pass words on to the other Routers, for ever."""
         while True:
             request = throttle_to_proto(await self._peers.next())
-            await self._ask_all(lambda stub, request=request: stub.ShareThrottle(request, timeout=_CALL_TIMEOUT))  # type: ignore[misc]  # bound now
+            await self._ask_all(lambda peer, request=request: peer.router.ShareThrottle(request, timeout=_CALL_TIMEOUT))  # type: ignore[misc]  # bound now
 
     async def explain(self, task_id: str) -> router_pb2.ExplainResponse | None:
         """What a Router that holds a run of the task says of it; None when none does."""
         request = router_pb2.ExplainRequest(task_id=task_id, local=True)
-        answers = await self._ask_all(lambda stub: stub.Explain(request, timeout=_CALL_TIMEOUT))
+        answers = await self._ask_all(lambda peer: peer.router.Explain(request, timeout=_CALL_TIMEOUT))
         return answers[0] if answers else None
 
     async def queue(self, known: Sequence[router_pb2.Queue], name: str) -> list[router_pb2.Queue]:
         """What is here of a queue, with what the other Routers hold of it; empty when nobody knows it."""
         request = router_pb2.GetQueueRequest(name=name, local=True)
-        answers = await self._ask_all(lambda stub: stub.GetQueue(request, timeout=_CALL_TIMEOUT))
+        answers = await self._ask_all(lambda peer: peer.router.GetQueue(request, timeout=_CALL_TIMEOUT))
         return queues_added([*known, *(answer.queue for answer in answers)])
 
     async def added(
@@ -75,15 +79,30 @@ class PeerClient:
         total = queues_added([*queues, *(queue for answer in answers for queue in answer.queues)])
         return total, throttles_added([*throttles, *(item for answer in answers for item in answer.throttles)])
 
-    async def _ask_all(self, ask: Ask[Answer]) -> list[Answer]:
-        gone = {address: peer for address, peer in self._known.items() if address not in self._peers.addresses}
-        answers = await asyncio.gather(*(self._asked(ask, self._stub(address)) for address in self._peers.addresses))
-        await self._close(gone)
-        return [answer for answer in answers if answer is not None]
+    @property
+    def alone(self) -> bool:
+        """As Elsewhere.alone."""
+        return not self._peers.addresses
 
-    async def _asked(self, ask: Ask[Answer], stub: "RouterServiceAsyncStub") -> Answer | None:
+    async def demands(self, queue: str) -> list[int | None]:
+        """As Elsewhere.demands."""
+        request = local_demand_request(queue)
+        answers = await self._ask_each(lambda peer: peer.scaler.GetMetrics(request, timeout=_CALL_TIMEOUT))
+        return [None if answer is None else local_demand_from_proto(answer) for answer in answers]
+
+    async def _ask_all(self, ask: Ask[Answer]) -> list[Answer]:
+        return [answer for answer in await self._ask_each(ask) if answer is not None]
+
+    async def _ask_each(self, ask: Ask[Answer]) -> list[Answer | None]:
+        """One answer a Router; None of those that have none."""
+        gone = {address: peer for address, peer in self._known.items() if address not in self._peers.addresses}
+        answers = await asyncio.gather(*(self._asked(ask, self._peer(address)) for address in self._peers.addresses))
+        await self._close(gone)
+        return answers
+
+    async def _asked(self, ask: Ask[Answer], peer: _Peer) -> Answer | None:
         try:
-            return await ask(stub)
+            return await ask(peer)
         except grpc.aio.AioRpcError as error:
             self._missed(status.from_rpc(error))
             return None
@@ -92,11 +111,12 @@ class PeerClient:
         if not isinstance(error, NotFound):
             _log.info("another router did not answer", why=error.message)
 
-    def _stub(self, address: str) -> "RouterServiceAsyncStub":
+    def _peer(self, address: str) -> _Peer:
         if address not in self._known:
             channel = open_channel(address)
-            self._known[address] = _Peer(channel, router_pb2_grpc.RouterServiceStub(channel))
-        return self._known[address].stub
+            stubs = router_pb2_grpc.RouterServiceStub(channel), externalscaler_pb2_grpc.ExternalScalerStub(channel)
+            self._known[address] = _Peer(channel, *stubs)
+        return self._known[address]
 
     async def _close(self, peers: Mapping[str, _Peer]) -> None:
         for address in list(peers):
@@ -104,13 +124,13 @@ class PeerClient:
                 await peer.channel.close()
 
 
-async def _all_queues(stub: "RouterServiceAsyncStub") -> list[router_pb2.ListQueuesResponse]:
+async def _all_queues(peer: _Peer) -> list[router_pb2.ListQueuesResponse]:
     """Every page that a Router has of its own."""
     pages = [router_pb2.ListQueuesResponse()]
     while len(pages) == 1 or pages[-1].next_page_token:
         token = pages[-1].next_page_token
         request = router_pb2.ListQueuesRequest(page_size=1000, page_token=token, local=True)
-        pages.append(await stub.ListQueues(request, timeout=_CALL_TIMEOUT))
+        pages.append(await peer.router.ListQueues(request, timeout=_CALL_TIMEOUT))
     return pages
 
 

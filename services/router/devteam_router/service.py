@@ -26,6 +26,7 @@ from devteam_router.ports import (
 from devteam_router.preferences import Preferences
 from devteam_router.queues import Queues
 from devteam_router.routing import Policy
+from devteam_router.scaling.demand import Demand
 from devteam_router.worker_side import WorkerSide
 
 # For workers to hear that this Router goes down.
@@ -74,6 +75,7 @@ class RouterCore:
         )
         self.explainer = Explainer(self.attempts, self.matcher, self.fleet, self.placer)
         self.queues = Queues(self.fleet, self.leases, self.lines, self.routing)
+        self.demand = Demand(self.leases, self.lines, self.routing)
         self._named: set[str] = set()
 
     @property
@@ -100,8 +102,10 @@ class RouterCore:
                 self.fleet.remove(worker_id)
             case RoutingChanged(wishes):
                 self.matcher.reroute(wishes)
+                self.demand.turned()
             case RoutersChanged(addresses):
                 self.peers.are(addresses)
+                self.demand.turned()
 
     async def drain(self) -> None:
         """Take no further runs, and tell the workers to expect another Router: those who read, in half a second."""

@@ -14,9 +14,12 @@ from devteam_router.graces import Graces
 from devteam_router.peer_client import PeerClient
 from devteam_router.ports import WorkerChanged
 from devteam_router.routing import Policy
+from devteam_router.scaling.advice import Advice
+from devteam_router.scaling.servicer import ScalerServicer
 from devteam_router.service import RouterCore
 from devteam_router.servicer import RouterServicer, WorkerServicer
 
+from devteam.keda import externalscaler_pb2_grpc
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.server import Listen, MeshServer
@@ -33,7 +36,7 @@ if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
 
 # Admission is short enough to be waited for by those whom nobody knows; whoever attaches may take its time.
 GRACES = Graces(attach=60.0, admission=0.2)
-SERVICES = ("devteam.v1.RouterService", "devteam.v1.WorkerService")
+SERVICES = ("devteam.v1.RouterService", "devteam.v1.WorkerService", "externalscaler.ExternalScaler")
 
 
 class DispatchCall:
@@ -103,6 +106,8 @@ async def running(clock: FakeClock, graces: Graces = GRACES, *, router_id: str =
     server = MeshServer(Listen(port=0, stop_grace=0.5), CountingIds())
     router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock), server.server)
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
+    scaler = ScalerServicer(Advice(core.demand, peers, clock))
+    externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)
     server.serve(SERVICES, core.drain)
     port = await server.start()
     async with peers, background(peers.run), open_channel(f"http://127.0.0.1:{port}") as channel:
