@@ -87,9 +87,13 @@ class Program:
         """All processes that descend from it."""
         return list(psutil.Process(self.pid).children(recursive=True))
 
+    def signal_end(self) -> None:
+        """Ask it to stop, and wait for nothing."""
+        self._process.send_signal(signal.SIGTERM)
+
     def stop(self) -> int:
         """Ask it to stop, and return its exit code."""
-        self._process.send_signal(signal.SIGTERM)
+        self.signal_end()
         return self.wait()
 
     def interrupt(self) -> int:
