@@ -8,6 +8,8 @@ import typer
 from devteam_worker.command_line import Data, Timeout, WorkerId, complaining, presences_in, say, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from devteam_worker.presence import Presence
 
 # As long as an operator may give a worker.
@@ -55,14 +57,31 @@ def drain(
         write(f"Worker {name} drains: {now.running} runs in hand" if now else f"Worker {name} has left")
 
 
-def status(worker_id: WorkerId = None, data: Data = None) -> None:
+def status(
+    worker_id: WorkerId = None,
+    data: Data = None,
+    *,
+    ready: Annotated[bool, typer.Option("--ready", help="Fail as well unless all of them take work.")] = False,
+) -> None:
     """Show the workers that run on this machine; exit code 1 when there is none."""
     with complaining():
         presences = presences_in(data)
-        for presence in presences.live() if worker_id is None else [presences.the_one(worker_id)]:
+        shown = presences.live() if worker_id is None else [presences.the_one(worker_id)]
+        for presence in shown:
             write(_line(presence))
-        if not presences.live():
+        if not shown:
             presences.the_one(None)
+        if ready:
+            _refuse_unready(shown)
+
+
+def _refuse_unready(shown: "Sequence[Presence]") -> None:
+    from devteam.mesh.errors import FailedPrecondition
+    from devteam_worker.presence import Phase
+
+    for presence in shown:
+        if presence.phase is not Phase.READY:
+            raise FailedPrecondition(f"worker {presence.worker_id} is {presence.phase}, and takes no work")
 
 
 def _line(presence: "Presence") -> str:

@@ -87,6 +87,29 @@ async def test_a_worker_that_is_stopped_drains_and_is_gone(machine: Machine) -> 
         assert err.startswith("error: no worker runs on this machine")
 
 
+async def test_a_worker_is_ready_from_when_it_is_registered_until_it_drains(machine: Machine) -> None:
+    """A cluster asks for it, so that a rollout of workers that cannot reach the mesh stops."""
+    (machine.folder / "worker.yaml").write_text("worker: {mcpServers: {mute: {command: sleep, args: ['600']}}}\n")
+    async with machine.worker() as worker:
+        await machine.says(phase="starting")
+        code, out, err = await machine.command("status", "--ready")
+        assert (code, out.split()[:2]) == (1, ["w1", "starting"])
+        assert err == "error: worker w1 is starting, and takes no work\n"
+        worker.kill()
+        await worker.wait()
+    (machine.folder / "worker.yaml").unlink()
+    async with machine.worker() as worker:
+        line = await machine.is_ready()
+        assert (await machine.command("status", "--ready"))[0] == 0
+        line.assign(options=ENDLESS)
+        assert (await line.hears()).WhichOneof("item") == "accepted"
+        worker.send_signal(signal.SIGTERM)
+        await machine.says(phase="stopping")
+        code, _, err = await machine.command("status", "--ready")
+        assert (code, err) == (1, "error: worker w1 is stopping, and takes no work\n")
+    assert (await machine.command("status", "--ready"))[0] == 1
+
+
 async def test_a_stop_turns_a_restart_into_an_orderly_end(machine: Machine) -> None:
     async with machine.worker("--drain-deadline", "10") as worker:
         line = await machine.is_ready()
