@@ -136,7 +136,7 @@ async def test_from_nothing_to_500_tasks_and_back_to_nothing_without_killing_any
 
 
 SHORT_RUN = ("--model", "sim", "--option", "tokens=1")
-LONG_RUN = ("--model", "sim", "--option", "tokens=60", "--option", "tokens_per_second=10")
+LONG_RUN = ("--model", "sim", "--option", "tokens=90", "--option", "tokens_per_second=10")
 ENDLESS = ("--model", "sim", "--option", "tokens=10000", "--option", "tokens_per_second=20")
 
 

@@ -10,6 +10,7 @@ import pytest
 from devteam_registry.settings import Settings
 from devteam_router.ports import FleetSnapshot
 
+from devteam.keda import externalscaler_pb2
 from devteam.v1 import planner_pb2, registry_pb2, router_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import left_over
@@ -80,7 +81,10 @@ async def test_the_registry_answers_any_request(database: str, sqlite_url: str, 
 
 
 async def test_the_router_answers_any_request(clock: FakeClock) -> None:
-    methods = router_pb2.DESCRIPTOR.services_by_name["RouterService"].methods
+    methods = [
+        *router_pb2.DESCRIPTOR.services_by_name["RouterService"].methods,
+        *externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].methods,
+    ]
     words = {
         **COMMON,
         "name": ["default"],
@@ -89,6 +93,8 @@ async def test_the_router_answers_any_request(clock: FakeClock) -> None:
         "strategy": [0, 1, 2, 3, 4],
         "priority": [0, 1, 5],
         "last_seq": [0, 0, 3],
+        "key": ["queue", "queue", "slotsPerWorker"],
+        "metricName": ["", "devteam_queue_demand_slots-default"],
     }
     async with running_router(clock) as mesh:
         mesh.register(a_worker("w1", concurrency=4))
