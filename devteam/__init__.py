@@ -59,6 +59,7 @@ from devteam.specs import (
     Strategy,
     TaskSpec,
 )
+from devteam.traces import Span, SpanEvent, SpanKind, SpanLink, Trace
 
 if TYPE_CHECKING:
     from devteam.client import DevTeamClient
@@ -91,6 +92,10 @@ __all__ = [
     "Requirements",
     "Routing",
     "RunPolicy",
+    "Span",
+    "SpanEvent",
+    "SpanKind",
+    "SpanLink",
     "Step",
     "Strategy",
     "Task",
@@ -104,6 +109,7 @@ __all__ = [
     "Tokens",
     "ToolCall",
     "ToolResult",
+    "Trace",
     "Usage",
     "WaitReason",
     "WorkerInfo",

@@ -7,17 +7,18 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from devteam import fleet_wire, spec_wire, wire
+from devteam import fleet_wire, spec_wire, trace_wire, wire
 from devteam.connection import Connection, listed
 from devteam.events import Event
 from devteam.mesh.address import DEFAULT_URL
 from devteam.mesh.clock import SystemClock
-from devteam.mesh.errors import NotFound
+from devteam.mesh.errors import FailedPrecondition, NotFound
 from devteam.models import Explanation, Plan, PlanState, Task, TaskState
 from devteam.operators import OperatorCalls
 from devteam.plans import steps_from_mappings
 from devteam.specs import Generation, LoadBalancing, Placement, RunPolicy, Step, TaskSpec
-from devteam.v1 import planner_pb2, router_pb2
+from devteam.traces import Trace
+from devteam.v1 import planner_pb2, router_pb2, trace_pb2
 from devteam.watching import Position, Progress, follow
 
 
@@ -171,6 +172,20 @@ class DevTeamClient(OperatorCalls):
         request = router_pb2.ExplainRequest(dry_run=spec_wire.dry_run_to_proto(self._balancing.applied(spec)))
         return fleet_wire.explanation_from_proto(await self._mesh.call(self._mesh.router.Explain, request))
 
+    async def get_trace(self, trace_id: str) -> Trace:
+        """The spans that the mesh keeps of a trace: what has ended of it so far.
+
+        Raises NotFound when it keeps none of this trace, and when it keeps none at all: it may send them elsewhere.
+        """
+        request = trace_pb2.GetTraceRequest(trace_id=trace_id)
+        try:
+            answer = await self._mesh.call(self._mesh.traces.GetTrace, request)
+        except FailedPrecondition as error:
+            if error.reason != "NOT_A_MESH":
+                raise
+            raise NotFound("trace", trace_id, reason="NO_TRACE_STORE", message=_no_store(self.api_url)) from error
+        return trace_wire.trace_from_proto(trace_id, answer)
+
     async def create_plan(
         self,
         name: str,
@@ -259,3 +274,10 @@ class DevTeamClient(OperatorCalls):
         except NotFound:
             return False
         return True
+
+
+def _no_store(url: str) -> str:
+    return (
+        f"{url} keeps no traces: its spans go to where its OTEL_EXPORTER_OTLP_ENDPOINT points, or nowhere if it has "
+        "neither that nor a trace file"
+    )

@@ -10,7 +10,7 @@ from devteam.events import Event
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, Internal, Unavailable
 from devteam.mesh.status import from_rpc
-from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc
+from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
 from devteam.watching import Progress
 
 _Request = TypeVar("_Request")
@@ -30,6 +30,7 @@ class Connection:
         self.planner = planner_pb2_grpc.PlannerServiceStub(self._channel)
         self.registry = registry_pb2_grpc.RegistryServiceStub(self._channel)
         self.router = router_pb2_grpc.RouterServiceStub(self._channel)
+        self.traces = trace_pb2_grpc.TraceServiceStub(self._channel)
 
     async def close(self) -> None:
         """Close the channel; calls that are under way end with an error."""

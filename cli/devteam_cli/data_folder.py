@@ -28,8 +28,8 @@ class DataFolder:
 
     @property
     def traces(self) -> Path:
-        """Spans, one JSON object a line."""
-        return self.path / "traces.jsonl"
+        """The store of spans."""
+        return self.path / "traces.db"
 
     def log_of(self, name: str) -> Path:
         """Log lines of a child process."""

@@ -15,7 +15,9 @@ from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import FailedPrecondition, Unavailable
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.spans.collector import collecting
 from devteam.mesh.tasks import background
+from devteam.mesh.telemetry import span_file
 from devteam_cli import predecessors
 from devteam_cli.children import child, lines, stop
 from devteam_cli.data_folder import DataFolder
@@ -145,6 +147,7 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
         database_url=data.database("planner"), router_address=mesh.url, temporal_address=mesh.temporal
     )
     async with (
+        _collected(server, data),
         registry.mounted(server, RegistrySettings(database_url=data.database("registry")), clock, ids) as registry_job,
         router.mounted(server, RouterSettings(registry_address=mesh.url), clock, ids) as router_job,
         planner.mounted(server, of_planner, clock, ids) as planner_job,
@@ -155,6 +158,12 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
                 yield
             finally:
                 await server.stop()
+
+
+@asynccontextmanager
+async def _collected(server: MeshServer, data: DataFolder) -> AsyncIterator[None]:
+    with collecting(server, span_file(data.traces)):
+        yield
 
 
 def _spawned(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> AbstractAsyncContextManager[Process]:

@@ -28,6 +28,14 @@ def open_channel(url: str, *, api_key: str = "", tenant: str = "") -> grpc.aio.C
     return grpc.aio.insecure_channel(target, options.CLIENT, None, interceptors)
 
 
+def open_blocking_channel(url: str) -> grpc.Channel:
+    """Open a channel for threads that have no event loop; `credentials` go with each call. Raises InvalidInput."""
+    target, secure = target_of(url)
+    if secure:
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options.CLIENT)
+    return grpc.insecure_channel(target, options.CLIENT)
+
+
 def credentials(api_key: str) -> tuple[tuple[str, str], ...]:
     """The metadata that shows `api_key`; empty without one."""
     return (("authorization", f"Bearer {api_key}"),) if api_key else ()

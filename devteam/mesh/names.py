@@ -34,6 +34,8 @@ GEN_AI_TOOL_NAME = "gen_ai.tool.name"
 GEN_AI_TOOL_CALL_ID = "gen_ai.tool.call.id"
 TOOL_SOURCE = "devteam.tool.source"
 
+EXPORT_SPANS = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
 # Streams that live as long as a process, and calls that repeat for ever: a span of them says nothing.
 UNTRACED = frozenset(
     {
@@ -47,5 +49,8 @@ UNTRACED = frozenset(
         "/externalscaler.ExternalScaler/GetMetricSpec",
         "/externalscaler.ExternalScaler/StreamMetricSpec",
         "/externalscaler.ExternalScaler/GetMetrics",
+        # To send spans, or to look at them, must not make more of them.
+        EXPORT_SPANS,
+        "/devteam.v1.TraceService/GetTrace",
     }
 )

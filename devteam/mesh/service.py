@@ -13,8 +13,9 @@ from devteam.mesh.logs import configure_logs
 from devteam.mesh.process import end_at_next_signal, run
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.settings import ServiceSettings
+from devteam.mesh.spans.collector import collecting
 from devteam.mesh.tasks import background, stop_signal
-from devteam.mesh.telemetry import configure_telemetry
+from devteam.mesh.telemetry import configure_telemetry, span_file
 
 _log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) ->
         if telemetry is not None:
             stack.callback(telemetry.shutdown)
         server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
+        stack.enter_context(collecting(server, span_file(settings.trace_file)))
         job = await stack.enter_async_context(mounted(server, settings, clock, ids))
         await server.start()
         # The job ends after the server: calls that are still answered may need it.

@@ -77,7 +77,7 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=0, ge=0, le=65535)
     # Said on purpose: listen beyond this machine without TLS and keys.
     insecure: bool = False
-    # Spans go here, one JSON object a line, unless an OTLP endpoint is configured.
+    # The file that spans are kept in, also those of others, unless an OTLP endpoint is configured.
     trace_file: Path | None = None
     log_level: LogLevel = "INFO"
 

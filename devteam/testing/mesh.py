@@ -19,7 +19,9 @@ from devteam.testing.fleet import FakeRegistry
 from devteam.testing.planner import FakePlanner
 from devteam.testing.router import FakeRouter
 from devteam.testing.runs import Answer, echo
-from devteam.v1 import planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc
+from devteam.testing.traces import FakeTraces
+from devteam.traces import Span
+from devteam.v1 import planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
 
 _WORKER = WorkerInfo(id="fake-1", queues=("default",))
 _QUEUE = QueueInfo(name="default", slots=1, workers=1)
@@ -30,7 +32,8 @@ class FakeMesh:
 
     `answer` says what comes of a prompt (see `Answer`; the prompt itself unless given). The first of `workers` is said
     to run everything; workers, queues and throttles are there to be listed and change nothing, and so is what operators
-    want of them. `notice` is what a list of workers says of the whole fleet.
+    want of them. `notice` is what a list of workers says of the whole fleet. Tasks and plans have the trace of who
+    creates them; its spans are those that `keep_spans` was given, and without `keeps_traces` there is nobody to ask.
     """
 
     def __init__(
@@ -41,9 +44,12 @@ class FakeMesh:
         queues: Sequence[QueueInfo] = (_QUEUE,),
         throttles: Sequence[Throttle] = (),
         notice: str = "",
+        keeps_traces: bool = True,
         port: int = 0,
     ) -> None:
         self.port = port
+        self._traces = FakeTraces()
+        self._keeps_traces = keeps_traces
         self._ids = TimeOrderedIds(SystemClock())
         self._runs: list[asyncio.Task[None]] = []
         worker_id = next((worker.id for worker in workers), _WORKER.id)
@@ -67,6 +73,8 @@ class FakeMesh:
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(self._planner, self._server)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, self._server)
         router_pb2_grpc.add_RouterServiceServicer_to_server(self._router, self._server)
+        if self._keeps_traces:
+            trace_pb2_grpc.add_TraceServiceServicer_to_server(self._traces, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
 
@@ -79,6 +87,10 @@ class FakeMesh:
     def remove_worker(self, worker_id: str) -> None:
         """Let a worker leave, as a real one does at the end of a drain. Raises NotFound."""
         self._registry.remove(worker_id)
+
+    def keep_spans(self, *spans: Span) -> None:
+        """Let these spans be found by their trace."""
+        self._traces.keep(spans)
 
     async def __aenter__(self) -> Self:
         await self.start()

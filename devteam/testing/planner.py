@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from devteam.mesh.channel import TENANT_KEY
 from devteam.mesh.errors import FailedPrecondition, NotFound
@@ -41,7 +42,7 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
 
     async def CreateTask(self, request: pb.CreateTaskRequest, context: _Context) -> pb.CreateTaskResponse:
         """Take a task: a plan of one step that shares its id."""
-        plan = pb.Plan(tenant=_tenant_of(context))
+        plan = pb.Plan(tenant=_tenant_of(context), trace_id=_trace_of(context))
         created = self._create(request.request_id, [pb.Task(step_id="task", spec=request.task)], plan)
         return pb.CreateTaskResponse(task=listed_task(created.tasks["task"]))
 
@@ -80,7 +81,7 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
     async def CreatePlan(self, request: pb.CreatePlanRequest, context: _Context) -> pb.CreatePlanResponse:
         """Take a plan."""
         tasks = [pb.Task(step_id=step.id, depends_on=step.depends_on, spec=_spec_of(step)) for step in request.steps]
-        plan = pb.Plan(name=request.name, input=request.input, tenant=_tenant_of(context))
+        plan = pb.Plan(name=request.name, input=request.input, tenant=_tenant_of(context), trace_id=_trace_of(context))
         created = self._create(request.request_id, tasks, plan)
         return pb.CreatePlanResponse(plan=listed_plan(created.plan, with_tasks=True))
 
@@ -120,7 +121,7 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         plan.state = pb.PLAN_STATE_PENDING
         plan.created_at.GetCurrentTime()
         for task in tasks:
-            task.plan_id, task.tenant = plan.plan_id, plan.tenant
+            task.plan_id, task.tenant, task.trace_id = plan.plan_id, plan.tenant, plan.trace_id
             task.task_id = f"{plan.plan_id}.{task.step_id}" if plan.name else plan.plan_id
             task.state = pb.TASK_STATE_PENDING if task.depends_on else pb.TASK_STATE_QUEUED
             task.created_at.CopyFrom(plan.created_at)
@@ -155,6 +156,12 @@ def _noticed(plan: FakePlan, *, cancel: bool) -> Iterator[None]:
 
 def _tenant_of(context: _Context) -> str:
     return str(dict(context.invocation_metadata()).get(TENANT_KEY, "default"))
+
+
+def _trace_of(context: _Context) -> str:
+    """The caller's trace, as W3C's traceparent names it; else a new one."""
+    _, _, rest = str(dict(context.invocation_metadata()).get("traceparent", "")).partition("-")
+    return rest[:32] or uuid4().hex
 
 
 def _spec_of(step: pb.StepSpec) -> pb.TaskSpec:

@@ -61,7 +61,7 @@ def start(
     drain_deadline: Annotated[
         float | None, typer.Option(help="Seconds for runs to end once it stops.", min=0.001, max=86_400)
     ] = None,
-    trace_file: Annotated[Path | None, typer.Option(help="Write spans here, one JSON object a line.")] = None,
+    trace_file: Annotated[Path | None, typer.Option(help="Keep spans in this file [they go to the mesh].")] = None,
     data: Data = None,
     *,
     of_mesh: Annotated[bool, typer.Option("--of-mesh", hidden=True)] = False,
@@ -107,7 +107,7 @@ async def _start(
     One that a mesh runs for itself (`of_mesh`) leaves the file in the folder to the owner's own worker.
     """
     from devteam.mesh.logs import configure_logs
-    from devteam.mesh.telemetry import configure_telemetry
+    from devteam.mesh.telemetry import MeshAddress, configure_telemetry
     from devteam_worker.app import Owner, Ready, serve
     from devteam_worker.providers.discovery import refuse_unservable
     from devteam_worker.settings import load_settings
@@ -125,7 +125,8 @@ async def _start(
 
     settings = load_settings(file(), flags, os.environ)
     configure_logs("worker", level=settings.log_level)
-    telemetry = configure_telemetry("devteam-worker", settings.trace_file)
+    mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value())
+    telemetry = configure_telemetry("devteam-worker", settings.trace_file, mesh=mesh, instance=settings.worker_id)
     presence = _presence(settings, file(), data, of_mesh=of_mesh)
     told = Told(presence, read_settings, again)
 
@@ -152,7 +153,7 @@ async def _start(
         if not again.is_set():
             presence.leave()
         if telemetry is not None:
-            telemetry.shutdown()
+            await asyncio.to_thread(telemetry.shutdown)
 
 
 def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None, *, of_mesh: bool) -> "OwnPresence":

@@ -100,7 +100,7 @@ class WorkerSettings(BaseSettings):
     # A model that says nothing for so long has failed.
     progress_timeout_ms: Milliseconds = 300_000
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = "INFO"
-    # Where spans are written as lines of JSON; None: nowhere.
+    # The file that spans are kept in; None: they go to the mesh. An OTLP endpoint in the environment wins over both.
     trace_file: Path | None = None
 
     @model_validator(mode="before")

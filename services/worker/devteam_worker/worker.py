@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeVar, overload
 
 from devteam.mesh.errors import InvalidInput, Violation
+from devteam.mesh.telemetry import MeshAddress, telemetry
 from devteam_worker.app import Code, Owner, Ready, serve
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler
-from devteam_worker.settings import load_settings
+from devteam_worker.settings import WorkerSettings, load_settings
 from devteam_worker.stopping import Stopping
 from devteam_worker.tools.base import Tool
 from devteam_worker.tools.functions import Function, function_tool
@@ -110,15 +111,22 @@ class DevTeamWorker:
         """Work until stopped; then finish or hand back what runs, and take leave.
 
         SIGTERM and SIGINT stop it like `stop`, and a second one ends the process; with `handle_signals=False` they are
-        left to your program. Raises Aborted when another instance took over this worker's id.
+        left to your program. Spans of the work go to the mesh, unless your program has a tracer provider of its own by
+        then. Raises Aborted when another instance took over this worker's id.
         """
         with self._stopping.on_signals() if handle_signals else nullcontext():
             owner = Owner(self._stopping.wait, self._on_ready, on_error=self._on_error)
-            await serve(self._settings, owner, Code(self._owners, self._handler, self._tools))
+            async with _traced(self._settings):
+                await serve(self._settings, owner, Code(self._owners, self._handler, self._tools))
 
     def stop(self) -> None:
         """Make `start` come to its end. May be called from any thread."""
         self._stopping.stop()
+
+
+def _traced(settings: WorkerSettings) -> AbstractAsyncContextManager[None]:
+    mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value())
+    return telemetry("devteam-worker", settings.trace_file, mesh=mesh, instance=settings.worker_id)
 
 
 def announcement(ready: Ready) -> str:

@@ -1,0 +1,135 @@
+"""Spans on the wire: a mesh takes those of its workers and clients, and shows them by their trace."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer as OtlpServicer,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    add_TraceServiceServicer_to_server as add_otlp_servicer,
+)
+
+from devteam.mesh.errors import InvalidInput, NotFound, ResourceExhausted, Violation
+from devteam.mesh.server import MeshServer
+from devteam.mesh.spans.otlp import Taken, taken_from_request
+from devteam.mesh.spans.store import SpanStore
+from devteam.v1 import trace_pb2 as pb
+from devteam.v1.trace_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
+
+_Result = TypeVar("_Result")
+
+SERVICE = pb.DESCRIPTOR.services_by_name["TraceService"].full_name
+OTLP_SERVICE = otlp.DESCRIPTOR.services_by_name["TraceService"].full_name
+
+_MAX_SPANS = 10_000
+_MAX_ANSWER_BYTES = 3 * 1024 * 1024
+# Of a span in a list: its field number, and its length.
+_FRAME_BYTES = 8
+# Requests of at most 4 MiB each; more senders than that wait for the disk at once only when it stands still.
+_MAX_WAITING = 16
+
+
+@contextmanager
+def collecting(server: MeshServer, file: Path | None) -> Iterator[None]:
+    """Have `server` take spans and show them, out of `file`, until the block ends; without a file it does neither."""
+    if file is None:
+        yield
+        return
+    store = SpanStore(file)
+    add_otlp_servicer(Collector(store), server.server)  # type: ignore[no-untyped-call]  # generated, without types
+    add_TraceServiceServicer_to_server(Traces(store), server.server)
+    server.serve([SERVICE, OTLP_SERVICE])
+    try:
+        yield
+    finally:
+        store.close()
+
+
+class Collector(OtlpServicer):
+    """OTLP's TraceService: takes spans of whoever may call this mesh."""
+
+    def __init__(self, store: SpanStore) -> None:
+        self._store = store
+        # One at a time: the threads belong to the databases too.
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def Export(  # noqa: N802 - the contract's name
+        self, request: otlp.ExportTraceServiceRequest, _context: object
+    ) -> otlp.ExportTraceServiceResponse:
+        """Keep what can be kept; OTLP tells of the rest in `partial_success`."""
+        if self._waiting >= _MAX_WAITING:
+            raise ResourceExhausted(
+                "too many batches of spans wait for the disk; send this one again later", retry_after=5.0
+            )
+        self._waiting += 1
+        try:
+            async with self._turn:
+                taken = await _to_its_end(partial(self._keep, request))
+        finally:
+            self._waiting -= 1
+        answer = otlp.ExportTraceServiceResponse()
+        if taken.refused:
+            answer.partial_success.rejected_spans = taken.refused
+            answer.partial_success.error_message = taken.why
+        return answer
+
+    def _keep(self, request: otlp.ExportTraceServiceRequest) -> Taken:
+        taken = taken_from_request(request)
+        if taken.records:
+            self._store.add(taken.records)
+        return taken
+
+
+class Traces(TraceServiceServicer):
+    """The contract's TraceService."""
+
+    def __init__(self, store: SpanStore) -> None:
+        self._store = store
+        self._turn = asyncio.Lock()
+
+    async def GetTrace(self, request: pb.GetTraceRequest, context: object) -> pb.GetTraceResponse:  # noqa: N802 - as above
+        """All spans of a trace, by their start."""
+        trace_id = _trace_id_from(request)
+        async with self._turn:
+            answer = await _to_its_end(partial(self._read, trace_id))
+        if not answer.spans:
+            raise NotFound("trace", request.trace_id)
+        return answer
+
+    def _read(self, trace_id: bytes) -> pb.GetTraceResponse:
+        answer, size = pb.GetTraceResponse(), 0
+        for data in self._store.spans_of(trace_id, _MAX_SPANS + 1):
+            size += len(data) + _FRAME_BYTES
+            if len(answer.spans) == _MAX_SPANS or size > _MAX_ANSWER_BYTES:
+                answer.truncated = True
+                break
+            answer.spans.add().MergeFromString(data)
+        return answer
+
+
+async def _to_its_end(work: Callable[[], _Result]) -> _Result:
+    """Work in a thread; a caller that gave up keeps its turn until that thread is free again."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+def _trace_id_from(request: pb.GetTraceRequest) -> bytes:
+    try:
+        trace_id = bytes.fromhex(request.trace_id)
+    except ValueError:
+        trace_id = b""
+    # Of bytes.fromhex alone, spaces between digits would pass.
+    if len(trace_id) != 16 or len(request.trace_id) != 32:
+        raise InvalidInput(Violation("trace_id", "ID_FORMAT", "must be 32 hexadecimal digits"))
+    return trace_id

@@ -1,0 +1,50 @@
+"""Attributes of OTLP as texts of bounded length."""
+
+import base64
+import json
+import math
+from collections.abc import Iterable
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+MAX_ATTRIBUTES = 128
+MAX_KEY_BYTES = 256
+MAX_VALUE_BYTES = 4096
+
+
+def attributes_from_otlp(pairs: Iterable[KeyValue]) -> dict[str, str]:
+    """The first 128 attributes by their keys, values of at most 4 KiB."""
+    taken: dict[str, str] = {}
+    for pair in pairs:
+        if len(taken) == MAX_ATTRIBUTES:
+            break
+        taken[cut(pair.key, MAX_KEY_BYTES)] = cut(text_of(pair.value), MAX_VALUE_BYTES)
+    return taken
+
+
+def text_of(value: AnyValue) -> str:
+    """A text as it is, anything else as JSON; bytes as a text in base64."""
+    plain = _plain(value)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8; three dots at the end tell that there was more."""
+    encoded = text.encode()
+    return text if len(encoded) <= limit else encoded[: limit - 3].decode(errors="ignore") + "..."
+
+
+def _plain(value: AnyValue) -> object:
+    match kind := value.WhichOneof("value"):
+        case "string_value" | "bool_value" | "int_value":
+            return getattr(value, kind)
+        case "double_value":
+            # JSON has no word for the others.
+            return value.double_value if math.isfinite(value.double_value) else str(value.double_value)
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode()
+        case "array_value":
+            return [_plain(item) for item in value.array_value.values]
+        case "kvlist_value":
+            return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
+    return None
