@@ -102,6 +102,15 @@ def test_several_processes_write_at_once_to_a_file_that_none_of_them_found(file:
     assert [count_of(file, trace) for trace in range(1, 21)] == [30] * 20
 
 
+def test_two_stores_in_a_process_lose_nothing_to_a_reader_in_another(file: Path) -> None:
+    """SQLite's locks belong to the process: whoever opens and closes the file beside it gives them all up."""
+    stores = [SpanStore(file), SpanStore(file)]
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        for span in range(1, 6):
+            stores[span % 2].add([record(span=span)])
+            assert pool.submit(count_of, file, 1).result() == span
+
+
 def scribble(file: Path) -> None:
     file.write_bytes(b'{"name": "a line of JSON, as traces were kept before"}\n' * 100)
 

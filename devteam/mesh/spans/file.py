@@ -35,7 +35,9 @@ def opened(path: Path) -> sqlite3.Connection:
 
     What cannot be read is set aside. Raises sqlite3.Error, OSError and ForeignFile.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Only one that is new: to close a file that SQLite has open elsewhere in this process would give up its locks.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     connection = connected(path)
     try:
         if _prepared(connection):

@@ -18,3 +18,9 @@ async def mesh() -> AsyncIterator[ScriptedMesh]:
 def machine(mesh: ScriptedMesh, tmp_path: Path) -> Machine:
     """Where workers run as processes of their own."""
     return Machine(mesh, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers in the test's own process leave its tracer provider to the tests that set one."""
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
