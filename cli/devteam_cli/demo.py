@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,7 @@ def demo(
             code = asyncio.run(_demo(data, topic))
         else:
             with tempfile.TemporaryDirectory(prefix="devteam-demo-") as folder:
-                code = asyncio.run(_demo(Path(folder), topic))
+                code = asyncio.run(_demo(Path(folder), topic, kept=False))
     except* DevTeamError as group:
         error = first_of(group)
         complain(error)
@@ -42,7 +43,7 @@ def demo(
     raise typer.Exit(code)
 
 
-async def _demo(path: Path, topic: str | None) -> Exit:
+async def _demo(path: Path, topic: str | None, *, kept: bool = True) -> Exit:
     from devteam.client import DevTeamClient
     from devteam.mesh.server import Listen
     from devteam_cli.data_folder import data_folder
@@ -58,6 +59,8 @@ async def _demo(path: Path, topic: str | None) -> Exit:
             await _tell(client, finished)
             say("stopping the mesh")
     _tell_trace(data)
+    if kept:
+        say(f"to look at it: `devteam up --data {path}`, and then `devteam trace {finished.id}`")
     return Exit.OK if finished.state is PlanState.SUCCEEDED else Exit.FAILED
 
 
@@ -113,5 +116,6 @@ async def _tell(client: "DevTeamClient", plan: Plan) -> None:
 def _tell_trace(data: "DataFolder") -> None:
     from devteam_cli.trace_summary import summary
 
-    if told := summary(data.traces):
-        say(told)
+    with suppress(DevTeamError):  # a store that cannot be read is told of in the log
+        if told := summary(data.traces):
+            say(told)

@@ -34,6 +34,7 @@ _ADVICE = {
 _WHERE_TO_LOOK = {
     "task": "`devteam task list` shows what there is",
     "plan": "`devteam plan list` shows what there is",
+    "task or plan": "`devteam task list` and `devteam plan list` show what there is",
     "worker": "`devteam workers` shows what there is",
     "preference": "`devteam routing` shows what there is",
     "limit": "`devteam routing` shows what there is",

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from devteam_cli import conformance, demo, drain, explain, plan, queues, routing, simulate, task, up, workers
+from devteam_cli import conformance, demo, drain, explain, plan, queues, routing, simulate, task, trace, up, workers
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("workers")(workers.list_workers)
 app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)
 app.command("explain")(explain.explain)
+app.command("trace")(trace.trace)
 app.command("simulate")(simulate.simulate)
 
 

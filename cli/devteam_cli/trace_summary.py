@@ -1,23 +1,20 @@
-"""How far a trace reached, told from a file of spans."""
+"""How far a trace reached, told from a store of spans."""
 
-import json
-from collections import Counter
 from pathlib import Path
-from typing import Any
+
+from devteam.mesh.spans.store import SpanStore
+from devteam.v1 import trace_pb2
+
+# More than a demo makes, by far.
+_MOST = 10_000
 
 
-def summary(spans_file: Path) -> str:
-    """One sentence about the largest trace in the file; empty when there is none."""
-    if not spans_file.exists():
+def summary(file: Path) -> str:
+    """One sentence about the largest trace in the store; empty when there is none. Raises Unavailable."""
+    store = SpanStore(file)
+    largest = store.largest()
+    if largest is None:
         return ""
-    spans = [json.loads(line) for line in spans_file.read_text(encoding="utf-8").splitlines()]
-    traces = Counter(span["context"]["trace_id"] for span in spans)
-    if not traces:
-        return ""
-    trace_id, count = traces.most_common(1)[0]
-    services = sorted({_service(span) for span in spans if span["context"]["trace_id"] == trace_id})
-    return f"trace {trace_id.removeprefix('0x')}: {count} spans, from {' and '.join(services)}"
-
-
-def _service(span: dict[str, Any]) -> str:
-    return str(span["resource"]["attributes"].get("service.name", "?"))
+    spans = [trace_pb2.Span.FromString(data) for data in store.spans_of(largest, _MOST)]
+    services = sorted({span.service or "?" for span in spans})
+    return f"trace {largest.hex()}: {len(spans)} spans, from {' and '.join(services)}"

@@ -145,14 +145,14 @@ class Mesh:
 
     @property
     def traces(self) -> Path:
-        """Where its spans are."""
-        return self.data / "traces.jsonl"
+        """The store of its spans."""
+        return self.data / "traces.db"
 
     @contextmanager
     def worker(self, *options: str, **env: str) -> Iterator[Program]:
         """A worker that is registered when the block begins and stopped in good order when it ends."""
         log = self.logs / "workers.log"
-        command = (str(BIN / "devteam-worker"), "start", "--trace-file", str(self.traces), *options)
+        command = (str(BIN / "devteam-worker"), "start", *options)
         told = {"DEVTEAM_API_URL": self.url, "DEVTEAM_DATA": str(self.logs / "machine"), **env}
         with Program(*command, log=log, env=environment(**told)) as worker:
             worker.line("^Ready$")

@@ -3,11 +3,11 @@
 import json
 import re
 import time
-from typing import Any
 
 import pytest
 
 from tests.e2e.programs import PATIENCE, Mesh, Program
+from tests.fakes.spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
 
@@ -16,23 +16,12 @@ ENDLESS = ("--model", "sim", "--option", "tokens=10000", "--option", "tokens_per
 INTERRUPTED = 130
 
 
-def read_spans(mesh: Mesh) -> list[dict[str, Any]]:
-    """All that are written so far; the last line may be half a span."""
-    whole, _, _ = mesh.traces.read_text().rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def marks_of(mesh: Mesh, task_id: str) -> set[tuple[str, str]]:
     """Spans and the events in them, by their names, in the one trace that this task's run is in."""
-    spans = read_spans(mesh)
-    traces = {span["context"]["trace_id"] for span in spans if span["attributes"].get("devteam.task.id") == task_id}
+    spans = all_stored_spans(mesh.traces)
+    traces = {span.trace_id for span in spans if span.attributes.get("devteam.task.id") == task_id}
     assert len(traces) <= 1
-    return {
-        (span["name"], event["name"])
-        for span in spans
-        if span["context"]["trace_id"] in traces
-        for event in span["events"]
-    }
+    return {(span.name, event.name) for span in spans if span.trace_id in traces for event in span.events}
 
 
 def begun(watcher: Program) -> str:

@@ -1,12 +1,10 @@
 """The research pipeline over several workers, each a process of its own: placement, tokens, outputs and one trace."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,7 +16,9 @@ from devteam.client import DevTeamClient
 from devteam.events import Event, Gap, Tokens
 from devteam.models import Plan, PlanState, Task
 from devteam.specs import Generation, Step
+from devteam.traces import Span
 from tests.e2e.programs import REPOSITORY, up
+from tests.fakes.spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
 
@@ -34,12 +34,14 @@ class Finished:
     plan: Plan
     tasks: dict[str, Task]
     events: list[Event]
-    spans: list[dict[str, Any]]
-    client_span: dict[str, str]
+    spans: list[Span]
+    # The ids of the client's trace, and of its own span in it.
+    trace_id: str
+    client_span: str
 
-    def named(self, name: str) -> list[dict[str, Any]]:
+    def named(self, name: str) -> list[Span]:
         """The spans of this name."""
-        return [span for span in self.spans if span["name"] == name]
+        return [span for span in self.spans if span.name == name]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,9 +60,8 @@ async def finished(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fi
                 tasks = {task.step_id: await client.get_task(task.id) for task in plan.tasks}
         mesh.stop()
         context = span.get_span_context()
-        ids = {"trace_id": f"0x{context.trace_id:032x}", "span_id": f"0x{context.span_id:016x}"}
-        spans = [json.loads(line) for line in mesh.traces.read_text().splitlines()]
-        yield Finished(plan, tasks, events, spans, ids)
+        spans = all_stored_spans(mesh.traces)
+        yield Finished(plan, tasks, events, spans, f"{context.trace_id:032x}", f"{context.span_id:016x}")
 
 
 def pipeline() -> list[Step]:
@@ -127,17 +128,16 @@ def test_one_trace_holds_the_plan_from_the_client_to_the_models(finished: Finish
         "chat opus": 1,
     }
     found = [span for name in expected for span in finished.named(name)]
-    assert Counter(span["name"] for span in found) == expected
-    assert {span["context"]["trace_id"] for span in found} == {finished.client_span["trace_id"]}
+    assert Counter(span.name for span in found) == expected
+    assert {span.trace_id for span in found} == {finished.trace_id}
 
 
 def test_every_span_of_the_trace_hangs_on_another_one(finished: Finished) -> None:
     """Up to the client's own, which is the only root."""
-    trace_id, root = finished.client_span["trace_id"], finished.client_span["span_id"]
-    trace = [span for span in finished.spans if span["context"]["trace_id"] == trace_id]
+    trace, root = [span for span in finished.spans if span.trace_id == finished.trace_id], finished.client_span
     known = ids(trace) | {root}
-    assert [span["name"] for span in trace if span["parent_id"] not in known] == []
-    assert [span["name"] for span in trace if span["parent_id"] == root] == ["devteam.v1.PlannerService/CreatePlan"]
+    assert [span.name for span in trace if span.parent_id not in known] == []
+    assert [span.name for span in trace if span.parent_id == root] == ["devteam.v1.PlannerService/CreatePlan"]
 
 
 def test_dispatch_and_run_hang_on_their_activity_and_a_chat_on_its_run(finished: Finished) -> None:
@@ -150,16 +150,16 @@ def test_dispatch_and_run_hang_on_their_activity_and_a_chat_on_its_run(finished:
     assert (services(dispatches), services(runs)) == ({"devteam"}, {"devteam-worker"})
 
 
-def services(spans: Iterable[dict[str, Any]]) -> set[str]:
+def services(spans: Iterable[Span]) -> set[str]:
     """Who made them."""
-    return {span["resource"]["attributes"]["service.name"] for span in spans}
+    return {span.service for span in spans}
 
 
-def ids(spans: Iterable[dict[str, Any]]) -> set[str]:
+def ids(spans: Iterable[Span]) -> set[str]:
     """Their ids."""
-    return {span["context"]["span_id"] for span in spans}
+    return {span.id for span in spans}
 
 
-def parents(spans: Iterable[dict[str, Any]]) -> set[str]:
+def parents(spans: Iterable[Span]) -> set[str]:
     """The ids of their parents."""
-    return {span["parent_id"] for span in spans}
+    return {span.parent_id for span in spans}
