@@ -1,6 +1,6 @@
 """Spans as a tree, also when some of them were never told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,19 +39,19 @@ def grown(spans: Sequence[Span]) -> list[Branch]:
     ordered = sorted(spans, key=_age)
     branches = {span.id: Branch(span) for span in ordered}
     tops = _tops(ordered)
-    roots: list[Branch] = []
+    below: dict[str, list[Span]] = {}
     for span in ordered:
+        below.setdefault(tops[span.id], []).append(span)
         if tops[span.id] != span.id:
             branches[span.parent_id].children.append(branches[span.id])
-    placed: set[str] = set()
+    roots: list[Branch] = []
+    placed: dict[str, list[Span]] = {}
     # First those that are known to be nobody's children.
-    for span in sorted((span for span in ordered if tops[span.id] == span.id), key=lambda span: bool(span.parent_id)):
-        branch = branches[span.id]
-        parent = _nearest(span, [known for known in ordered if tops[known.id] in placed]) if span.parent_id else None
-        if span.parent_id:
-            branch.note = NEVER_TOLD if parent else FROM_OUTSIDE
-        (branches[parent.id].children if parent else roots).append(branch)
-        placed.add(span.id)
+    for top in sorted((branches[top] for top in below), key=lambda top: bool(top.span.parent_id)):
+        _place(top, roots, branches, placed.get(_task_of(top.span), ()))
+        # What lost its parent too is nobody's ancestor, but a brother rather.
+        for span in below[top.span.id] if top.note != NEVER_TOLD else ():
+            placed.setdefault(_task_of(span), []).append(span)
     for branch in branches.values():
         branch.children.sort(key=lambda child: _age(child.span))
     return roots
@@ -89,16 +89,29 @@ def _tops(spans: Sequence[Span]) -> dict[str, str]:
     return tops
 
 
+def _place(top: Branch, roots: list[Branch], branches: Mapping[str, Branch], of_its_task: Sequence[Span]) -> None:
+    """Put what has no known parent where it belongs, and say so."""
+    if not top.span.parent_id:
+        roots.append(top)
+    elif not roots:
+        top.note = FROM_OUTSIDE
+        roots.append(top)
+    else:
+        top.note = NEVER_TOLD
+        nearest = _nearest(top.span, of_its_task) if _task_of(top.span) else None
+        (branches[nearest.id] if nearest else roots[0]).children.append(top)
+
+
 def _nearest(orphan: Span, known: Sequence[Span]) -> Span | None:
-    """The last that began before it of its attempt, else of its task, else the first of all; None if there is none."""
+    """The last of its task that began before it: of its attempt and not ended yet, as far as there is such a one."""
     before = [span for span in known if span.start <= orphan.start]
-    for facts in ((names.TASK_ID, names.ATTEMPT), (names.TASK_ID,)):
-        like_it = [span for span in before if _alike(span, orphan, facts)]
-        around_it = [span for span in like_it if span.end >= orphan.start]
-        if like_it:
-            return (around_it or like_it)[-1]
-    return known[0] if known else None
+    attempt = orphan.attributes.get(names.ATTEMPT)
+    return max(
+        before,
+        key=lambda span: (span.attributes.get(names.ATTEMPT) == attempt, span.end >= orphan.start, _age(span)),
+        default=None,
+    )
 
 
-def _alike(span: Span, other: Span, facts: Sequence[str]) -> bool:
-    return all(fact in other.attributes and span.attributes.get(fact) == other.attributes[fact] for fact in facts)
+def _task_of(span: Span) -> str:
+    return span.attributes.get(names.TASK_ID, "")

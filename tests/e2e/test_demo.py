@@ -21,7 +21,7 @@ def test_demo_runs_off_a_terminal_and_explains_what_it_did(tmp_path: Path) -> No
     assert re.search(r"^trace [0-9a-f]{32}: \d+ spans, from devteam and devteam-worker$", ran.stderr, re.MULTILINE)
     path, plan_id = re.escape(str(tmp_path / "demo")), "[a-z0-9-]+"
     assert re.search(
-        f"^to look at it: `devteam up --data {path}`, and then `devteam trace {plan_id}`$", ran.stderr, re.M
+        f"^to look at it: `devteam up --data {path}`, and then `devteam trace {plan_id}`$", ran.stderr, re.MULTILINE
     )
     note, _, report = ran.stdout.partition("\n")
     assert note == "*Simulated answer: no model was asked.*"

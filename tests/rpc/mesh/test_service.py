@@ -1,16 +1,19 @@
 """A service as a process of its own: SIGTERM in the middle of its work."""
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 
-from devteam.v1 import registry_pb2, registry_pb2_grpc
+from devteam.v1 import registry_pb2, registry_pb2_grpc, trace_pb2, trace_pb2_grpc
+from tests.fakes.spans import all_stored_spans
 
 # A process takes a second or two to come up, and the machine may be busy.
 PATIENCE = 60.0
@@ -53,8 +56,11 @@ run_service("test", ServiceSettings, mounted)
 
 
 @asynccontextmanager
-async def serving(drain: str) -> AsyncIterator[tuple[Process, grpc.aio.Channel]]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, drain, stdout=PIPE, stderr=PIPE)
+async def serving(drain: str, **environment: str) -> AsyncIterator[tuple[Process, grpc.aio.Channel]]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, drain, stdout=PIPE, stderr=PIPE, env=kept | environment
+    )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(PATIENCE):
@@ -90,3 +96,27 @@ async def test_a_second_signal_ends_a_drain_at_once(second: signal.Signals) -> N
         assert await said(process) == "draining"
         process.send_signal(second)
         assert await process.wait() == -second
+
+
+async def test_a_service_with_a_trace_file_keeps_its_spans_and_shows_them(tmp_path: Path) -> None:
+    """Those that it had in hand when it was stopped, too."""
+    file = tmp_path / "traces.db"
+    async with serving("soon", TRACE_FILE=str(file)) as (process, channel):
+        traces = trace_pb2_grpc.TraceServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await traces.GetTrace(trace_pb2.GetTraceRequest(trace_id="a" * 32))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        answer = asyncio.ensure_future(stub.GetWorker(registry_pb2.GetWorkerRequest(worker_id="gate")))
+        assert await said(process) == "entered"
+        process.send_signal(signal.SIGTERM)
+        await answer
+        assert await process.wait() == 0
+    assert [span.name for span in all_stored_spans(file)] == ["devteam.v1.RegistryService/GetWorker"]
+
+
+async def test_a_service_without_one_keeps_nothing() -> None:
+    async with serving("soon") as (_, channel):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await trace_pb2_grpc.TraceServiceStub(channel).GetTrace(trace_pb2.GetTraceRequest(trace_id="a" * 32))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
