@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.e2e.programs import PATIENCE, Mesh, Program
-from tests.fakes.spans import all_stored_spans
+from tests.fakes.stored_spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
 

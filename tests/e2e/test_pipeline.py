@@ -18,7 +18,7 @@ from devteam.models import Plan, PlanState, Task
 from devteam.specs import Generation, Step
 from devteam.traces import Span
 from tests.e2e.programs import REPOSITORY, up
-from tests.fakes.spans import all_stored_spans
+from tests.fakes.stored_spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.programs import BIN, PATIENCE, Mesh, Program, environment, up
-from tests.fakes.spans import all_stored_spans
+from tests.fakes.stored_spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
 

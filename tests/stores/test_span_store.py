@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.spans.store import Bounds, SpanStore
-from tests.fakes.spans import BEGIN, record, stored_spans
+from tests.fakes.stored_spans import BEGIN, record, stored_spans
 
 TRACE_1 = (1).to_bytes(16, "big")
 

@@ -25,7 +25,7 @@ from devteam.mesh.spans.collector import collecting
 from devteam.mesh.spans.store import SpanStore
 from devteam.v1 import trace_pb2, trace_pb2_grpc
 from tests.fakes.sdk_spans import ended_spans, trace_id_of
-from tests.fakes.spans import TRACE, all_stored_spans, attribute, otlp_request, otlp_span, record, stored_spans
+from tests.fakes.stored_spans import TRACE, all_stored_spans, attribute, otlp_request, otlp_span, record, stored_spans
 
 
 @pytest.fixture

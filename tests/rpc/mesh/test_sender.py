@@ -20,7 +20,7 @@ from devteam.mesh.spans import sender
 from devteam.mesh.spans.collector import collecting
 from devteam.mesh.spans.sender import PATIENCE, MeshExporter
 from tests.fakes.sdk_spans import ended_spans
-from tests.fakes.spans import all_stored_spans
+from tests.fakes.stored_spans import all_stored_spans
 
 # What a call that must not wait may take on a busy machine; far below what is waited for elsewhere.
 SOON = 1.0

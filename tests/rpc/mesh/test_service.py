@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from devteam.v1 import registry_pb2, registry_pb2_grpc, trace_pb2, trace_pb2_grpc
-from tests.fakes.spans import all_stored_spans
+from tests.fakes.stored_spans import all_stored_spans
 
 # A process takes a second or two to come up, and the machine may be busy.
 PATIENCE = 60.0

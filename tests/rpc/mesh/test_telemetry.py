@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.spans import all_stored_spans
+from tests.fakes.stored_spans import all_stored_spans
 
 HEAD = """
 import asyncio, json, sys

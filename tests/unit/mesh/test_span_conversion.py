@@ -12,7 +12,7 @@ from devteam.mesh.spans.otlp import MAX_SPANS, taken_from_request
 from devteam.trace_wire import span_from_proto
 from devteam.traces import Span, SpanKind
 from devteam.v1 import trace_pb2
-from tests.fakes.spans import BEGIN, TRACE, attribute, otlp_request, otlp_span
+from tests.fakes.stored_spans import BEGIN, TRACE, attribute, otlp_request, otlp_span
 
 
 def taken(span: OtlpSpan, **resource: str) -> Span:
