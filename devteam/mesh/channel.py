@@ -1,24 +1,31 @@
-"""Channels to the mesh: one way to write an address, trace context and key on every call."""
+"""Channels to the mesh: one way to write an address, a span and trace context, and key on every call."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from devteam.mesh import options
+from devteam.mesh import names, options
 from devteam.mesh.address import target_of
 
 # The metadata key of the tenant that a call is made for.
 TENANT_KEY = "devteam-tenant"
+
+_tracer = trace.get_tracer(names.SCOPE)
 
 
 def open_channel(url: str, *, api_key: str = "", tenant: str = "") -> grpc.aio.Channel:
     """Open a channel to `url`: http://host:port, https://host:port (TLS), or any target that gRPC understands.
 
     Trace context, key and tenant go with every call but those that stream both ways: an interceptor would put a queue
-    between such a call and its writer, so they pass `credentials` as their metadata. The channel connects when first
-    used, and must be opened in a running event loop. Raises InvalidInput for a URL that names no host.
+    between such a call and its writer, so they pass `credentials` as their metadata. Calls with one answer are spans of
+    their own, if `names.is_traced`; streams are not, because whoever reads one knows better when that begins and ends.
+    The channel connects when first used, and must be opened in a running event loop. Raises InvalidInput for a URL that
+    names no host.
     """
     target, secure = target_of(url)
     metadata = (*credentials(api_key), *(((TENANT_KEY, tenant),) if tenant else ()))
@@ -62,7 +69,13 @@ class _UnaryUnary(_Outgoing, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
-        return await continuation(self._details(client_call_details), request)
+        method = _name(client_call_details.method)
+        if not names.is_traced(method):
+            return await continuation(self._details(client_call_details), request)
+        with _call_span(method.removeprefix("/")) as span:
+            call = await continuation(self._details(client_call_details), request)
+            _note(span, await _outcome(call))
+            return call
 
 
 class _UnaryStream(_Outgoing, grpc.aio.UnaryStreamClientInterceptor):
@@ -70,3 +83,39 @@ class _UnaryStream(_Outgoing, grpc.aio.UnaryStreamClientInterceptor):
         self, continuation: Callable[..., Any], client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
         return await continuation(self._details(client_call_details), request)
+
+
+@contextmanager
+def _call_span(method: str) -> Iterator[Span]:
+    with _tracer.start_as_current_span(
+        method,
+        kind=SpanKind.CLIENT,
+        attributes={names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method},
+        record_exception=False,
+    ) as span:
+        try:
+            yield span
+        except asyncio.CancelledError:
+            _note(span, grpc.StatusCode.CANCELLED)
+            raise
+
+
+async def _outcome(call: Any) -> grpc.StatusCode:
+    """How the call ends. Whoever waits for it and gives up, gives up the call."""
+    try:
+        code: grpc.StatusCode = await call.code()
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+    return code
+
+
+def _note(span: Span, code: grpc.StatusCode) -> None:
+    span.set_attribute(names.RPC_STATUS, code.name)
+    if code is not grpc.StatusCode.OK:
+        span.set_attribute(names.ERROR_TYPE, code.name)
+        span.set_status(Status(StatusCode.ERROR, code.name))
+
+
+def _name(method: str | bytes) -> str:
+    return method.decode() if isinstance(method, bytes) else method

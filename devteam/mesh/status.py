@@ -43,8 +43,7 @@ _BY_CODE = {code: kind for kind, code in _CODES}
 
 def to_status(error: errors.DevTeamError) -> grpc.Status:
     """The status that tells a caller about `error`, with ErrorInfo and whatever else fits."""
-    code = next((code for kind, code in _CODES if isinstance(error, kind)), code_pb2.INTERNAL)
-    status = status_pb2.Status(code=code, message=_cut(error.message, _MAX_MESSAGE))
+    status = status_pb2.Status(code=_code_of(error), message=_cut(error.message, _MAX_MESSAGE))
     facts = {key: _cut(value, _MAX_VALUE) for key, value in error.metadata.items()}
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts)
     for detail in (info, *_details(error)):
@@ -53,6 +52,12 @@ def to_status(error: errors.DevTeamError) -> grpc.Status:
         status.details.append(packed)
     converted: grpc.Status = rpc_status.to_status(status)
     return converted
+
+
+def code_name(error: errors.DevTeamError) -> str:
+    """The status that a caller sees, by its name: "NOT_FOUND"."""
+    name: str = code_pb2.Code.Name(_code_of(error))
+    return name
 
 
 def from_rpc(error: grpc.RpcError) -> errors.DevTeamError:
@@ -74,6 +79,10 @@ def from_rpc(error: grpc.RpcError) -> errors.DevTeamError:
     if issubclass(kind, errors.ResourceExhausted | errors.Unavailable):
         return kind(status.message, reason=info.reason, retry_after=retry_after, metadata=metadata)
     return kind(status.message, reason=info.reason, metadata=metadata)
+
+
+def _code_of(error: errors.DevTeamError) -> "code_pb2.Code.ValueType":
+    return next((code for kind, code in _CODES if isinstance(error, kind)), code_pb2.INTERNAL)
 
 
 def _details(error: errors.DevTeamError) -> list[_Detail]:

@@ -38,11 +38,15 @@ class Gated(Misbehaving):
     def __init__(self) -> None:
         self.entered = asyncio.Event()
         self.gate = asyncio.Event()
+        self.left = asyncio.Event()
 
     async def GetWorker(self, request: registry_pb2.GetWorkerRequest, context: Any) -> registry_pb2.GetWorkerResponse:
         if request.worker_id == "gate":
             self.entered.set()
-            await self.gate.wait()
+            try:
+                await self.gate.wait()
+            finally:
+                self.left.set()
         return await super().GetWorker(request, context)
 
 

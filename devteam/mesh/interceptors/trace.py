@@ -1,22 +1,27 @@
 """One server span a call, joined to the caller's trace."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from opentelemetry import propagate, trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from devteam.mesh import names
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.interceptors.call import Call
+from devteam.mesh.status import code_name
 
 _tracer = trace.get_tracer(names.SCOPE)
+
+# Of these the server is to blame, by the conventions; of all others the caller.
+_SERVER_ERRORS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
 @asynccontextmanager
 async def trace_layer(call: Call) -> AsyncIterator[None]:
-    """Make the call a span, unless it is one of `names.UNTRACED`."""
-    if call.method in names.UNTRACED:
+    """Make the call a span, if `names.is_traced`."""
+    if not names.is_traced(call.method):
         yield
         return
     method = call.method.removeprefix("/")
@@ -31,10 +36,19 @@ async def trace_layer(call: Call) -> AsyncIterator[None]:
         try:
             yield
         except DevTeamError as error:
-            span.set_attribute(names.ERROR_TYPE, error.reason)
-            span.set_status(Status(StatusCode.ERROR, error.reason))
+            _failed(span, code_name(error), error.reason)
+            raise
+        except asyncio.CancelledError:
+            _failed(span, "CANCELLED", "CANCELLED")
             raise
         except Exception as error:
-            span.set_attribute(names.ERROR_TYPE, type(error).__name__)
-            span.set_status(Status(StatusCode.ERROR))
+            _failed(span, "INTERNAL", type(error).__name__)
             raise
+        span.set_attribute(names.RPC_STATUS, "OK")
+
+
+def _failed(span: Span, code: str, reason: str) -> None:
+    span.set_attribute(names.RPC_STATUS, code)
+    span.set_attribute(names.ERROR_TYPE, reason)
+    if code in _SERVER_ERRORS:
+        span.set_status(Status(StatusCode.ERROR, reason))

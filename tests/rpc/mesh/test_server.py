@@ -7,9 +7,8 @@ from typing import Any
 import grpc
 import pytest
 import structlog
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.trace import StatusCode
 
 from devteam.mesh import errors, status
 from devteam.mesh.ids import Ids
@@ -19,8 +18,10 @@ from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import registry_pb2, registry_pb2_grpc, worker_pb2, worker_pb2_grpc
 from tests.fakes.ids import CountingIds
 from tests.fakes.misbehaving import CANARY, Echoing, Misbehaving
+from tests.fakes.spans import Spans, attributes
 
 NAME = "devteam.v1.RegistryService"
+REFUSE = (("then", "refuse"),)
 Stub = registry_pb2_grpc.RegistryServiceStub
 
 
@@ -126,15 +127,41 @@ async def test_a_taken_port_is_refused_with_what_to_do(server: MeshServer, ids: 
 async def test_a_call_is_one_span_joined_to_the_callers_trace(
     channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spans, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace_layer, "_tracer", provider.get_tracer("test"))
+    spans = Spans(monkeypatch, trace_layer)
     parent = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     await refusal_of(Stub(channel).GetWorker(registry_pb2.GetWorkerRequest(worker_id="refuse"), metadata=(parent,)))
-    (span,) = spans.get_finished_spans()
-    assert (span.name, span.attributes and span.attributes["error.type"]) == (f"{NAME}/GetWorker", "RESOURCE_NOT_FOUND")
+    span = spans.one(f"{NAME}/GetWorker")
+    assert attributes(span) == {
+        "rpc.system.name": "grpc",
+        "rpc.method": f"{NAME}/GetWorker",
+        "rpc.response.status_code": "NOT_FOUND",
+        "error.type": "RESOURCE_NOT_FOUND",
+    }
+    # The caller's mistake is no failure of the server.
+    assert span.status.status_code is StatusCode.UNSET
     assert span.parent is not None
     assert f"{span.parent.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(("how", "code", "error"), [("break", "INTERNAL", "ValueError"), ("w1", "OK", None)])
+async def test_a_span_tells_how_its_call_ended(
+    channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch, how: str, code: str, error: str | None
+) -> None:
+    spans = Spans(monkeypatch, trace_layer)
+    call = Stub(channel).GetWorker(registry_pb2.GetWorkerRequest(worker_id=how))
+    await (refusal_of(call) if error else call)
+    span = spans.one(f"{NAME}/GetWorker")
+    told = attributes(span)
+    assert (told["rpc.response.status_code"], told.get("error.type")) == (code, error)
+    assert span.status.status_code is (StatusCode.ERROR if error else StatusCode.UNSET)
+    assert span.events == ()
+
+
+async def test_watches_and_health_are_no_spans(channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = Spans(monkeypatch, trace_layer)
+    await refusal_of(drained(Stub(channel).WatchWorkers(registry_pb2.WatchWorkersRequest(), metadata=REFUSE)))
+    await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert spans.all == []
 
 
 class Nobody:
