@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from devteam.mesh.clock import Clock
 from devteam_worker.conversation import Conversation
 from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.model_spans import ModelSpans
 from devteam_worker.prices import Prices
 from devteam_worker.providers.base import FailureReason, Prompt, Provider, ProviderError
 from devteam_worker.providers.catalog import Catalog
@@ -34,6 +35,7 @@ class ModelAgent:
         bounds: Bounds | None = None,
         *,
         prices: Prices | None = None,
+        spans: ModelSpans | None = None,
         on_ended: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._catalog = catalog
@@ -41,6 +43,7 @@ class ModelAgent:
         self._clock = clock
         self._bounds = bounds or Bounds()
         self._prices = prices or Prices()
+        self._spans = spans or ModelSpans(clock)
         self._on_ended = on_ended
 
     async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
@@ -52,7 +55,9 @@ class ModelAgent:
         except ProviderError as error:
             return _failed(error)
         patience = self._bounds.progress_timeout
-        talk = Conversation(provider, hand, emit, self._clock, patience=patience, prices=self._prices)
+        talk = Conversation(
+            provider, hand, emit, self._clock, patience=patience, prices=self._prices, spans=self._spans
+        )
         try:
             ended = await talk.hold(prompt, max_turns=prompt.max_turns or self._bounds.max_turns)
         except ProviderError as error:

@@ -1,6 +1,7 @@
 """The worker's composition root."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from devteam.mesh.clock import Clock, SystemClock
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.tasks import background
+from devteam_worker import content
 from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.data_folder import folder
 from devteam_worker.desk import Desk
@@ -27,6 +29,7 @@ from devteam_worker.helm import Helm
 from devteam_worker.inventory import Inventory
 from devteam_worker.link import Link
 from devteam_worker.links import Links
+from devteam_worker.model_spans import ModelSpans
 from devteam_worker.prices import listed
 from devteam_worker.providers.base import LocalModel
 from devteam_worker.providers.discovery import found_providers
@@ -129,7 +132,9 @@ async def _workplace(
     await inventory.look()
     toolbox = await stack.enter_async_context(equipped(settings, code.tools, clock, data))
     bounds = Bounds(settings.progress_timeout_ms / 1000, settings.max_turns)
-    agent = ModelAgent(catalog, toolbox, clock, bounds, prices=listed(settings.prices), on_ended=inventory.ran)
+    spans = ModelSpans(clock, with_content=content.wanted(os.environ))
+    prices = listed(settings.prices)
+    agent = ModelAgent(catalog, toolbox, clock, bounds, prices=prices, spans=spans, on_ended=inventory.ran)
     tools = (*toolbox.names, *catalog.tools())
     return _Workplace(agent, inventory, tools, catalog.patterns(), catalog.aliases, catalog.simulate)
 

@@ -5,12 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-
-from devteam.mesh import names
 from devteam.mesh.clock import Clock
 from devteam_worker.domain import Emit
+from devteam_worker.model_spans import ChatSpan, ModelSpans
 from devteam_worker.prices import Prices
 from devteam_worker.providers.base import (
     ALIVE,
@@ -28,8 +25,6 @@ from devteam_worker.providers.base import (
 )
 from devteam_worker.silence import Silence, silence
 from devteam_worker.tools.toolbox import Hand
-
-_tracer = trace.get_tracer(names.SCOPE)
 
 # Characters of a call's arguments: a message on the line may have 1 MiB.
 _LONGEST_CALL = 256 * 1024
@@ -52,7 +47,15 @@ class Conversation:
     """
 
     def __init__(
-        self, provider: Provider, hand: Hand, emit: Emit, clock: Clock, *, patience: float, prices: Prices
+        self,
+        provider: Provider,
+        hand: Hand,
+        emit: Emit,
+        clock: Clock,
+        *,
+        patience: float,
+        prices: Prices,
+        spans: ModelSpans,
     ) -> None:
         self._provider = provider
         self._hand = hand
@@ -60,6 +63,7 @@ class Conversation:
         self._clock = clock
         self._patience = patience
         self._prices = prices
+        self._spans = spans
         self._started = clock.monotonic()
         self.so_far = SoFar()
 
@@ -81,22 +85,10 @@ class Conversation:
         )
 
     async def _turn(self, prompt: Prompt) -> tuple[Ended, list[ToolCall]]:
-        attributes = {
-            names.GEN_AI_OPERATION: "chat",
-            names.GEN_AI_PROVIDER: self._provider.name,
-            names.GEN_AI_REQUEST_MODEL: prompt.model,
-        }
-        with _tracer.start_as_current_span(
-            f"chat {prompt.model}", kind=SpanKind.CLIENT, attributes=attributes, record_exception=False
-        ) as span:
-            try:
-                return await self._stream(prompt, span)
-            except ProviderError as error:
-                span.set_attribute(names.ERROR_TYPE, error.reason)
-                span.set_status(Status(StatusCode.ERROR, error.reason))
-                raise
+        with self._spans.chat(self._provider.name, prompt) as span:
+            return await self._stream(prompt, span)
 
-    async def _stream(self, prompt: Prompt, span: Span) -> tuple[Ended, list[ToolCall]]:
+    async def _stream(self, prompt: Prompt, span: ChatSpan) -> tuple[Ended, list[ToolCall]]:
         try:
             async with aclosing(self._provider.stream(prompt)) as items, silence(self._patience) as quiet:
                 return await self._listen(items, quiet, prompt, span)
@@ -105,7 +97,7 @@ class Conversation:
             raise ProviderError(FailureReason.PROVIDER_UNAVAILABLE, message) from None
 
     async def _listen(
-        self, items: AsyncIterator[Token | Ended], quiet: Silence, prompt: Prompt, span: Span
+        self, items: AsyncIterator[Token | Ended], quiet: Silence, prompt: Prompt, span: ChatSpan
     ) -> tuple[Ended, list[ToolCall]]:
         calls: list[ToolCall] = []
         quiet.begins()
@@ -120,7 +112,7 @@ class Conversation:
                 continue
             if self.so_far.first_token is None and not isinstance(item, Progress):
                 self.so_far.first_token = self._clock.monotonic() - self._started
-                span.add_event("first_token")
+            span.hear(item)
             # What the provider calls by itself, it answers by itself. A made-up name is ours to refuse.
             if isinstance(item, ToolCall) and item.name not in prompt.provided:
                 calls.append(_bounded(item))
@@ -135,19 +127,9 @@ class Conversation:
         return [task.result() for task in tasks]
 
     async def _call(self, call: ToolCall) -> ToolResult:
-        tool = self._hand.tool(call.name)
-        name = tool.name if tool is not None else call.name
-        attributes = {
-            names.GEN_AI_OPERATION: "execute_tool",
-            names.GEN_AI_TOOL_NAME: name,
-            names.GEN_AI_TOOL_CALL_ID: call.call_id,
-            names.TOOL_SOURCE: tool.source if tool is not None else "",
-        }
-        with _tracer.start_as_current_span(f"execute_tool {name}", attributes=attributes) as span:
+        with self._spans.tool(call, self._hand.tool(call.name)) as span:
             result = await self._hand.answer(call)
-            if result.is_error:
-                span.set_attribute(names.ERROR_TYPE, "tool_error")
-                span.set_status(Status(StatusCode.ERROR, "tool_error"))
+            span.answered(result)
         await self._emit(result)
         return result
 
@@ -157,13 +139,10 @@ class Conversation:
             return replace(token, name=tool.name)
         return token
 
-    def _note(self, ended: Ended, span: Span) -> None:
+    def _note(self, ended: Ended, span: ChatSpan) -> None:
         self.so_far.ended = ended
         self.so_far.usage += self._prices.priced(ended.model, ended.usage)
-        span.set_attribute(names.GEN_AI_RESPONSE_MODEL, ended.model)
-        span.set_attribute(names.GEN_AI_FINISH_REASONS, [ended.stop_reason])
-        span.set_attribute(names.GEN_AI_INPUT_TOKENS, ended.usage.input_tokens)
-        span.set_attribute(names.GEN_AI_OUTPUT_TOKENS, ended.usage.output_tokens)
+        span.ended(ended)
 
 
 def _bounded(call: ToolCall) -> ToolCall:

@@ -22,7 +22,7 @@ class Observation:
         self._span = span
 
     def note(self, event: str) -> None:
-        """Something happened."""
+        """Something happened: one of `names`' events."""
         self._span.add_event(event)
 
     def ended(self, outcome: Outcome, last_seq: int) -> None:
@@ -44,7 +44,10 @@ def observed(assignment: Assignment) -> Iterator[Observation]:
     with (
         joined(assignment.trace_context),
         _tracer.start_as_current_span(
-            f"run {assignment.step_id}", kind=SpanKind.CONSUMER, attributes=attributes
+            f"{names.SPAN_RUN} {assignment.step_id}",
+            kind=SpanKind.CONSUMER,
+            attributes=attributes,
+            record_exception=False,
         ) as span,
         structlog.contextvars.bound_contextvars(task_id=attempt.task_id, attempt=attempt.number),
     ):
@@ -55,7 +58,9 @@ def observed(assignment: Assignment) -> Iterator[Observation]:
 def _ended(span: Span, outcome: Outcome, last_seq: int) -> None:
     kind = type(outcome).__name__.lower()
     span.set_attribute(names.OUTCOME, kind)
+    span.set_attribute(names.TOKENS, last_seq)
     if isinstance(outcome, Failed):
+        span.set_attribute(names.ERROR_TYPE, outcome.reason)
         span.set_status(Status(StatusCode.ERROR, outcome.reason))
         _log.warning("run failed", reason=outcome.reason, why=outcome.message, tokens=last_seq)
     else:

@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 import structlog
 
+from devteam.mesh import names
 from devteam.mesh.clock import Clock
 from devteam_worker.domain import (
     Assignment,
@@ -115,6 +116,8 @@ class Runs:
     def resume(self, attempt: AttemptId, after_seq: int, router: str = "") -> None:
         """Go on with an attempt after this seq, for this Router, whoever had it before."""
         if item := self._in_hand.get(attempt):
+            if item.silent and item.running and item.observation is not None:
+                item.observation.note(names.EVENT_RESUMED)
             item.silent = item.report_sent = False
             item.transcript.rewind(after_seq)
             self._bind(item, router)
@@ -198,7 +201,7 @@ class Runs:
         if item.router == router:
             item.silent = False
         if item.observation is not None and item.stopping_since is None:
-            item.observation.note("cancel heard")
+            item.observation.note(names.EVENT_CANCEL_HEARD)
         self._stop(item)
 
     def _repeat_end(self, item: InHand, *, fenced: bool) -> None:
@@ -252,7 +255,7 @@ class Runs:
     def _stopped(self, item: InHand) -> Outcome:
         """The agent has let go of its model."""
         if item.observation is not None:
-            item.observation.note("model closed")
+            item.observation.note(names.EVENT_MODEL_CLOSED)
         if isinstance(item.stopped_as, Cancelled) and item.stopping_since is not None:
             return Cancelled(took=self._clock.monotonic() - item.stopping_since)
         return item.stopped_as

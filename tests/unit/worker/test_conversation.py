@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import pytest
-from devteam_worker import conversation
 from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.domain import Completed, Failed, Outcome
+from devteam_worker.model_spans import ModelSpans
 from devteam_worker.providers.base import (
     ALIVE,
     Ended,
@@ -24,9 +24,6 @@ from devteam_worker.providers.base import (
 from devteam_worker.providers.catalog import Catalog
 from devteam_worker.tools.base import Tool
 from devteam_worker.tools.toolbox import Toolbox
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.fakes.agent_script import an_assignment
 from tests.fakes.clock import FakeClock
@@ -76,11 +73,12 @@ RESULT = ToolResult("c1", "tree is a word", source="documents:docs")
 class Scene:
     """One run of a model with tools, and what was heard of it."""
 
-    def __init__(self, model: Model, clock: FakeClock, *tools: Tool, max_turns: int = 16) -> None:
+    def __init__(
+        self, model: Model, clock: FakeClock, *tools: Tool, max_turns: int = 16, spans: ModelSpans | None = None
+    ) -> None:
         self.heard: list[Token] = []
-        self._agent = ModelAgent(
-            Catalog({"sim": model}, simulate=True), Toolbox(tools or [SEARCH]), clock, Bounds(max_turns=max_turns)
-        )
+        catalog, toolbox = Catalog({"sim": model}, simulate=True), Toolbox(tools or [SEARCH])
+        self._agent = ModelAgent(catalog, toolbox, clock, Bounds(max_turns=max_turns), spans=spans)
 
     async def run(self, *tools: str, max_turns: int = 0) -> Outcome:
         async def emit(token: Token) -> None:
@@ -223,18 +221,3 @@ async def test_a_tool_at_work_is_stopped_with_its_run(clock: FakeClock) -> None:
         await stopped.wait()
     with pytest.raises(asyncio.CancelledError):
         await running
-
-
-async def test_each_turn_and_each_call_is_a_span(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    spans, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(conversation, "_tracer", provider.get_tracer("test"))
-    await Scene(Model([CALL, ended("said")], [Text("It is one."), ended()]), clock).run()
-    found = [(span.name, dict(span.attributes or {})) for span in spans.get_finished_spans()]
-    assert [name for name, _ in found] == ["chat sim", "execute_tool docs.search", "chat sim"]
-    assert found[1][1] == {
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": "docs.search",
-        "gen_ai.tool.call.id": "c1",
-        "devteam.tool.source": "documents:docs",
-    }

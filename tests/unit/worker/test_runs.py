@@ -2,7 +2,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from devteam_worker import observation
 from devteam_worker.domain import (
     Assignment,
     AttemptId,
@@ -17,9 +16,6 @@ from devteam_worker.in_hand import InHand
 from devteam_worker.providers.base import FailureReason, Text
 from devteam_worker.runs import Runs
 from devteam_worker.transcript import MAX_PIECE
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.fakes.agent_script import PATIENCE, Play, ScriptedAgent, an_assignment
 from tests.fakes.clock import FakeClock
@@ -144,21 +140,6 @@ async def test_a_model_that_is_slow_to_close_holds_its_slot_until_it_has_closed(
     play.may_close.set()
     assert await ended(news, item) == Cancelled(took=0.75)
     assert (runs.active(), item.has_news) == (0, True)
-
-
-async def test_the_runs_span_tells_when_the_cancel_was_heard_and_the_model_closed(
-    runs: Runs, agent: ScriptedAgent, news: News, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spans, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(observation, "_tracer", provider.get_tracer("test"))
-    play, item = await begun(runs, agent)
-    runs.cancel(T1, fenced=False)
-    runs.cancel(T1, fenced=False)
-    await play.has_stopped()
-    await ended(news, item)
-    (span,) = spans.get_finished_spans()
-    assert [event.name for event in span.events] == ["cancel heard", "model closed"]
 
 
 async def test_a_worker_that_goes_does_not_wait_for_a_model_that_never_closes(

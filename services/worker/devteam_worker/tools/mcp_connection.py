@@ -12,7 +12,9 @@ import httpx2
 import structlog
 from mcp import Client, MCPError
 from mcp.client import IncomingMessage
+from mcp.shared import _otel
 from mcp_types import Implementation, ToolListChangedNotification
+from opentelemetry.trace import NoOpTracer
 from pydantic_core import to_json
 
 from devteam_worker.settings_sections import McpServerSettings
@@ -22,6 +24,10 @@ from devteam_worker.tools.mcp_content import answer
 from devteam_worker.tools.mcp_transport import dialled
 
 _log = structlog.get_logger()
+
+# The SDK makes a span of every message, with errors in their servers' words, and has no switch. A call is a span of
+# ours already, and the server is told of that one.
+_otel._tracer = NoOpTracer()  # noqa: SLF001 - see above
 
 # Pages of tools that are asked for: a list without an end ends nevertheless.
 _PAGES = 100
