@@ -6,15 +6,15 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
-from opentelemetry import trace
 
-from devteam.mesh import names, paging
+from devteam.mesh import paging
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, InvalidInput, NotFound, Violation
 from devteam.mesh.tasks import cancelled
+from devteam.mesh.trace_context import carried
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
 from devteam_router.convert import events, routing, runs, workers
-from devteam_router.dispatch import ToldToStop
+from devteam_router.dispatch_span import followed
 from devteam_router.domain import AttemptId
 from devteam_router.frames import RejectReason
 from devteam_router.gates import Throttle
@@ -37,16 +37,17 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self, request: router_pb2.DispatchRequest, context: Context
     ) -> AsyncGenerator[router_pb2.DispatchResponse, None]:
         """Carry out one attempt."""
+        request.run.trace_context.update(carried())
         run = runs.run_from_proto(request.run, self._core.preferences, self._clock.now())
         assigned = runs.instance_from_proto(request.assigned) if request.HasField("assigned") else None
         last_seq = runs.last_seq_from_proto(request.last_seq)
+        held = self._core.attempts.get(run.id)
         heard = self._core.planners.dispatch(run, last_seq=last_seq, assigned=assigned)
-        async with aclosing(heard):
-            async for event in heard:
-                if isinstance(event, ToldToStop):
-                    told = {names.WORKER_ID: event.worker.worker_id}
-                    trace.get_current_span().add_event("worker told to cancel", told)
-                yield events.event_to_proto(event, run.id)
+        with followed(run, held, assigned) as seen:
+            async with aclosing(heard):
+                async for event in heard:
+                    seen.hear(event)
+                    yield events.event_to_proto(event, run.id)
 
     async def AckDispatches(
         self, request: router_pb2.AckDispatchesRequest, context: Context

@@ -7,12 +7,8 @@ import grpc
 import pytest
 from devteam_router.graces import Graces
 from google.protobuf.duration_pb2 import Duration
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from devteam.mesh.errors import InvalidInput, ResourceExhausted
-from devteam.mesh.interceptors import trace as trace_layer
 from devteam.v1 import router_pb2, run_pb2, worker_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_samples import a_worker
@@ -114,28 +110,6 @@ async def test_cancelling_reaches_the_worker_and_its_last_word_the_planner(mesh:
     await worker.confess("t1")
     events, _ = await planner.hear_out()
     assert events[-1].report.WhichOneof("outcome") == "cancellation"
-
-
-async def test_the_span_of_a_dispatch_tells_when_its_worker_was_told_to_cancel(
-    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spans, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace_layer, "_tracer", provider.get_tracer("test"))
-    worker = await mesh.worker()
-    planner = mesh.dispatch(a_run())
-    await worker.hear()
-    await worker.accept("t1")
-    assert await kinds(planner, 2) == ["assigned", "started"]
-    await mesh.stub.CancelDispatch(router_pb2.CancelDispatchRequest(task_id="t1", attempt=1))
-    await worker.hear()
-    await worker.confess("t1")
-    await planner.hear_out()
-    await mesh.server.stop()  # by then every span has ended
-    (span,) = [span for span in spans.get_finished_spans() if span.name.endswith("/Dispatch")]
-    assert [(event.name, event.attributes) for event in span.events] == [
-        ("worker told to cancel", {"devteam.worker.id": "w1"})
-    ]
 
 
 async def test_a_waiting_run_that_is_cancelled_ends_with_a_report_of_the_routers_own(mesh: Mesh) -> None:
