@@ -9,6 +9,7 @@ from uuid import uuid4
 from devteam.mesh.channel import TENANT_KEY
 from devteam.mesh.errors import FailedPrecondition, NotFound
 from devteam.mesh.ids import Ids
+from devteam.mesh.trace_context import trace_id_of
 from devteam.testing.plans import FakePlan, listed_plan, listed_task, validated
 from devteam.testing.runs import Answer
 from devteam.v1 import planner_pb2 as pb
@@ -121,7 +122,8 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         plan.state = pb.PLAN_STATE_PENDING
         plan.created_at.GetCurrentTime()
         for task in tasks:
-            task.plan_id, task.tenant, task.trace_id = plan.plan_id, plan.tenant, plan.trace_id
+            task.plan_id, task.tenant = plan.plan_id, plan.tenant
+            task.plan_name, task.trace_id = plan.name, plan.trace_id
             task.task_id = f"{plan.plan_id}.{task.step_id}" if plan.name else plan.plan_id
             task.state = pb.TASK_STATE_PENDING if task.depends_on else pb.TASK_STATE_QUEUED
             task.created_at.CopyFrom(plan.created_at)
@@ -159,9 +161,9 @@ def _tenant_of(context: _Context) -> str:
 
 
 def _trace_of(context: _Context) -> str:
-    """The caller's trace, as W3C's traceparent names it; else a new one."""
-    _, _, rest = str(dict(context.invocation_metadata()).get("traceparent", "")).partition("-")
-    return rest[:32] or uuid4().hex
+    """The caller's trace; else a new one."""
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    return trace_id_of(metadata) or uuid4().hex
 
 
 def _spec_of(step: pb.StepSpec) -> pb.TaskSpec:

@@ -1,6 +1,7 @@
 """Plans, tasks and tokens that tests start from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from devteam_planner.domain import (
@@ -54,7 +55,7 @@ FULL = TaskSpec(
 def a_task(
     plan_id: str, step_id: str, *, position: int = 0, depends_on: Sequence[str] = (), spec: TaskSpec = PLAIN
 ) -> Task:
-    """A step nobody has touched yet."""
+    """A step of `a_plan` that nobody has touched yet."""
     return Task(
         task_id=task_id_of(plan_id, step_id),
         plan_id=plan_id,
@@ -64,6 +65,7 @@ def a_task(
         depends_on=tuple(depends_on),
         state=TaskState.PENDING,
         created_at=NOON,
+        plan_name="research" if step_id != SOLE_STEP else "",
     )
 
 
@@ -75,7 +77,10 @@ def a_plan(plan_id: str = "p-1", steps: Sequence[str] = ("b", "a"), *, request_i
         state=PlanState.PENDING,
         input={"topic": "tea"},
         created_at=NOON,
-        tasks=tuple(a_task(plan_id, step, position=position) for position, step in enumerate(steps)),
+        tasks=tuple(
+            replace(a_task(plan_id, step, position=position), plan_name="research")
+            for position, step in enumerate(steps)
+        ),
         request_id=request_id,
         request_digest=digest,
         trace_context={"traceparent": "00-1-2-01"},

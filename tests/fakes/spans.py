@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.trace import SpanContext
 
 
 class Spans:
@@ -49,3 +50,10 @@ def events(span: ReadableSpan) -> list[tuple[str, dict[str, object]]]:
 def hangs_on(span: ReadableSpan, parent: ReadableSpan) -> bool:
     """Whether one is the other's parent."""
     return span.parent is not None and parent.context is not None and span.parent.span_id == parent.context.span_id
+
+
+def context_of(span: ReadableSpan) -> SpanContext:
+    """Which span of which trace it is."""
+    context: SpanContext | None = span.context
+    assert context is not None
+    return context

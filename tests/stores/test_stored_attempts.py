@@ -10,6 +10,8 @@ from devteam_planner.ports import Ending, PlanStore
 from tests.fakes.planner_samples import NOON, a_plan
 from tests.stores.attempts import AGAIN, DONE, LATER, LOST, SUCCESS, W1, begun
 
+SPAN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 async def test_an_attempt_begins_once(store: PlanStore) -> None:
     task = await begun(store)
@@ -19,6 +21,26 @@ async def test_an_attempt_begins_once(store: PlanStore) -> None:
     assert await store.begin_attempt("p-1.a", after=1, reason="still open", now=NOON) is None
     assert await store.attempt("p-1.a", 1) == Attempt("p-1.a", 1, "first attempt", NOON)
     assert await store.attempt("p-1.a", 2) is None
+
+
+async def test_an_attempt_keeps_the_span_that_it_was_begun_in(store: PlanStore) -> None:
+    await store.add(a_plan())
+    await store.begin_attempt("p-1.a", after=0, reason="first attempt", now=NOON, traceparent=SPAN)
+    assert await store.attempt("p-1.a", 1) == Attempt("p-1.a", 1, "first attempt", NOON, SPAN)
+
+
+async def test_a_task_shows_its_plans_name_and_trace_wherever_it_is_read(store: PlanStore) -> None:
+    plan = await store.add(replace(a_plan(), trace_context={"traceparent": SPAN}))
+    begun = await store.begin_attempt("p-1.a", after=0, reason="first attempt", now=NOON)
+    assert begun is not None
+    read = [
+        begun,
+        await store.task("p-1.a"),
+        *(await store.plan("p-1")).tasks,
+        *await store.tasks(plan_id="p-1", state=None, before="", limit=10),
+    ]
+    assert {(task.plan_name, task.trace_id) for task in read} == {(plan.name, SPAN[3:35])}
+    assert (await store.head("p-1")).trace_context == {"traceparent": SPAN}
 
 
 async def test_of_many_drivers_one_begins_the_attempt(store: PlanStore) -> None:

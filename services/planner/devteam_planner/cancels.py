@@ -27,19 +27,19 @@ class Cancels:
     async def tell_router(self, task: Task) -> None:
         """Ask the Router to stop the task's attempt. Raises Unavailable."""
         await self._router.cancel(task.task_id, task.attempt)
-        _mark("router told to cancel", task)
+        _mark(names.EVENT_ROUTER_TOLD, task)
         if await self._store.note_router_told(task.task_id, task.attempt, self._clock.now()):
             self._ring(task.plan_id)
 
     async def worker_told(self, task: Task) -> None:
         """The Router says that it told the worker. Raises Unavailable."""
-        _mark("worker told to cancel", task)
+        _mark(names.EVENT_WORKER_TOLD, task)
         if await self._store.note_worker_told(task.task_id, task.attempt, self._clock.now()):
             self._ring(task.plan_id)
 
     def stopped(self, task: Task) -> None:
         """The worker's word that it has stopped is stored."""
-        _mark("cancel completed", task)
+        _mark(names.EVENT_CANCEL_COMPLETED, task)
 
 
 @contextmanager
@@ -48,7 +48,10 @@ def traced(plan: Plan) -> Iterator[None]:
     asker = trace.get_current_span().get_span_context()
     links = [Link(asker)] if asker.is_valid else []
     attributes = {names.PLAN_ID: plan.plan_id}
-    with joined(plan.trace_context), _tracer.start_as_current_span("cancel", links=links, attributes=attributes):
+    with (
+        joined(plan.trace_context),
+        _tracer.start_as_current_span(names.SPAN_CANCEL, links=links, attributes=attributes),
+    ):
         yield
 
 

@@ -255,6 +255,9 @@ class Task:
     ended_at: datetime | None = None
     cancel_trail: CancelTrail | None = None
     tenant: str = DEFAULT_TENANT
+    # Of its plan, so that lists of tasks can be read. The id of no trace is empty.
+    plan_name: str = ""
+    trace_id: str = ""
     # Raised by every write, so that watchers see what changed.
     version: int = 0
 
@@ -284,12 +287,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of one task, why it was begun, and when: None for those of older versions."""
+    """One attempt of one task, why it was begun, and when: None for those of older versions.
+
+    `traceparent`: the span of the driver that began it, in W3C's form; empty when there was none.
+    """
 
     task_id: str
     number: int
     reason: str
     begun_at: datetime | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import structlog
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, Unavailable
 from devteam.mesh.ids import Ids
+from devteam.mesh.trace_context import trace_id_of
 from devteam_planner import cancels
 from devteam_planner.admission import Admission
 from devteam_planner.bell import Bell
@@ -74,21 +75,18 @@ class Plans:
 
         Raises AlreadyExists for a request_id that came with another digest, ResourceExhausted when too much is open.
         """
-        now, plan_id = self._clock.now(), self._ids.new("p")
-        return await self._accept(
-            Plan(
-                plan_id=plan_id,
-                name=name,
-                state=PlanState.PENDING,
-                input=inputs,
-                created_at=now,
-                tasks=tuple(self._task(plan_id, position, step, tenant) for position, step in enumerate(steps)),
-                request_id=request_id,
-                request_digest=digest,
-                tenant=tenant,
-                trace_context=trace_context or {},
-            )
+        plan = Plan(
+            plan_id=self._ids.new("p"),
+            name=name,
+            state=PlanState.PENDING,
+            input=inputs,
+            created_at=self._clock.now(),
+            request_id=request_id,
+            request_digest=digest,
+            tenant=tenant,
+            trace_context=trace_context or {},
         )
+        return await self._accept(_with_tasks(plan, steps))
 
     async def create_task(
         self,
@@ -100,23 +98,19 @@ class Plans:
         trace_context: Mapping[str, str] | None = None,
     ) -> Task:
         """Accept a task of its own; see create_plan."""
-        now, plan_id = self._clock.now(), self._ids.new("t")
-        plan = await self._accept(
-            Plan(
-                plan_id=plan_id,
-                name="",
-                state=PlanState.PENDING,
-                input={},
-                created_at=now,
-                sole=True,
-                tasks=(self._task(plan_id, 0, Step(SOLE_STEP, spec), tenant),),
-                request_id=request_id,
-                request_digest=digest,
-                tenant=tenant,
-                trace_context=trace_context or {},
-            )
+        plan = Plan(
+            plan_id=self._ids.new("t"),
+            name="",
+            state=PlanState.PENDING,
+            input={},
+            created_at=self._clock.now(),
+            sole=True,
+            request_id=request_id,
+            request_digest=digest,
+            tenant=tenant,
+            trace_context=trace_context or {},
         )
-        return plan.tasks[0]
+        return (await self._accept(_with_tasks(plan, [Step(SOLE_STEP, spec)]))).tasks[0]
 
     async def get_plan(self, plan_id: str) -> Plan:
         """The plan with its tasks, outputs left out. Raises NotFound."""
@@ -182,19 +176,6 @@ class Plans:
             if len(started) < _SWEEP_SIZE or not all(started):
                 await self._clock.sleep(_SWEEP_SECONDS)
 
-    def _task(self, plan_id: str, position: int, step: Step, tenant: str) -> Task:
-        return Task(
-            task_id=task_id_of(plan_id, step.id),
-            plan_id=plan_id,
-            step_id=step.id,
-            position=position,
-            spec=step.spec,
-            depends_on=step.depends_on,
-            state=TaskState.PENDING,
-            created_at=self._clock.now(),
-            tenant=tenant,
-        )
-
     async def _accept(self, plan: Plan) -> Plan:
         stored = await self._stored(plan)
         if stored.request_digest != plan.request_digest:
@@ -243,6 +224,27 @@ class Plans:
             _log.warning(
                 "router not told of the cancel", task_id=task.task_id, attempt=task.attempt, error=error.message
             )
+
+
+def _with_tasks(plan: Plan, steps: Sequence[Step]) -> Plan:
+    trace_id = trace_id_of(plan.trace_context)
+    tasks = (
+        Task(
+            task_id=task_id_of(plan.plan_id, step.id),
+            plan_id=plan.plan_id,
+            step_id=step.id,
+            position=position,
+            spec=step.spec,
+            depends_on=step.depends_on,
+            state=TaskState.PENDING,
+            created_at=plan.created_at,
+            tenant=plan.tenant,
+            plan_name=plan.name,
+            trace_id=trace_id,
+        )
+        for position, step in enumerate(steps)
+    )
+    return replace(plan, tasks=tuple(tasks))
 
 
 def _told(plan: Plan) -> Plan:

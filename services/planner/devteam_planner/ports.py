@@ -87,8 +87,10 @@ class PlanStore(Protocol):
     async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
         """Tasks of a plan, or (empty plan_id) tasks of their own; the newest id first, without outputs."""
 
-    async def begin_attempt(self, task_id: str, *, after: int, reason: str, now: datetime) -> Task | None:
-        """Open attempt `after` + 1 and return the task with it.
+    async def begin_attempt(
+        self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""
+    ) -> Task | None:
+        """Open attempt `after` + 1, in the span of this name, and return the task with it.
 
         None, and no change, unless `after` is still the newest attempt, is not open, and the task has not ended.
         The task becomes QUEUED; its worker, wait reason and failure are cleared.

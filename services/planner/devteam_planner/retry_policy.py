@@ -67,6 +67,11 @@ def attempt_reason(task: Task) -> str:
     return f"retry after {task.failure.reason}: {task.failure.message}"
 
 
+def brief(reason: str) -> str:
+    """A reason of `attempt_reason` without what a worker or a provider said, who may quote a prompt."""
+    return reason.partition(":")[0]
+
+
 def tells_of_loss(reason: str) -> bool:
     """Whether an attempt with this reason was begun because a worker vanished."""
     return reason.startswith("worker ") and reason.endswith(_LOST)

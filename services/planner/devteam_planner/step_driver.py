@@ -15,7 +15,8 @@ import structlog
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavailable
 from devteam.mesh.tasks import Backoff
-from devteam_planner import fencing, prompts
+from devteam_planner import attempt_span, fencing, prompts
+from devteam_planner.attempt_span import AttemptSpans
 from devteam_planner.cancels import Cancels
 from devteam_planner.domain import (
     MAX_OUTPUT_BYTES,
@@ -102,19 +103,24 @@ class StepDriver:
 
     async def run(self, plan_id: str, task_id: str) -> StepOutcome:
         """Bring at most one attempt to its end. Raises NotFound, and Unavailable when the store is."""
+        with structlog.contextvars.bound_contextvars(task_id=task_id), AttemptSpans(self._store) as spans:
+            return await self._brought_on(plan_id, task_id, spans)
+
+    async def _brought_on(self, plan_id: str, task_id: str, spans: AttemptSpans) -> StepOutcome:
         backoff = Backoff(self._clock)
         while True:
             task = await self._store.task(task_id)
+            await spans.take_up(task)
             if task.attempt and not task.attempt_open:
                 # Whoever stored the end may have died before saying so.
                 self._router.acknowledge(task_id, task.attempt, 0, report=True)
             if task.state.ended:
                 return StepOutcome(task.state)
-            run = await self._prepared(await self._store.head(plan_id), task)
+            run = await self._prepared(await self._store.head(plan_id), task, spans)
             if run and (outcome := await self._tried(run, backoff)):
                 return outcome
 
-    async def _prepared(self, plan: Plan, task: Task) -> Run | None:
+    async def _prepared(self, plan: Plan, task: Task, spans: AttemptSpans) -> Run | None:
         """The task's open attempt, begun if need be; None when something else became of the task."""
         if plan.cancel_requested_at is not None and await self._stopped(task):
             return None
@@ -125,7 +131,7 @@ class StepDriver:
             text = f"with its templates filled, the prompt has more than {MAX_PROMPT_BYTES // 1024} KiB"
             await self._decide(task, TaskState.FAILED, Failure(FailureReason.PROMPT_TOO_LARGE, text))
             return None
-        begun = task if task.attempt_open else await self._begun(task)
+        begun = task if task.attempt_open else await self._begun(task, spans)
         if begun is None:
             return None
         return Run(begun, prompt, system_prompt, plan.trace_context, await self._schedule_deadline(begun))
@@ -134,9 +140,17 @@ class StepDriver:
         steps = prompts.sources(plan, task.spec)
         return dict(await self._store.outputs(plan.plan_id, steps)) if steps else {}
 
-    async def _begun(self, task: Task) -> Task | None:
+    async def _begun(self, task: Task, spans: AttemptSpans) -> Task | None:
         reason, now = attempt_reason(task), self._clock.now()
-        begun = await self._store.begin_attempt(task.task_id, after=task.attempt, reason=reason, now=now)
+        begun = await self._store.begin_attempt(
+            task.task_id,
+            after=task.attempt,
+            reason=reason,
+            now=now,
+            traceparent=await spans.begin(task, reason),
+        )
+        if begun is None:
+            spans.leave()
         self._ring(task.plan_id)
         return begun
 
@@ -171,20 +185,24 @@ class StepDriver:
         try:
             return await self._dispatched(run, backoff)
         except RouterGone as error:
+            attempt_span.interrupted(error)
             _log.info("dispatch moves", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
             await self._let_claim(run.task)
         except Unavailable as error:
+            attempt_span.interrupted(error)
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
             if error.reason != _STORE_AWAY:
                 await self._waits(run.task, "the Router cannot be reached at the moment")
             await self._end_overdue(run)
             await backoff.pause()
         except ResourceExhausted as error:
+            attempt_span.interrupted(error)
             await self._waits(run.task, f"the Router takes no more: {error.message}")
             await self._end_overdue(run)
             # Not all at once: whatever is refused now was refused together.
             await self._clock.sleep(error.retry_after * (1 + self._jitter()))
         except Aborted as error:
+            attempt_span.interrupted(error)
             _log.info("dispatch taken over", task_id=run.task.task_id, attempt=run.task.attempt, reason=error.reason)
             if error.reason != fencing.FENCED or await self._is_open(run.task):
                 await self._clock.sleep(_CONTEST_PAUSE)
@@ -259,6 +277,7 @@ class StepDriver:
             ours = await self._store.note_waiting(task.task_id, task.attempt, event.reason)
         else:
             worker = event.worker
+            attempt_span.assigned(event)
             ours = await self._store.note_assigned(
                 task.task_id, task.attempt, worker, event.queue, event.reason, self._clock.now()
             )
@@ -322,6 +341,7 @@ class StepDriver:
         if not await self._store.end_attempt(task.task_id, task.attempt, task.worker, decided.ending, now):
             fencing.refused("end", task.task_id, task.attempt)
             return None
+        attempt_span.ended(decided.ending)
         if decided.ending.stopped:
             self._cancels.stopped(task)
         self._router.acknowledge(task.task_id, task.attempt, last_seq, report=True)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from devteam import DevTeamClient, FailureReason, Plan, PlanChanged, PlanState, Step, TaskState, Tokens
 from devteam.errors import FailedPrecondition, InvalidInput
@@ -116,3 +118,18 @@ async def test_a_mistaken_mapping_never_leaves_the_client() -> None:
         with pytest.raises(InvalidInput) as caught:
             await client.create_plan("n", [{"id": "a", "prompt": "p", "model": "m", "dependOn": []}])
     assert caught.value.message == "steps[0].dependOn: is not a key here; did you mean dependsOn?"
+
+
+async def test_a_fake_mesh_names_the_trace_of_whoever_called_it() -> None:
+    """Its tests look at what they would show of a real one."""
+    span = NonRecordingSpan(SpanContext(0xAB, 0xCD, is_remote=False, trace_flags=TraceFlags(1)))
+    async with FakeMesh() as mesh, mesh.client() as client:
+        untraced = await client.create_plan("research", RESEARCH, input={"topic": "tides"})
+        with trace.use_span(span):
+            plan = await client.create_plan("research", RESEARCH, input={"topic": "tides"})
+            task = await client.create_task("hi", model="sonnet")
+        listed = await client.list_tasks(plan_id=plan.id)
+    trace_id = "000000000000000000000000000000ab"
+    assert (untraced.trace_id, plan.trace_id) == ("", trace_id)
+    assert {(step.plan_name, step.trace_id) for step in (*plan.tasks, *listed)} == {("research", trace_id)}
+    assert (task.plan_name, task.trace_id) == ("", trace_id)

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from devteam.mesh import paging
+from devteam.mesh.trace_context import trace_id_of
 from devteam.mesh.validation import Violations
 from devteam.v1 import planner_pb2, run_pb2
 from devteam_planner.convert.specs import duration_to_proto, spec_to_proto
@@ -92,6 +93,7 @@ def plan_to_proto(plan: Plan) -> planner_pb2.Plan:
         ended_at=_timestamp(plan.ended_at),
         cancel_requested_at=_timestamp(plan.cancel_requested_at),
         tenant=plan.tenant,
+        trace_id=trace_id_of(plan.trace_context),
     )
 
 
@@ -118,6 +120,8 @@ def task_to_proto(task: Task, *, with_output: bool = False) -> planner_pb2.Task:
         ended_at=_timestamp(task.ended_at),
         cancel_trail=_trail_to_proto(task.cancel_trail) if task.cancel_trail else None,
         tenant=task.tenant,
+        trace_id=task.trace_id,
+        plan_name=task.plan_name,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from devteam.mesh.errors import NotFound
+from devteam.mesh.trace_context import trace_id_of
 from devteam_planner.domain import (
     Attempt,
     Batch,
@@ -41,7 +42,8 @@ class MemoryPlanStore:
             self._requests[plan.tenant, plan.request_id] = plan.plan_id
         self._plans[plan.plan_id] = replace(plan, tasks=())
         self._steps[plan.plan_id] = tuple(task.task_id for task in plan.tasks)
-        self._tasks.update((task.task_id, task) for task in plan.tasks)
+        trace_id = trace_id_of(plan.trace_context)
+        self._tasks.update((task.task_id, replace(task, plan_name=plan.name, trace_id=trace_id)) for task in plan.tasks)
         return plan
 
     async def requested(self, tenant: str, request_id: str) -> Plan | None:
@@ -90,12 +92,14 @@ class MemoryPlanStore:
         newest = sorted(found, key=lambda task: task.task_id, reverse=True)
         return [_listed(task) for task in newest if not before or task.task_id < before][:limit]
 
-    async def begin_attempt(self, task_id: str, *, after: int, reason: str, now: datetime) -> Task | None:
+    async def begin_attempt(
+        self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""
+    ) -> Task | None:
         """See the port."""
         task = self._tasks.get(task_id)
         if task is None or task.attempt != after or task.attempt_open or task.state.ended:
             return None
-        self._attempts[task_id, after + 1] = Attempt(task_id, after + 1, reason, now)
+        self._attempts[task_id, after + 1] = Attempt(task_id, after + 1, reason, now, traceparent)
         return self._write(
             task,
             attempt=after + 1,

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from devteam.mesh.trace_context import trace_id_of
 from devteam_planner.domain import (
     DEFAULT_TENANT,
     CancelTrail,
@@ -129,6 +130,8 @@ def task_of_row(row: sa.Row[Any]) -> Task:
         cancel_trail=_trail(row) if row.cancel_requested_at else None,
         version=row.version,
         tenant=row.tenant,
+        plan_name=row.plan_name,
+        trace_id=trace_id_of(row.trace_context),
     )
 
 

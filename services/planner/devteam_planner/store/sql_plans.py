@@ -18,7 +18,10 @@ from devteam_planner.store.tables import plans, tasks
 # Not what lies behind the output, either: SQLite would have to read past it.
 _UNREAD = {tasks.c.output, tasks.c.tenant, tasks.c.wanted_queue}
 _WITHOUT_OUTPUT = sa.select(
-    *(column for column in tasks.c if column not in _UNREAD), sa.literal_column("''").label("output"), plans.c.tenant
+    *(column for column in tasks.c if column not in _UNREAD),
+    sa.literal_column("''").label("output"),
+    plans.c.tenant,
+    *statements.OF_PLAN,
 ).join(plans, plans.c.plan_id == tasks.c.plan_id)
 _PLAN_ENDS = [state.value for state in PlanState if state.ended]
 # The attempt has no worker.
@@ -121,10 +124,18 @@ class SqlPlanStore:
         async with self._database.read() as connection:
             return [task_of_row(row) for row in await connection.execute(query)]
 
-    async def begin_attempt(self, task_id: str, *, after: int, reason: str, now: datetime) -> Task | None:
+    async def begin_attempt(
+        self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""
+    ) -> Task | None:
         """See the port."""
         begin = {"of_task": task_id, "of_attempt": after, **_BEGUN}
-        number = {"task_id": task_id, "number": after + 1, "reason": reason, "begun_at": now}
+        number = {
+            "task_id": task_id,
+            "number": after + 1,
+            "reason": reason,
+            "begun_at": now,
+            "traceparent": traceparent,
+        }
         async with self._database.write() as connection:
             row = (await connection.execute(statements.BEGIN_ATTEMPT, begin)).one_or_none()
             if row is None:
@@ -137,7 +148,7 @@ class SqlPlanStore:
         async with self._database.read() as connection:
             found = await connection.execute(statements.ATTEMPT, {"of_task": task_id, "of_attempt": number})
             row = found.one_or_none()
-        return None if row is None else Attempt(task_id, number, row.reason, row.begun_at)
+        return None if row is None else Attempt(task_id, number, row.reason, row.begun_at, row.traceparent)
 
     async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
         """See the port."""

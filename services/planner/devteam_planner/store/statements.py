@@ -46,6 +46,12 @@ def _told(hop: sa.Column[datetime]) -> sa.Update:
     )
 
 
+def _of_its_plan(column: Any) -> sa.Label[Any]:
+    """A column of the plan of a task that is written."""
+    mine = sa.select(column).where(plans.c.plan_id == tasks.c.plan_id).correlate(tasks)
+    return mine.scalar_subquery().label(column.name)
+
+
 def append_tokens(insert: Any) -> sa.Insert:
     """Tokens, stored only while the attempt is the newest and open and with that worker. `insert`: the dialect's own.
 
@@ -63,7 +69,13 @@ def append_tokens(insert: Any) -> sa.Insert:
 
 
 HEAD = sa.select(plans).where(plans.c.plan_id == sa.bindparam("of_plan"))
-TASK = sa.select(tasks).where(tasks.c.task_id == sa.bindparam("of_task"))
+# What a task shows of its plan.
+OF_PLAN = (plans.c.name.label("plan_name"), plans.c.trace_context)
+TASK = (
+    sa.select(tasks, *OF_PLAN)
+    .join(plans, plans.c.plan_id == tasks.c.plan_id)
+    .where(tasks.c.task_id == sa.bindparam("of_task"))
+)
 OPEN_TASKS = (
     sa.select(tasks.c.tenant, tasks.c.wanted_queue, sa.func.count().label("number"))
     .where(tasks.c.ended_at.is_(None))
@@ -74,7 +86,7 @@ VERSIONS = (
     .join(tasks, tasks.c.plan_id == plans.c.plan_id)
     .where(plans.c.plan_id == sa.bindparam("of_plan"))
 )
-ATTEMPT = sa.select(attempts.c.reason, attempts.c.begun_at).where(
+ATTEMPT = sa.select(attempts.c.reason, attempts.c.begun_at, attempts.c.traceparent).where(
     attempts.c.task_id == sa.bindparam("of_task"), attempts.c.number == sa.bindparam("of_attempt")
 )
 ADD_ATTEMPT = sa.insert(attempts)
@@ -87,7 +99,7 @@ BEGIN_ATTEMPT = (
         tasks.c.state.not_in(TASK_ENDS),
     )
     .values(attempt=tasks.c.attempt + 1)
-    .returning(tasks)
+    .returning(tasks, *map(_of_its_plan, OF_PLAN))
 )
 NOTE_WAITING = _fenced()
 NOTE_ASSIGNED = _fenced().values(started_at=sa.func.coalesce(tasks.c.started_at, _NOW))

@@ -114,6 +114,7 @@ attempts = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("begun_at", Moment),
+    sa.Column("traceparent", sa.Text, nullable=False, server_default=""),
 )
 
 # Named by their last token: what comes after a given token is then one stretch of the index.
