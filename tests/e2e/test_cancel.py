@@ -54,8 +54,8 @@ def test_a_cancel_that_is_waited_for_tells_every_hop_and_leaves_one_trace(mesh: 
         ("devteam.v1.RouterService/Dispatch", "worker told to cancel"),
         ("run task", "cancel heard"),
         ("run task", "model closed"),
-        ("RunActivity:run_step", "worker told to cancel"),
-        ("RunActivity:run_step", "cancel completed"),
+        ("attempt task", "worker told to cancel"),
+        ("attempt task", "cancel completed"),
     }
     give_up_at = time.monotonic() + PATIENCE
     while missing := expected - marks_of(mesh, task_id):

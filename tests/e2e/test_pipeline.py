@@ -122,7 +122,9 @@ def test_one_trace_holds_the_plan_from_the_client_to_the_models(finished: Finish
         "StartWorkflow:Plan": max(1, len(finished.named("StartWorkflow:Plan"))),
         "RunWorkflow:Plan": 1,
         "RunActivity:run_step": 3,
+        **{f"attempt {step}": 1 for step in STEPS},
         "devteam.v1.RouterService/Dispatch": 3,
+        "queue wait": 3,
         **{f"run {step}": 1 for step in STEPS},
         "chat sonnet": 2,
         "chat opus": 1,
@@ -140,13 +142,13 @@ def test_every_span_of_the_trace_hangs_on_another_one(finished: Finished) -> Non
     assert [span.name for span in trace if span.parent_id == root] == ["devteam.v1.PlannerService/CreatePlan"]
 
 
-def test_dispatch_and_run_hang_on_their_activity_and_a_chat_on_its_run(finished: Finished) -> None:
+def test_a_dispatch_hangs_on_its_attempt_a_run_on_its_dispatch_and_a_chat_on_its_run(finished: Finished) -> None:
     """The trace crosses from the Planner to the worker inside the messages of a stream that carries many runs."""
-    activities = ids(finished.named("RunActivity:run_step"))
+    attempts = ids(span for step in STEPS for span in finished.named(f"attempt {step}"))
     dispatches = finished.named("devteam.v1.RouterService/Dispatch")
     runs = [span for step in STEPS for span in finished.named(f"run {step}")]
     chats = finished.named("chat sonnet") + finished.named("chat opus")
-    assert (parents(dispatches), parents(runs), parents(chats)) == (activities, activities, ids(runs))
+    assert (parents(dispatches), parents(runs), parents(chats)) == (attempts, ids(dispatches), ids(runs))
     assert (services(dispatches), services(runs)) == ({"devteam"}, {"devteam-worker"})
 
 
