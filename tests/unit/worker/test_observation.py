@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from devteam_worker import observation
 from devteam_worker.domain import AttemptId, Completed, Failed
+from devteam_worker.elsewhere import OwnersLoop, begin_in_thread
 from devteam_worker.observation import observed
 from devteam_worker.providers.base import FailureReason
 from devteam_worker.runs import Runs
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 from devteam.mesh.logs import with_trace
 from tests.fakes.agent_script import PATIENCE, ScriptedAgent, an_assignment
 from tests.fakes.clock import FakeClock
-from tests.fakes.spans import Spans, attributes, events
+from tests.fakes.spans import Spans, attributes, events, hangs_on
 
 T1 = AttemptId("t1", 1)
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -109,3 +110,23 @@ async def test_a_runs_span_tells_that_it_went_on_after_a_reconnect(
     play.end()
     await over(runs)
     assert [event for event, _ in events(spans.one("run s1"))] == ["resumed"]
+
+
+async def test_what_the_owners_own_code_traces_hangs_on_the_run(spans: Spans) -> None:
+    """Its handlers and tools run in another thread's loop, or in threads of their own."""
+
+    def trace() -> None:
+        spans.tracer.start_span("theirs").end()
+
+    async def traced() -> None:
+        trace()
+
+    loop = OwnersLoop()
+    loop.start()
+    with observed(CARRIED) as seen:
+        await loop.begin(traced()).outcome()
+        await begin_in_thread(trace, "tool")
+        seen.ended(DONE, 0)
+    loop.stop()
+    *theirs, run = spans.all
+    assert [(span.name, hangs_on(span, run)) for span in theirs] == [("theirs", True)] * 2
