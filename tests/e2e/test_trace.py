@@ -263,6 +263,29 @@ def test_no_span_holds_a_word_of_prompts_or_answers(story: Story) -> None:
     assert [word for word in (*CANARIES, *answers) if word in everything] == []
 
 
+async def test_a_mesh_that_was_killed_goes_on_in_the_same_trace(tmp_path: Path) -> None:
+    """The name of the dead driver's span is stored: who takes its attempt up and the next attempt both link to it."""
+    with up(tmp_path, **GRACE) as mesh:
+        async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
+            task = await client.create_task("Go on", model="sim", generation=SLOW)
+            async with aclosing(client.watch_task(task.id)) as events:
+                await speaking(events, "task")
+        mesh.program.kill()
+    with up(tmp_path, **GRACE) as mesh:
+        async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
+            ended = await client.wait(task.id)
+        mesh.stop()
+        spans = [span for span in read_spans(mesh) if span.name == "attempt task"]
+    assert isinstance(ended, Task)
+    assert (ended.state, ended.attempt) == (TaskState.SUCCEEDED, 2)
+    taken_up, again = sorted(spans, key=lambda span: span.attributes["devteam.task.attempt"])
+    assert {taken_up.trace_id, again.trace_id} == {task.trace_id}
+    assert taken_up.events[0] == "resumed"
+    assert len(taken_up.links) == 1
+    assert taken_up.links == again.links
+    assert taken_up.links[0] not in {span.span_id for span in spans}
+
+
 async def test_an_unsampled_mesh_works_and_names_its_traces(tmp_path: Path) -> None:
     with up(tmp_path, OTEL_TRACES_SAMPLER="always_off") as mesh:
         async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
