@@ -1,16 +1,15 @@
 """One trace a plan: of three steps, one of which loses its worker, over real processes."""
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
+from opentelemetry.sdk.trace import ReadableSpan
 
 from devteam.client import DevTeamClient
 from devteam.events import Event, Tokens
@@ -18,7 +17,8 @@ from devteam.mesh import channel as client_side
 from devteam.models import Plan, PlanState, Task, TaskState
 from devteam.specs import Generation, Step
 from tests.e2e.programs import GRACE, PATIENCE, Mesh, Program, up
-from tests.fakes.spans import Spans, context_of
+from tests.fakes.spans import Spans, attributes, context_of
+from tests.fakes.stored_spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
 
@@ -54,7 +54,7 @@ class Seen:
     name: str
     service: str
     links: tuple[str, ...]
-    attributes: dict[str, Any]
+    attributes: dict[str, str]
     events: tuple[str, ...]
     whole: str
 
@@ -70,26 +70,21 @@ class Node:
 
 
 def read_spans(mesh: Mesh) -> list[Seen]:
-    """All spans that the mesh and its workers have exported: the one place that knows where they are kept."""
-    return [_seen(json.loads(line), line) for line in mesh.traces.read_text().splitlines()]
-
-
-def _seen(span: dict[str, Any], whole: str) -> Seen:
-    return Seen(
-        _digits(span["context"]["trace_id"]),
-        _digits(span["context"]["span_id"]),
-        _digits(span["parent_id"]),
-        span["name"],
-        span["resource"]["attributes"]["service.name"],
-        tuple(_digits(link["context"]["span_id"]) for link in span["links"]),
-        span["attributes"],
-        tuple(event["name"] for event in span["events"]),
-        whole,
-    )
-
-
-def _digits(number: str | None) -> str:
-    return (number or "").removeprefix("0x")
+    """All spans that the mesh and its workers have told."""
+    return [
+        Seen(
+            span.trace_id,
+            span.id,
+            span.parent_id,
+            span.name,
+            span.service,
+            tuple(link.span_id for link in span.links),
+            dict(span.attributes),
+            tuple(event.name for event in span.events),
+            repr(span),
+        )
+        for span in all_stored_spans(mesh.traces)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +101,13 @@ class Story:
         """The spans of the plan's own trace."""
         return [span for span in self.spans if span.trace_id == self.plan.trace_id]
 
-    def one(self, name: str, **attributes: object) -> Seen:
+    def one(self, name: str, **says: str) -> Seen:
         """The span of this name whose attributes, by the end of their names, are these."""
         (found,) = (
             span
             for span in self.trace
             if span.name == name
-            and all(
-                span.attributes.get(f"devteam.{key.replace('__', '.')}") == value for key, value in attributes.items()
-            )
+            and all(span.attributes.get(f"devteam.{key.replace('__', '.')}") == value for key, value in says.items())
         )
         return found
 
@@ -154,12 +147,20 @@ async def speaking(events: AsyncGenerator[Event, None], step_id: str) -> str:
     raise AssertionError("it ended without a word")
 
 
-def by_the_client(span: Any) -> Seen:
+def by_the_client(span: ReadableSpan) -> Seen:
     """A span of this process."""
-    context, whole = context_of(span), json.loads(span.to_json())
-    whole["resource"]["attributes"]["service.name"] = CLIENT
-    assert _digits(whole["context"]["trace_id"]) == f"{context.trace_id:032x}"
-    return _seen(whole, json.dumps(whole))
+    context, parent = context_of(span), span.parent
+    return Seen(
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+        f"{parent.span_id:016x}" if parent else "",
+        span.name,
+        CLIENT,
+        tuple(f"{link.context.span_id:016x}" for link in span.links),
+        {key: str(value) for key, value in attributes(span).items()},
+        tuple(event.name for event in span.events),
+        span.to_json(),
+    )
 
 
 def test_the_plan_succeeds_though_a_worker_was_lost(story: Story) -> None:
@@ -225,8 +226,8 @@ def _without_retries(nodes: Iterable[Node]) -> list[Node]:
 
 
 def test_the_second_attempt_links_to_the_first_and_says_why_there_is_one(story: Story) -> None:
-    first = story.one("attempt weigh", task__attempt=1)
-    second = story.one("attempt weigh", task__attempt=2)
+    first = story.one("attempt weigh", task__attempt="1")
+    second = story.one("attempt weigh", task__attempt="2")
     assert second.links == (first.span_id,)
     assert second.attributes["devteam.attempt.reason"] == f"worker {story.killed} was lost"
     assert first.attributes["error.type"] == "worker_lost"
@@ -234,7 +235,7 @@ def test_the_second_attempt_links_to_the_first_and_says_why_there_is_one(story: 
 
 
 def test_each_wait_holds_the_decision_that_ended_it(story: Story) -> None:
-    wait = story.one("queue wait", task__id=story.tasks["weigh"].id, task__attempt=2)
+    wait = story.one("queue wait", task__id=story.tasks["weigh"].id, task__attempt="2")
     task = story.tasks["weigh"]
     assert wait.attributes["devteam.placement.reason"] == task.placement_reason
     assert (wait.attributes["devteam.queue"], wait.attributes["devteam.worker.id"]) == ("frail", task.worker_id)
@@ -242,10 +243,10 @@ def test_each_wait_holds_the_decision_that_ended_it(story: Story) -> None:
 
 def test_a_chat_tells_its_model_and_usage_and_when_it_began_to_speak(story: Story) -> None:
     chats = [span for span in story.trace if span.name == "chat sim"]
-    assert sorted(span.attributes["gen_ai.usage.output_tokens"] for span in chats) == [20, 20, 160]
+    assert sorted(int(span.attributes["gen_ai.usage.output_tokens"]) for span in chats) == [20, 20, 160]
     for chat in chats:
         assert chat.events == ("first_token",)
-        assert chat.attributes["gen_ai.response.time_to_first_chunk"] >= 0
+        assert float(chat.attributes["gen_ai.response.time_to_first_chunk"]) >= 0
 
 
 def test_streams_beats_and_health_made_no_spans(story: Story) -> None:
