@@ -120,7 +120,7 @@ async def test_a_mistaken_mapping_never_leaves_the_client() -> None:
     assert caught.value.message == "steps[0].dependOn: is not a key here; did you mean dependsOn?"
 
 
-async def test_a_fake_mesh_names_the_trace_of_whoever_called_it() -> None:
+async def test_a_fake_mesh_goes_on_with_the_trace_of_whoever_called_it_and_begins_others() -> None:
     """Its tests look at what they would show of a real one."""
     span = NonRecordingSpan(SpanContext(0xAB, 0xCD, is_remote=False, trace_flags=TraceFlags(1)))
     async with FakeMesh() as mesh, mesh.client() as client:
@@ -130,6 +130,8 @@ async def test_a_fake_mesh_names_the_trace_of_whoever_called_it() -> None:
             task = await client.create_task("hi", model="sonnet")
         listed = await client.list_tasks(plan_id=plan.id)
     trace_id = "000000000000000000000000000000ab"
-    assert (untraced.trace_id, plan.trace_id) == ("", trace_id)
+    assert plan.trace_id == trace_id
+    assert len(untraced.trace_id) == len(trace_id)
+    assert untraced.trace_id != trace_id
     assert {(step.plan_name, step.trace_id) for step in (*plan.tasks, *listed)} == {("research", trace_id)}
     assert (task.plan_name, task.trace_id) == ("", trace_id)
