@@ -1,4 +1,4 @@
-"""Every name that telemetry uses, in one place; docs/tracing.md says what each span is.
+"""Every name that spans and labels use; docs/tracing.md says what each span is, `metrics.catalog` has the metrics.
 
 RPC names follow the OpenTelemetry semantic conventions for RPC, model names those for generative AI.
 """
@@ -50,8 +50,6 @@ INTERRUPTION = "devteam.interruption"
 LINK = "devteam.link"
 OUTCOME = "devteam.outcome"
 TOKENS = "devteam.run.tokens"
-FENCED_WRITES = "devteam.fenced.writes"
-FENCED_WHAT = "what"
 
 GEN_AI_OPERATION = "gen_ai.operation.name"
 GEN_AI_PROVIDER = "gen_ai.provider.name"
@@ -66,6 +64,7 @@ GEN_AI_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 GEN_AI_SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 GEN_AI_INPUT_MESSAGES = "gen_ai.input.messages"
 GEN_AI_OUTPUT_MESSAGES = "gen_ai.output.messages"
+GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a kind of token that is no secret
 GEN_AI_TOOL_NAME = "gen_ai.tool.name"
 GEN_AI_TOOL_CALL_ID = "gen_ai.tool.call.id"
 GEN_AI_TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"

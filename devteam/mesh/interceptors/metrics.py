@@ -4,29 +4,24 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from opentelemetry import metrics
-
-from devteam.mesh import names
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.interceptors.call import Call
-
-_duration = metrics.get_meter(names.SCOPE).create_histogram(
-    names.RPC_SERVER_DURATION, unit="s", description="Duration of calls, streams included"
-)
+from devteam.mesh.metrics import catalog
+from devteam.mesh.metrics.instruments import record
 
 
 @asynccontextmanager
 async def metrics_layer(call: Call) -> AsyncIterator[None]:
     """Record the duration of the call."""
-    started = time.perf_counter()
-    attributes = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: call.method.removeprefix("/")}
+    started, error_type = time.perf_counter(), ""
     try:
         yield
     except DevTeamError as error:
-        attributes[names.ERROR_TYPE] = error.reason
+        error_type = error.reason
         raise
     except Exception as error:
-        attributes[names.ERROR_TYPE] = type(error).__name__
+        error_type = type(error).__name__
         raise
     finally:
-        _duration.record(time.perf_counter() - started, attributes)
+        method = call.method.removeprefix("/")
+        record(catalog.RPC_SERVER_DURATION, time.perf_counter() - started, "grpc", method, error_type)

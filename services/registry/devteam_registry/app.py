@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -9,10 +10,12 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.database import open_database
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.ids import Ids
+from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.v1 import registry_pb2
 from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
+from devteam_registry import meters
 from devteam_registry.ports import RoutingStore, WorkerStore
 from devteam_registry.service import Registry
 from devteam_registry.servicer import RegistryServicer
@@ -44,7 +47,8 @@ async def mounted(
         add_RegistryServiceServicer_to_server(servicer, server.server)
         server.serve([SERVICE], registry.stop_watches)
         try:
-            yield registry.run
+            with readable(partial(meters.read, registry)):
+                yield registry.run
         finally:
             await _close(registry)
 

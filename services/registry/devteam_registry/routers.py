@@ -32,6 +32,11 @@ class Routers:
         """Those that are alive and have an address, in the order of their ids."""
         return RouterList(tuple(Router(*known) for known in sorted(self._addresses.items())))
 
+    @property
+    def present(self) -> int:
+        """How many watch now, those without an address among them."""
+        return len(self._watches)
+
     @contextmanager
     def watching(self, router: Router) -> Iterator[None]:
         """It watches for as long as the block runs; an empty id is nobody."""

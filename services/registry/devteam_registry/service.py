@@ -27,7 +27,7 @@ from devteam_registry.health import HealthPolicy
 from devteam_registry.journal import Journal
 from devteam_registry.links import LinkReport
 from devteam_registry.ports import RoutingStore, WorkerStore
-from devteam_registry.roster import Roster
+from devteam_registry.roster import Census, Roster
 from devteam_registry.routers import Routers
 from devteam_registry.routing import PolicyChange, QueuePolicy, Routing, RoutingChange
 from devteam_registry.sessions import digest_of, new_token
@@ -127,6 +127,15 @@ class Registry:
     def routers(self) -> RouterList:
         """The Routers that are alive and have an address."""
         return self._routers.listed
+
+    @property
+    def routers_present(self) -> int:
+        """How many Routers watch the fleet now."""
+        return self._routers.present
+
+    def census(self) -> Census:
+        """As Roster.census."""
+        return self._roster.census()
 
     async def update_routing(self, change: RoutingChange) -> Routing:
         """Change how runs are placed. Raises Unavailable."""

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 from devteam.keda import externalscaler_pb2, externalscaler_pb2_grpc
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.ids import Ids
+from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
+from devteam_router import meters
 from devteam_router.peer_client import PeerClient
 from devteam_router.registry_client import RegistryClient, follow, tell
 from devteam_router.scaling.advice import Advice
@@ -50,7 +53,8 @@ async def mounted(
                 group.create_task(tell(registry, core.attendance, clock))
                 group.create_task(peers.run())
 
-        yield job
+        with readable(partial(meters.read, core, clock)):
+            yield job
 
 
 def run() -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from devteam.mesh.errors import Aborted
+from devteam.mesh.metrics import catalog
+from devteam.mesh.metrics.instruments import record
 from devteam_router.choices import Choice
 from devteam_router.dispatch import (
     AssignedTo,
@@ -108,6 +110,7 @@ class Attempts:
         dispatch, worker = self._dispatches[run.id], choice.seat.station.worker.instance
         dispatch.stage, dispatch.worker = Stage.ASSIGNED, worker
         placement = AssignedTo(worker, decision)
+        record(catalog.DISPATCH_WAIT, decision.waited, decision.queue)
         self.decisions.put(run.id.task_id, Placement(placement, run.signature, choice))
         dispatch.tell(placement)
 
@@ -221,6 +224,11 @@ class Attempts:
     def _send(self, dispatch: Dispatch, frame: Frame) -> None:
         if dispatch.worker is not None:
             self._lineup.send(dispatch.worker, frame)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of tokens that Planners have not stored yet. Looks at every attempt."""
+        return sum(dispatch.held_bytes for dispatch in self._dispatches.values())
 
     def __iter__(self) -> Iterator[Dispatch]:
         return iter(list(self._dispatches.values()))

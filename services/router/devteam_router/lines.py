@@ -9,6 +9,7 @@ from typing import Protocol
 
 from devteam_router.domain import AttemptId, Run, Signature, Wait
 from devteam_router.shares import Fairness
+from devteam_router.waits import Waits
 
 _Key = tuple[Signature, int, str]
 
@@ -83,7 +84,7 @@ class Lines:
         self._by_queue: dict[str, dict[Line, None]] = {}
         self._by_model: dict[str, dict[Line, None]] = {}
         self._of_signature: Counter[Signature] = Counter()
-        self._of_queue: Counter[str] = Counter()
+        self._of_queue: dict[str, Waits] = {}
         self._of_tenant: Counter[str] = Counter()
         self._in_queue: Counter[tuple[str, str]] = Counter()
         self._readers: dict[str, dict[Reader, None]] = {}
@@ -103,7 +104,10 @@ class Lines:
         waiting = Waiting(run, arrival, now)
         line.put(waiting, first=first)
         self._waiting[run.id] = line, waiting
-        _count(self._of_queue, run.signature.queues[0], 1)
+        queue = run.signature.queues[0]
+        if (waits := self._of_queue.get(queue)) is None:
+            waits = self._of_queue[queue] = Waits()
+        waits.add(run.id, now)
         _count(self._of_tenant, run.tenant, 1)
         if not line.held and (first or len(line) == 1):
             self.call(line)
@@ -115,7 +119,10 @@ class Lines:
         if line is None or waiting is None:
             return None
         line.take(attempt)
-        _count(self._of_queue, line.signature.queues[0], -1)
+        waits = self._of_queue[line.signature.queues[0]]
+        waits.remove(attempt)
+        if not len(waits):
+            del self._of_queue[line.signature.queues[0]]
         _count(self._of_tenant, line.tenant, -1)
         if not len(line):
             self._close(line)
@@ -176,7 +183,12 @@ class Lines:
 
     def waiting_in(self, queue: str) -> int:
         """How many runs have this queue as their first choice."""
-        return self._of_queue[queue]
+        return len(self._of_queue.get(queue, ()))
+
+    def oldest_in(self, queue: str) -> float | None:
+        """Since when the run has waited that waits the longest of these, on the monotonic clock; None: nobody waits."""
+        waits = self._of_queue.get(queue)
+        return None if waits is None else waits.oldest()
 
     def startable_in(self, queue: str) -> int:
         """How many of those would start if a worker were free: no gate holds them back."""

@@ -51,6 +51,9 @@ class Links:
         self._links[worker.worker_id].send(frame)
         return True
 
+    def __len__(self) -> int:
+        return len(self._links)
+
     async def broadcast(self, frame: Frame) -> None:
         """Put a frame on every stream, and return once it is out."""
         links = list(self._links.values())

@@ -15,6 +15,10 @@ class Preferences:
     def __init__(self, queues_by_pattern: Mapping[str, Sequence[str]]) -> None:
         self._queues = {pattern: tuple(queues) for pattern, queues in queues_by_pattern.items()}
 
+    def named(self) -> set[str]:
+        """Every queue that the map names."""
+        return {queue for queues in self._queues.values() for queue in queues}
+
     def queues(self, model: str, queue: str, preferred: Sequence[str]) -> tuple[str, ...]:
         """The queues to try, in order: the task's own, else its preferred ones, else those of the map, else default."""
         if queue:

@@ -40,7 +40,7 @@ class Queues:
         return [self._view(name, running[name], now) for name in sorted(names)]
 
     def _view(self, name: str, running: int, now: float) -> QueueView:
-        heads = [head for line in self._lines.in_queue(name) if (head := line.head()) is not None]
+        since = self._lines.oldest_in(name)
         rows = self._fleet.rows(name).entries
         return QueueView(
             name,
@@ -48,7 +48,7 @@ class Queues:
             running=running,
             slots=sum(kind.open * row.limit for kind, row in rows),
             workers=sum(len(kind.stations) for kind, _ in rows),
-            oldest_wait=max((now - head.since for head in heads), default=None),
+            oldest_wait=None if since is None else now - since,
             paused=self._routing.paused(name),
             strategy=self._routing.strategy(name),
         )

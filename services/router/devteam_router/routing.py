@@ -68,6 +68,10 @@ class Routing:
         """What is particular about a queue."""
         return self.wishes.queues.get(name, _NO_POLICY)
 
+    def named_queues(self) -> set[str]:
+        """Queues that have a policy, or that a model prefers."""
+        return {*self.wishes.queues, *self.preferences.named()}
+
     def paused(self, queue: str) -> bool:
         """Whether nothing of a queue may start."""
         return self.queue(queue).paused
