@@ -14,6 +14,8 @@ from pathlib import Path
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import FailedPrecondition, Unavailable
 from devteam.mesh.ids import TimeOrderedIds
+from devteam.mesh.metrics.loop_lag import watch_loop
+from devteam.mesh.metrics.process import process_metrics
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.spans.collector import collecting
 from devteam.mesh.tasks import background
@@ -24,6 +26,7 @@ from devteam_cli.data_folder import DataFolder
 from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import TemporalServer, temporal_dev_server
 
+METRICS_PORT = 7490
 _TEMPORAL_PORT, _UI_PORT = 7233, 8233
 # A local worker hands back what it cannot finish so soon; the next start goes on with it.
 _WORKER_DRAIN_SECONDS = 2.0
@@ -45,21 +48,26 @@ class LocalWorker:
 
 @dataclass(frozen=True, slots=True)
 class MeshPlan:
-    """What to start. `temporal` is the address of a server that runs already; empty: start one."""
+    """What to start. `temporal` is the address of a server that runs already; empty: start one.
+
+    `metrics_port` is where to serve /metrics, and nowhere else; None: the usual port if it is free, 0: not at all.
+    """
 
     listen: Listen
     workers: Sequence[LocalWorker] = ()
     ui: bool = True
     temporal: str = ""
+    metrics_port: int | None = None
 
 
 @dataclass(slots=True)
 class Mesh:
-    """A mesh that runs: its address, Temporal's web page if there is one, and what its workers said at their start."""
+    """A mesh that runs: its addresses (of Temporal's page and of metrics: if any), and what its workers said first."""
 
     url: str
     temporal: str
     ui_url: str
+    metrics_url: str = ""
     worker_words: list[str] = field(default_factory=list)
 
     @property
@@ -86,6 +94,7 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
             temporal = await _start_temporal(stack, mesh, data, plan)
             await stack.enter_async_context(background(partial(_outlive, temporal, data.log_of("temporal"))))
         progress("starting registry, router and planner")
+        await _start_metrics(stack, mesh, plan)
         listen = Listen(plan.listen.host, port, insecure=plan.listen.insecure)
         await stack.enter_async_context(_services(mesh, data, listen))
         for process in workers:
@@ -114,6 +123,15 @@ async def _start_temporal(stack: AsyncExitStack, mesh: Mesh, data: DataFolder, p
     )
     mesh.temporal, mesh.ui_url = temporal.address, temporal.ui_url
     return temporal
+
+
+async def _start_metrics(stack: AsyncExitStack, mesh: Mesh, plan: MeshPlan) -> None:
+    host, wanted = plan.listen.host, plan.metrics_port
+    if wanted is None:
+        # As with Temporal's ports; a port that was asked for is taken as it is, or refused.
+        wanted = free_port(METRICS_PORT if plan.listen.port else 0)
+    port = await stack.enter_async_context(process_metrics("devteam", host, wanted or None))
+    mesh.metrics_url = f"http://{_reachable(host)}:{port}/metrics" if port else ""
 
 
 async def _outlive(temporal: TemporalServer, log: Path) -> None:
@@ -153,7 +171,7 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
         planner.mounted(server, of_planner, clock, ids) as planner_job,
     ):
         await server.start()
-        async with background(registry_job, router_job, planner_job):
+        async with background(registry_job, router_job, planner_job, partial(watch_loop, clock)):
             try:
                 yield
             finally:

@@ -26,6 +26,9 @@ def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the state that is there.")] = False,
     queue: Annotated[list[str] | None, typer.Option(help="Queue of the local worker [default].")] = None,
     worker: Annotated[bool, typer.Option(help="Run a local worker.")] = True,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port for /metrics; 0: none [7490, or a free one].", min=0, max=65535)
+    ] = None,
     ui: Annotated[bool, typer.Option(help="Serve Temporal's web page.")] = True,
     insecure: Annotated[
         bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")
@@ -41,7 +44,8 @@ def up(
     workers = [LocalWorker("local", queue or ["default"])] if worker else []
     temporal = os.environ.get("DEVTEAM_TEMPORAL_ADDRESS", "")
     try:
-        plan = MeshPlan(Listen(host, port, insecure=insecure), workers, ui=ui, temporal=temporal)
+        listen = Listen(host, port, insecure=insecure)
+        plan = MeshPlan(listen, workers, ui=ui, temporal=temporal, metrics_port=metrics_port)
         asyncio.run(_up(plan, data or default_path(), fresh=fresh, log_level=log_level))
     except* DevTeamError as group:
         error = first_of(group)
@@ -67,6 +71,8 @@ def _announce(mesh: "Mesh", path: Path, seconds: float) -> None:
     print(f"Ready in {seconds:.1f} s: {mesh.url}", flush=True)  # noqa: T201 - the command's output
     if mesh.ui_url:
         print(f"Temporal UI: {mesh.ui_url}")  # noqa: T201 - the command's output
+    if mesh.metrics_url:
+        print(f"Metrics: {mesh.metrics_url}")  # noqa: T201 - the command's output
     print(f"Data, logs and traces: {path}")  # noqa: T201 - the command's output
     for words in mesh.worker_words:
         print(words)  # noqa: T201 - the command's output

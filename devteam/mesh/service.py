@@ -10,6 +10,8 @@ import structlog
 from devteam.mesh.clock import Clock, SystemClock
 from devteam.mesh.ids import Ids, TimeOrderedIds
 from devteam.mesh.logs import configure_logs
+from devteam.mesh.metrics.loop_lag import watch_loop
+from devteam.mesh.metrics.process import process_metrics
 from devteam.mesh.process import end_at_next_signal, run
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.settings import ServiceSettings
@@ -40,12 +42,13 @@ async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) ->
     async with AsyncExitStack() as stack:
         if telemetry is not None:
             stack.callback(telemetry.shutdown)
+        await stack.enter_async_context(process_metrics(f"devteam-{name}", settings.host, settings.metrics_port))
         server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
         stack.enter_context(collecting(server, span_file(settings.trace_file)))
         job = await stack.enter_async_context(mounted(server, settings, clock, ids))
         await server.start()
         # The job ends after the server: calls that are still answered may need it.
-        async with background(job):
+        async with background(job, partial(watch_loop, clock)):
             try:
                 _log.info("stopping", signal=await stop_signal())
                 end_at_next_signal()

@@ -77,6 +77,8 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=0, ge=0, le=65535)
     # Said on purpose: listen beyond this machine without TLS and keys.
     insecure: bool = False
+    # Serve /metrics at this port, on the same host; 0 takes a free one. None: nowhere.
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
     # The file that spans are kept in, also those of others, unless an OTLP endpoint is configured.
     trace_file: Path | None = None
     log_level: LogLevel = "INFO"

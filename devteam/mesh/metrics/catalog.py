@@ -168,7 +168,7 @@ RUN_DURATION = Metric(
     "devteam.run.duration",
     Kind.HISTOGRAM,
     "s",
-    "From the moment a worker was given an attempt until its report was stored",
+    "From the moment a worker was given a run until its completion was stored",
     ("model",),
     _RUNS,
 )

@@ -1,7 +1,6 @@
 """Where metrics go: to whoever scrapes this process, and to OTLP when an endpoint is configured."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +18,7 @@ from devteam.mesh.metrics.catalog import CATALOG, Kind
 from devteam.mesh.metrics.instruments import recording
 from devteam.mesh.metrics.labels import Labels
 from devteam.mesh.metrics.observables import Observables
+from devteam.mesh.metrics.otlp import otlp_wanted
 from devteam.mesh.metrics.readings import Reading, readings
 from devteam.mesh.metrics.usage import usage
 
@@ -34,8 +34,7 @@ _turn = threading.Lock()
 async def metering(service: str, *, exposed: bool) -> AsyncIterator[None]:
     """Collect metrics of this process while the block runs: for `exposition` if `exposed`, and for OTLP.
 
-    OTEL_EXPORTER_OTLP_ENDPOINT (or its ..._METRICS_ form) decides for OTLP, unless OTEL_METRICS_EXPORTER says none.
-    With neither, nothing is collected.
+    OTLP gets them if `otlp_wanted`. With neither, nothing is collected.
     """
     registry = CollectorRegistry() if exposed else None
     readers = _readers(registry)
@@ -85,17 +84,11 @@ def _readers(registry: CollectorRegistry | None) -> list[MetricReader]:
     readers: list[MetricReader] = []
     if registry is not None:
         readers.append(PrometheusMetricReader(scope_info_enabled=False, registry=registry))
-    if _otlp_wanted():
+    if otlp_wanted():
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
     return readers
-
-
-def _otlp_wanted() -> bool:
-    if os.environ.get("OTEL_METRICS_EXPORTER", "").strip() == "none":
-        return False
-    return any(os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))
 
 
 def _views() -> list[View]:

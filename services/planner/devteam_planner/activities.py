@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError, NotFound
 from devteam.mesh.tasks import cancelled
+from devteam_planner import tally
 from devteam_planner.domain import StepOutcome
 from devteam_planner.ports import PlanStore
 from devteam_planner.workflows import CLOSE_PLAN, RUN_STEP
@@ -51,7 +52,9 @@ class PlanActivities:
     async def close_plan(self, plan_id: str) -> str:
         """End the plan, now that nothing of it runs any more; returns its final state."""
         with _discreet(plan_id):
+            before = await self._store.plan(plan_id)
             state = await self._store.close_plan(plan_id, self._clock.now())
+            tally.plan_closed(before, state)
         self._ring(plan_id)
         return state.value
 

@@ -9,10 +9,12 @@ from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.database import Database, open_database
 from devteam.mesh.ids import Ids
+from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.tasks import background
 from devteam.v1 import planner_pb2, planner_pb2_grpc
+from devteam_planner import meters, tally
 from devteam_planner.activities import PlanActivities
 from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import Bell
@@ -105,6 +107,8 @@ async def mounted(
             async with background(*jobs):
                 await execute()
 
+        tally.begin()
+        stack.enter_context(readable(partial(meters.read, log, bell)))
         yield job
 
 

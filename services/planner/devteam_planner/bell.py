@@ -52,6 +52,11 @@ class Bell:
         for listener in self._listeners.get(plan_id, ()):
             listener.ring(what)
 
+    @property
+    def listeners(self) -> int:
+        """How many listen now."""
+        return sum(map(len, self._listeners.values()))
+
     @contextmanager
     def listening(self, plan_id: str) -> Iterator[Listener]:
         """Hear of the plan while the block runs. Look at the store after entering, so that nothing is missed."""

@@ -10,7 +10,7 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, Unavailable
 from devteam.mesh.ids import Ids
 from devteam.mesh.trace_context import trace_id_of
-from devteam_planner import cancels
+from devteam_planner import cancels, tally
 from devteam_planner.admission import Admission
 from devteam_planner.bell import Bell
 from devteam_planner.domain import (
@@ -202,6 +202,8 @@ class Plans:
             stored = await self._store.add(plan)
         finally:
             self._admission.settle(plan, stored=stored is plan)
+        if stored is plan:
+            tally.created(plan)
         return stored
 
     async def _start(self, plan: Plan) -> bool:

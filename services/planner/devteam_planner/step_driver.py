@@ -15,7 +15,7 @@ import structlog
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavailable
 from devteam.mesh.tasks import Backoff
-from devteam_planner import attempt_span, fencing, prompts
+from devteam_planner import attempt_span, fencing, prompts, tally
 from devteam_planner.attempt_span import AttemptSpans
 from devteam_planner.cancels import Cancels
 from devteam_planner.domain import (
@@ -177,7 +177,8 @@ class StepDriver:
         if task.attempt_open:
             await self._ended(task, Verdict(Ending(state, burns=failure is not None, failure=failure)), 0)
         else:
-            await self._store.end_task(task.task_id, state, failure, self._clock.now())
+            if await self._store.end_task(task.task_id, state, failure, self._clock.now()):
+                tally.task_ended(state)
             self._ring(task.plan_id)
 
     async def _tried(self, run: Run, backoff: Backoff) -> StepOutcome | None:
@@ -248,21 +249,26 @@ class StepDriver:
                 self._ring(task.plan_id)
 
     async def _dispatched(self, run: Run, backoff: Backoff) -> StepOutcome | None:
-        task, told = run.task, False
+        task, told, pace = run.task, False, tally.Pace(self._clock)
         stored = await self._log.settle(task.task_id, task.attempt)
         async with aclosing(self._router.dispatch(run, last_seq=stored, assigned=task.worker)) as events:
             async for event in events:
                 match event:
                     case RunTokens():
+                        pace.heard()
                         await self._log.append(task.plan_id, task.task_id, task.attempt, _speaker(task), event.batch)
                     case RunCancelling():
                         await self._cancels.worker_told(task)
                     case RunReport():
-                        return await self._reported(task, event)
+                        outcome = await self._reported(task, event)
+                        pace.ended(event.outcome, task.spec.model)
+                        return outcome
                     case RunLost():
                         return await self._ended(task, await self._verdict(task, event), 0)
                     case RunWaiting() | RunAssigned():
                         task = await self._noted(task, event)
+                        if isinstance(event, RunAssigned):
+                            pace.assigned(event)
                         if not told:
                             # Whoever cancels tells the Router, but perhaps did so before it knew this attempt.
                             await self._cancel_if_asked(task)
@@ -342,6 +348,7 @@ class StepDriver:
             fencing.refused("end", task.task_id, task.attempt)
             return None
         attempt_span.ended(decided.ending)
+        tally.attempt_ended(task.spec.model, decided.ending)
         if decided.ending.stopped:
             self._cancels.stopped(task)
         self._router.acknowledge(task.task_id, task.attempt, last_seq, report=True)

@@ -32,6 +32,8 @@ class _Group:
     # The plan of each attempt in it.
     plans: dict[_Key, str] = field(default_factory=dict)
     size: int = 0
+    # When the first of them came, on the monotonic clock.
+    since: float = 0.0
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     stored: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,6 +98,7 @@ class TokenLog:
         self._pending = 0
         self._room = asyncio.Event()
         self._gathering = _Group()
+        self._writing: _Group | None = None
         self._newest: dict[_Key, _Group] = {}
         self._tails: dict[_Key, _Tail] = {}
         # Attempts whose tokens the store refused, until whoever appended them has heard of it.
@@ -113,6 +116,8 @@ class TokenLog:
             await self._room.wait()
         self._pending += len(batch.payload)
         key, group = (task_id, attempt), self._gathering
+        if not group.entries:
+            group.since = self._clock.monotonic()
         group.entries.append(Entry(task_id, attempt, worker, batch))
         group.plans[key] = plan_id
         group.size += len(batch.payload)
@@ -138,6 +143,16 @@ class TokenLog:
             return batches
         return await self._store.read(task_id, attempt, after=after, limit=limit)
 
+    @property
+    def pending_bytes(self) -> int:
+        """What waits for the store."""
+        return self._pending
+
+    def lag(self) -> float:
+        """How many seconds the oldest tokens have waited for the store; 0 when none wait."""
+        oldest = self._writing or self._gathering
+        return self._clock.monotonic() - oldest.since if oldest.entries else 0.0
+
     def follows(self, task_id: str, attempt: int) -> bool:
         """Whether tokens of the attempt pass through here, so that the bell tells of each."""
         return (task_id, attempt) in self._tails
@@ -152,8 +167,10 @@ class TokenLog:
         backoff = Backoff(self._clock)
         while True:
             await self._gathering.begun.wait()
-            group, self._gathering = self._gathering, _Group()
+            group = self._writing = self._gathering
+            self._gathering = _Group()
             refused = await self._write(group, backoff)
+            self._writing = None
             self._fence(refused)
             self._announce(group, refused)
 

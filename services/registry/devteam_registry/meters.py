@@ -15,6 +15,8 @@ def read(registry: Registry) -> Iterator[Reading]:
     for state in WorkerState:
         yield Reading(catalog.WORKERS, census.states.get(state, 0), (state.value,))
     for availability in Availability:
-        yield Reading(catalog.WORKERS_AVAILABILITY, census.availabilities.get(availability, 0), (availability.name.lower(),))
+        yield Reading(
+            catalog.WORKERS_AVAILABILITY, census.availabilities.get(availability, 0), (availability.name.lower(),)
+        )
     yield Reading(catalog.ROUTERS, registry.routers_present)
     yield Reading(catalog.DEATHS_FROZEN, census.frozen)

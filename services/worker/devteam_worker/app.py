@@ -15,8 +15,10 @@ from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock, SystemClock
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.ids import TimeOrderedIds
+from devteam.mesh.metrics.loop_lag import watch_loop
+from devteam.mesh.metrics.readings import readable
 from devteam.mesh.tasks import background
-from devteam_worker import content
+from devteam_worker import content, meters
 from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.data_folder import folder
 from devteam_worker.desk import Desk
@@ -174,6 +176,7 @@ async def _serve(
     def dial(router: str) -> Link:
         return Link(router, links, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
 
+    stack.enter_context(readable(partial(meters.read, runs, desk)))
     links = Links(runs, dial, clock)
     await _first(owner.until, registration.register)
     if not registration.session_token:
@@ -182,7 +185,7 @@ async def _serve(
     steering = [] if owner.steer is None else [partial(owner.steer, helm)]
     looking = partial(workplace.inventory.run, registration.beat_now)
     with _ungrouped():
-        async with background(registration.beat, links.run, looking, stop, *steering):
+        async with background(registration.beat, links.run, looking, stop, partial(watch_loop, clock), *steering):
             owner.on_ready(Ready(declaration, workplace.simulated, desk.concurrency))
             await _drained(draining, runs, desk, registration, owner.on_drain)
     # Only now: a beat or a link that still ran would find itself unknown, and register again.

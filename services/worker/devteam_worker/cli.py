@@ -18,6 +18,7 @@ from devteam_worker.data_folder import folder
 from devteam_worker.doctor.command import doctor
 
 if TYPE_CHECKING:
+    from devteam_worker.app import Owner
     from devteam_worker.presence import OwnPresence
     from devteam_worker.settings import WorkerSettings
 
@@ -62,6 +63,7 @@ def start(
         float | None, typer.Option(help="Seconds for runs to end once it stops.", min=0.001, max=86_400)
     ] = None,
     trace_file: Annotated[Path | None, typer.Option(help="Keep spans in this file [they go to the mesh].")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port for /metrics [none].", min=0, max=65535)] = None,
     data: Data = None,
     *,
     of_mesh: Annotated[bool, typer.Option("--of-mesh", hidden=True)] = False,
@@ -79,6 +81,7 @@ def start(
         "worker_id": worker_id,
         "log_level": log_level,
         "trace_file": trace_file,
+        "metrics_port": metrics_port,
         "aliases": alias and _aliases(alias),
         "drain_deadline_ms": None if drain_deadline is None else int(drain_deadline * 1000),
     }
@@ -108,7 +111,7 @@ async def _start(
     """
     from devteam.mesh.logs import configure_logs
     from devteam.mesh.telemetry import MeshAddress, configure_telemetry
-    from devteam_worker.app import Owner, Ready, serve
+    from devteam_worker.app import Owner, Ready
     from devteam_worker.providers.discovery import refuse_unservable
     from devteam_worker.settings import load_settings
     from devteam_worker.told import Told
@@ -146,7 +149,7 @@ async def _start(
             _keep_log(presence)
             owner = Owner(told.to_end, on_ready, presence.draining, on_slots=presence.slots, steer=told.steer)
             with _refusals_logged():
-                await serve(settings, owner, data=folder(data))
+                await _serve_measured(settings, owner, folder(data))
             if again.is_set():
                 presence.restarting()
     finally:
@@ -154,6 +157,14 @@ async def _start(
             presence.leave()
         if telemetry is not None:
             await asyncio.to_thread(telemetry.shutdown)
+
+
+async def _serve_measured(settings: "WorkerSettings", owner: "Owner", data: Path) -> None:
+    from devteam.mesh.metrics.process import process_metrics
+    from devteam_worker.app import serve
+
+    async with process_metrics("devteam-worker", settings.metrics_host, settings.metrics_port or None):
+        await serve(settings, owner, data=data)
 
 
 def _presence(settings: "WorkerSettings", file: Path | None, data: Path | None, *, of_mesh: bool) -> "OwnPresence":

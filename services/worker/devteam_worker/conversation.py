@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from devteam.mesh.clock import Clock
 from devteam_worker.domain import Emit
+from devteam_worker.measure import Measure, measured
 from devteam_worker.model_spans import ChatSpan, ModelSpans
 from devteam_worker.prices import Prices
 from devteam_worker.providers.base import (
@@ -66,6 +67,7 @@ class Conversation:
         self._spans = spans
         self._started = clock.monotonic()
         self.so_far = SoFar()
+        self._measure = Measure(provider.name, "", clock)
 
     async def hold(self, prompt: Prompt, *, max_turns: int) -> Ended:
         """Talk until the model has nothing more to call; returns how it ended. Raises ProviderError."""
@@ -85,7 +87,10 @@ class Conversation:
         )
 
     async def _turn(self, prompt: Prompt) -> tuple[Ended, list[ToolCall]]:
-        with self._spans.chat(self._provider.name, prompt) as span:
+        with (
+            self._spans.chat(self._provider.name, prompt) as span,
+            measured(self._provider.name, prompt.model, self._clock) as self._measure,
+        ):
             return await self._stream(prompt, span)
 
     async def _stream(self, prompt: Prompt, span: ChatSpan) -> tuple[Ended, list[ToolCall]]:
@@ -110,6 +115,8 @@ class Conversation:
             if item is ALIVE:
                 quiet.begins()
                 continue
+            if not isinstance(item, Progress):
+                self._measure.spoke()
             if self.so_far.first_token is None and not isinstance(item, Progress):
                 self.so_far.first_token = self._clock.monotonic() - self._started
             span.hear(item)
@@ -141,6 +148,7 @@ class Conversation:
 
     def _note(self, ended: Ended, span: ChatSpan) -> None:
         self.so_far.ended = ended
+        self._measure.ended(ended.usage)
         self.so_far.usage += self._prices.priced(ended.model, ended.usage)
         span.ended(ended)
 

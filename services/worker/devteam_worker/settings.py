@@ -100,6 +100,9 @@ class WorkerSettings(BaseSettings):
     # A model that says nothing for so long has failed.
     progress_timeout_ms: Milliseconds = 300_000
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = "INFO"
+    # Serve /metrics at this port (0: nowhere), for this machine alone unless another of its addresses is named.
+    metrics_port: int = Field(0, ge=0, le=65_535)
+    metrics_host: str = Field("127.0.0.1", min_length=1)
     # The file that spans are kept in; None: they go to the mesh. An OTLP endpoint in the environment wins over both.
     trace_file: Path | None = None
 

@@ -30,6 +30,8 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "DEVTEAM_MODELS": ("models",),
     "DEVTEAM_PROVIDER": ("provider",),
     "DEVTEAM_LOG_LEVEL": ("logLevel",),
+    "DEVTEAM_METRICS_PORT": ("metricsPort",),
+    "DEVTEAM_METRICS_HOST": ("metricsHost",),
     "DEVTEAM_LABELS": ("labels",),
     "DEVTEAM_DATA_SOURCES": ("dataSources",),
     "DEVTEAM_DRAIN_DEADLINE_MS": ("drainDeadlineMs",),
