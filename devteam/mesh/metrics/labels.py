@@ -15,11 +15,7 @@ _LONGEST = 128
 
 
 class Bounded:
-    """The first `most` values are told apart, all that come later are OTHER.
-
-    Values that anybody may make up (`guessed`) take no more than half of the places, so that some are left for those
-    that somebody has set up.
-    """
+    """The first `most` values are told apart, all that come later are OTHER."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -31,13 +27,13 @@ class Bounded:
         """Those that are told apart."""
         return list(self._known)
 
-    def of(self, value: str, *, guessed: bool = False) -> str:
+    def of(self, value: str) -> str:
         """The value itself, or OTHER. May be called from any thread."""
         value = value[:_LONGEST]
         if value in self._known:
             return value
         with self._turn:
-            if len(self._known) >= (self._most // 2 if guessed else self._most):
+            if len(self._known) >= self._most:
                 return OTHER
             self._known[value] = None
         return value
@@ -49,10 +45,10 @@ class Labels:
     def __init__(self) -> None:
         self._bounded = {what: Bounded(most) for what, most in _MOST.items()}
 
-    def of(self, label: str, value: str, *, guessed: bool = False) -> str:
+    def of(self, label: str, value: str) -> str:
         """The value that a series gets."""
         what = _HOLDS.get(label)
-        return value if what is None else self._bounded[what].of(value, guessed=guessed)
+        return value if what is None else self._bounded[what].of(value)
 
     def known(self, label: str) -> list[str]:
         """Values of a bounded label that have series of their own."""

@@ -36,8 +36,8 @@ class Observables:
 def merged(readings: Iterable[Reading], labels: Labels) -> dict[Metric, _Values]:
     """One value for each series: those of the same labels added up, those that have nothing at 0."""
     found: dict[Metric, _Values] = {}
-    for metric, value, names, guessed in readings:
-        key = tuple(labels.of(label, name, guessed=guessed) for label, name in zip(metric.labels, names, strict=True))
+    for metric, value, names in readings:
+        key = tuple(labels.of(label, name) for label, name in zip(metric.labels, names, strict=True))
         values = found.setdefault(metric, {})
         if key in values:
             value = max(values[key], value) if metric.largest else values[key] + value  # noqa: PLW2901 - so far

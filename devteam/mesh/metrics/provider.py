@@ -93,7 +93,8 @@ def _readers(registry: CollectorRegistry | None) -> list[MetricReader]:
 
 def _views() -> list[View]:
     return [
-        View(instrument_name=metric.name, aggregation=ExplicitBucketHistogramAggregation(metric.buckets))
+        # As floats: they become labels, and 30 is another label than 30.0.
+        View(instrument_name=metric.name, aggregation=ExplicitBucketHistogramAggregation([*map(float, metric.buckets)]))
         for metric in CATALOG
         if metric.kind is Kind.HISTOGRAM
     ]

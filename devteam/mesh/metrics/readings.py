@@ -22,15 +22,11 @@ _PATIENCE = 1.0
 
 
 class Reading(NamedTuple):
-    """One value of one metric; `labels` are the values of its labels, in their order.
-
-    `guessed`: the label may be anything that a caller made up.
-    """
+    """One value of one metric; `labels` are the values of its labels, in their order."""
 
     metric: Metric
     value: float
     labels: tuple[str, ...] = ()
-    guessed: bool = False
 
 
 Read = Callable[[], Iterable[Reading]]

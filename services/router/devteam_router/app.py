@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from random import Random
 
 from devteam.keda import externalscaler_pb2, externalscaler_pb2_grpc
@@ -14,7 +13,7 @@ from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
-from devteam_router import meters
+from devteam_router.meters import Meters
 from devteam_router.peer_client import PeerClient
 from devteam_router.registry_client import RegistryClient, follow, tell
 from devteam_router.scaling.advice import Advice
@@ -53,7 +52,7 @@ async def mounted(
                 group.create_task(tell(registry, core.attendance, clock))
                 group.create_task(peers.run())
 
-        with readable(partial(meters.read, core, clock)):
+        with readable(Meters(core, clock).read):
             yield job
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from devteam.mesh.errors import Aborted
 from devteam.mesh.metrics import catalog
@@ -23,6 +24,8 @@ from devteam_router.frames import Cancel, CancelReason, Frame, ReportAck
 from devteam_router.leases import Lease, Leases
 from devteam_router.ports import Lineup
 from devteam_router.ring import Ring
+
+_held_bytes = attrgetter("held_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,7 @@ class Attempts:
     @property
     def backlog(self) -> int:
         """Bytes of tokens that Planners have not stored yet. Looks at every attempt."""
-        return sum(dispatch.held_bytes for dispatch in self._dispatches.values())
+        return sum(map(_held_bytes, self._dispatches.values()))
 
     def __iter__(self) -> Iterator[Dispatch]:
         return iter(list(self._dispatches.values()))

@@ -1,48 +1,84 @@
-"""What a Router tells of itself when somebody reads its metrics.
+"""What a Router tells of itself when somebody reads its metrics."""
 
-Two microseconds for each queue and each kind of worker in it, and 4 ms for 100,000 attempts: neither workers nor
-waiting runs are looked at one by one.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from devteam.mesh.clock import Clock
 from devteam.mesh.metrics import catalog
+from devteam.mesh.metrics.labels import OTHER, Bounded
 from devteam.mesh.metrics.readings import Reading
 from devteam_router.preferences import DEFAULT_QUEUE
 from devteam_router.service import RouterCore
 
-
-def read(core: RouterCore, clock: Clock) -> Iterator[Reading]:
-    """Everything, as of now; on the Router's own event loop."""
-    yield from _queues(core, clock.monotonic())
-    yield Reading(catalog.ROUTER_LINKS, len(core.links))
-    yield Reading(catalog.MODELS_THROTTLED, len(core.gates.throttles()))
-    yield Reading(catalog.FENCED_WORDS, core.workers.refused_words)
-    yield Reading(catalog.STREAM_BACKLOG, core.attempts.backlog, ("router",))
+# Queues that nobody serves or has set up are names that some caller sent: so many of them are told apart. Half of what
+# `metrics.labels` allows, so that a careless caller takes no place from a queue that scales by its depth.
+_MOST_UNSERVED = 100
 
 
-def _queues(core: RouterCore, now: float) -> Iterator[Reading]:
-    running = core.leases.running()
-    set_up = core.fleet.queues() | core.routing.named_queues() | {DEFAULT_QUEUE}
-    for name in set_up:
-        yield from _demand(core, name, running[name], now, guessed=False)
-        yield from _room(core, name, running[name])
-    for name in (core.lines.queues() | running.keys()) - set_up:
-        yield from _demand(core, name, running[name], now, guessed=True)
+class _Demand(NamedTuple):
+    """What a queue asks for; `wait` in seconds."""
+
+    waiting: int
+    running: int
+    wait: float
 
 
-def _demand(core: RouterCore, name: str, running: int, now: float, *, guessed: bool) -> Iterator[Reading]:
-    """`guessed`: the queue is known from what waits in it alone, so that anybody may have made it up."""
-    labels, waiting, since = (name,), core.lines.waiting_in(name), core.lines.oldest_in(name)
-    yield Reading(catalog.QUEUE_DEPTH, waiting, labels, guessed)
-    yield Reading(catalog.QUEUE_DEMAND_SLOTS, waiting + running, labels, guessed)
-    yield Reading(catalog.QUEUE_OLDEST_WAIT, 0.0 if since is None else now - since, labels, guessed)
-    yield Reading(catalog.QUEUE_SLOTS_USED, running, labels, guessed)
+class Meters:
+    """Reads a Router, on its own event loop.
+
+    Costs microseconds for each queue and each kind of worker in it, and some milliseconds for 100,000 attempts: neither
+    workers nor the runs that wait are looked at one by one.
+    """
+
+    def __init__(self, core: RouterCore, clock: Clock) -> None:
+        self._core = core
+        self._clock = clock
+        self._unserved = Bounded(_MOST_UNSERVED)
+
+    def read(self) -> Iterator[Reading]:
+        """Everything, as of now."""
+        core = self._core
+        yield from self._queues()
+        yield Reading(catalog.ROUTER_LINKS, len(core.links))
+        yield Reading(catalog.MODELS_THROTTLED, len(core.gates.throttles()))
+        yield Reading(catalog.FENCED_WORDS, core.workers.refused_words)
+        yield Reading(catalog.STREAM_BACKLOG, core.attempts.backlog, ("router",))
+
+    def _queues(self) -> Iterator[Reading]:
+        core, now = self._core, self._clock.monotonic()
+        running = core.leases.running()
+        set_up = core.fleet.queues() | core.routing.named_queues() | {DEFAULT_QUEUE}
+        for name in set_up:
+            yield from _told(name, self._demand(name, running[name], now))
+            yield from self._room(name, running[name])
+        others = []
+        for name in (core.lines.queues() | running.keys()) - set_up:
+            demand = self._demand(name, running[name], now)
+            if self._unserved.of(name) == OTHER:
+                others.append(demand)
+            else:
+                yield from _told(name, demand)
+        if others:
+            yield from _told(OTHER, _together(others))
+
+    def _demand(self, name: str, running: int, now: float) -> _Demand:
+        since = self._core.lines.oldest_in(name)
+        return _Demand(self._core.lines.waiting_in(name), running, 0.0 if since is None else now - since)
+
+    def _room(self, name: str, running: int) -> Iterator[Reading]:
+        rows = self._core.fleet.rows(name).entries
+        slots = sum(kind.open * row.limit for kind, row in rows)
+        yield Reading(catalog.QUEUE_SLOTS_FREE, max(0, slots - running), (name,))
+        yield Reading(catalog.QUEUE_WORKERS, sum(kind.open for kind, _ in rows), (name,))
 
 
-def _room(core: RouterCore, name: str, running: int) -> Iterator[Reading]:
-    rows = core.fleet.rows(name).entries
-    slots = sum(kind.open * row.limit for kind, row in rows)
-    yield Reading(catalog.QUEUE_SLOTS_FREE, max(0, slots - running), (name,))
-    yield Reading(catalog.QUEUE_WORKERS, sum(kind.open for kind, _ in rows), (name,))
+def _told(name: str, demand: _Demand) -> Iterator[Reading]:
+    yield Reading(catalog.QUEUE_DEPTH, demand.waiting, (name,))
+    yield Reading(catalog.QUEUE_DEMAND_SLOTS, demand.waiting + demand.running, (name,))
+    yield Reading(catalog.QUEUE_OLDEST_WAIT, demand.wait, (name,))
+    yield Reading(catalog.QUEUE_SLOTS_USED, demand.running, (name,))
+
+
+def _together(demands: Iterable[_Demand]) -> _Demand:
+    waiting, running, waits = zip(*demands, strict=True)
+    return _Demand(sum(waiting), sum(running), max(waits))
