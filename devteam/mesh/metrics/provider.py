@@ -25,6 +25,9 @@ from devteam.mesh.metrics.usage import usage
 # Of what `exposition` returns.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+# For a collector to take what it has not heard yet; one that is away must not hold up the end of a process.
+_LAST_WORDS_MILLIS = 2_000
+
 _registry: CollectorRegistry | None = None
 # The reader hands what it collects through one place: two scrapes at a time would get each other's.
 _turn = threading.Lock()
@@ -55,7 +58,7 @@ async def metering(service: str, *, exposed: bool) -> AsyncIterator[None]:
             yield
         finally:
             # It collects once more, for which this loop has to answer.
-            await asyncio.to_thread(provider.shutdown)
+            await asyncio.to_thread(provider.shutdown, _LAST_WORDS_MILLIS)
 
 
 def exposition() -> bytes:
