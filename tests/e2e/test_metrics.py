@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from contextlib import aclosing
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from devteam.client import DevTeamClient
 from devteam.events import Tokens
 from devteam.models import Plan, PlanState, TaskState
 from devteam.specs import Generation, Step
-from tests.e2e.programs import Mesh, devteam, environment, up
+from tests.e2e.programs import Mesh, Program, devteam, environment, up
+from tests.e2e.services import free_port, service, variables
 from tests.fakes.scrape import Scrape, scraped_from
 
 pytestmark = pytest.mark.e2e
@@ -37,9 +39,7 @@ def counts(scrape: Scrape) -> list[float | None]:
 
 
 async def test_what_a_mesh_counts_adds_up_to_what_it_did(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with up(tmp_path, "--metrics-port", str(port)) as mesh:
         url = metrics_of(mesh)
         assert url == f"http://127.0.0.1:{port}/metrics"
@@ -108,9 +108,7 @@ def test_a_metrics_port_that_is_asked_for_and_taken_is_refused_with_what_to_do(t
 
 
 def test_a_worker_tells_of_itself_where_it_is_asked_to(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with (
         up(tmp_path, "--no-worker", "--metrics-port", "0") as mesh,
         mesh.worker("--queue", "gpu", "--concurrency", "3", "--metrics-port", str(port)),
@@ -122,3 +120,33 @@ def test_a_worker_tells_of_itself_where_it_is_asked_to(tmp_path: Path) -> None:
         assert scrape.total("gen_ai_client_operation_duration_seconds_count", gen_ai_provider_name="sim") == 1
         assert scrape.total("gen_ai_client_token_usage_sum", gen_ai_token_type="output") == 20
         assert scrape.value("devteam_queue_depth", queue="gpu") is None, "that is the Router's to tell"
+
+
+async def test_services_that_nobody_has_come_to_yet_tell_of_nothing_with_zeros(tmp_path: Path) -> None:
+    ports = {name: free_port() for name in ("registry", "router", "planner")}
+    told = {name: str(port) for name, port in ports.items()}
+    nowhere = "127.0.0.1:1"
+    async with (
+        service("registry", tmp_path, metrics_port=told["registry"]) as registry,
+        service("router", tmp_path, registry_address=registry.url, metrics_port=told["router"]),
+        service("planner", tmp_path, temporal_address=nowhere, metrics_port=told["planner"]),
+    ):
+        urls = {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
+        of = {name: await asyncio.to_thread(scraped_from, url) for name, url in urls.items()}
+    assert set(of["registry"].of("devteam_workers", "state").values()) == {0}
+    for name in ("depth", "demand_slots", "oldest_wait_seconds", "slots_used", "slots_free", "workers"):
+        assert of["router"].value(f"devteam_queue_{name}", queue="default") == 0
+    assert counts(of["planner"])[:3] == [0, 0, 0]
+    assert of["planner"].value("devteam_stream_lag_seconds") == 0
+    assert of["planner"].value("devteam_queue_depth", queue="default") is None
+
+
+def test_a_service_whose_metrics_port_is_taken_does_not_start(tmp_path: Path) -> None:
+    log = tmp_path / "router.log"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        env = variables("router", free_port(), metrics_port=str(other.getsockname()[1]))
+        with Program(sys.executable, "-m", "devteam_router", log=log, env=env) as router:
+            assert router.wait() == 78
+    assert "the port is taken; stop what uses it or choose another port" in log.read_text()

@@ -55,7 +55,8 @@ worker:
         (
             "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
             "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, sim, "
-            "drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, traceFile"
+            "drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, metricsHost, "
+            "traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
         "worker.queues[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
