@@ -161,6 +161,24 @@ async def test_scrapes_at_the_same_time_get_everything_once_each() -> None:
                 assert scrape.value("devteam_routers") == 1
 
 
+async def test_scrapes_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter keeps what it collects where another scrape would find it."""
+    inside: list[None] = []
+    most: list[int] = []
+
+    def generate(_registry: object) -> bytes:
+        inside.append(None)
+        most.append(len(inside))
+        time.sleep(0.01)  # whoever does not wait comes in now
+        inside.pop()
+        return b""
+
+    monkeypatch.setattr(provider, "generate_latest", generate)
+    async with metering("test", exposed=True):
+        await asyncio.gather(*(exposed() for _ in range(4)))
+    assert most == [1, 1, 1, 1]
+
+
 async def test_while_nobody_collects_what_is_told_is_let_go() -> None:
     count(catalog.TASKS_CREATED, 5)
     record(catalog.LOOP_LAG, 0.5)
