@@ -74,7 +74,7 @@ QUEUE_DEMAND_SLOTS = Metric(
     "devteam.queue.demand_slots",
     Kind.GAUGE,
     "{slot}",
-    "Slots that the queue could use now: its tasks that wait and those that run",
+    "Slots that the queue could use now: tasks that run, and those that wait and may start",
     ("queue",),
     remembered=True,
 )

@@ -16,10 +16,11 @@ _MOST_UNSERVED = 100
 
 
 class _Demand(NamedTuple):
-    """What a queue asks for; `wait` in seconds."""
+    """What a queue asks for; `wanted` slots are those that more workers could fill; `wait` in seconds."""
 
     waiting: int
     running: int
+    wanted: int
     wait: float
 
 
@@ -63,7 +64,8 @@ class Meters:
 
     def _demand(self, name: str, running: int, now: float) -> _Demand:
         since = self._core.lines.oldest_in(name)
-        return _Demand(self._core.lines.waiting_in(name), running, 0.0 if since is None else now - since)
+        waiting, wanted = self._core.lines.waiting_in(name), self._core.demand.of(name)
+        return _Demand(waiting, running, wanted, 0.0 if since is None else now - since)
 
     def _room(self, name: str, running: int) -> Iterator[Reading]:
         rows = self._core.fleet.rows(name).entries
@@ -74,11 +76,11 @@ class Meters:
 
 def _told(name: str, demand: _Demand) -> Iterator[Reading]:
     yield Reading(catalog.QUEUE_DEPTH, demand.waiting, (name,))
-    yield Reading(catalog.QUEUE_DEMAND_SLOTS, demand.waiting + demand.running, (name,))
+    yield Reading(catalog.QUEUE_DEMAND_SLOTS, demand.wanted, (name,))
     yield Reading(catalog.QUEUE_OLDEST_WAIT, demand.wait, (name,))
     yield Reading(catalog.QUEUE_SLOTS_USED, demand.running, (name,))
 
 
 def _together(demands: Iterable[_Demand]) -> _Demand:
-    waiting, running, waits = zip(*demands, strict=True)
-    return _Demand(sum(waiting), sum(running), max(waits))
+    waiting, running, wanted, waits = zip(*demands, strict=True)
+    return _Demand(sum(waiting), sum(running), sum(wanted), max(waits))
