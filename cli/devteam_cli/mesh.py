@@ -162,12 +162,17 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
     ids = TimeOrderedIds(clock)
     server = MeshServer(listen, ids)
     of_planner = PlannerSettings(
-        database_url=data.database("planner"), router_address=mesh.url, temporal_address=mesh.temporal
+        database_url=data.database("planner"),
+        router_address=mesh.url,
+        temporal_address=mesh.temporal,
+        trace_file=data.traces,
     )
+    of_registry = RegistrySettings(database_url=data.database("registry"), trace_file=data.traces)
+    of_router = RouterSettings(registry_address=mesh.url, trace_file=data.traces)
     async with (
         _collected(server, data),
-        registry.mounted(server, RegistrySettings(database_url=data.database("registry")), clock, ids) as registry_job,
-        router.mounted(server, RouterSettings(registry_address=mesh.url), clock, ids) as router_job,
+        registry.mounted(server, of_registry, clock, ids) as registry_job,
+        router.mounted(server, of_router, clock, ids) as router_job,
         planner.mounted(server, of_planner, clock, ids) as planner_job,
     ):
         await server.start()

@@ -1,6 +1,7 @@
 """Addresses, as people write them."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from devteam.mesh.errors import InvalidInput, Violation
@@ -26,6 +27,14 @@ def target_of(url: str) -> tuple[str, bool]:
         raise InvalidInput(Violation("api_url", "URL_FORMAT", f"{url!r} is not of the form http://host:port"))
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port}", parts.scheme == "https"
+
+
+def without_secrets(address: str) -> str:
+    """`address` as anyone may see it: of a URL only its scheme, host and port."""
+    scheme, separator, rest = address.partition("://")
+    if scheme not in _DEFAULT_PORTS:
+        return address.rpartition("@")[2]
+    return scheme + separator + re.split(r"[/?#]", rest)[0].rpartition("@")[2]
 
 
 def is_loopback(host: str) -> bool:

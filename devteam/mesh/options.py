@@ -30,9 +30,9 @@ SERVER: tuple[tuple[str, int | str], ...] = (
 
 # Only calls that may safely be sent twice: reads, and creates that carry a request_id.
 _RETRIED = (
-    "GetTask ListTasks CreateTask CancelTask GetPlan ListPlans CreatePlan CancelPlan",
-    "GetWorker ListWorkers Heartbeat RegisterWorker",
-    "ListQueues GetQueue Explain CancelDispatch AckDispatches",
+    "GetTask ListTasks CreateTask CancelTask GetPlan ListPlans CreatePlan CancelPlan GetPlannerStatus",
+    "GetWorker ListWorkers Heartbeat RegisterWorker GetRegistryStatus",
+    "ListQueues GetQueue Explain CancelDispatch AckDispatches GetRouterStatus",
 )
 _SERVICES = ("PlannerService", "RegistryService", "RouterService")
 

@@ -12,7 +12,7 @@ import grpc
 from devteam.mesh.errors import Aborted, NotFound
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.tasks import cancelled
-from devteam.v1 import registry_pb2, registry_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
+from devteam.v1 import registry_pb2, registry_pb2_grpc, run_pb2, status_pb2, worker_pb2, worker_pb2_grpc
 from tests.fakes.ids import CountingIds
 
 PATIENCE = 60.0
@@ -39,6 +39,7 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
             "RegisterWorker": deque(),
             "Heartbeat": deque(),
             "GetRouting": deque(),
+            "GetRegistryStatus": deque(),
         }
         self.registrations: asyncio.Queue[registry_pb2.RegisterWorkerRequest] = asyncio.Queue()
         self.beats: asyncio.Queue[registry_pb2.HeartbeatRequest] = asyncio.Queue()
@@ -48,6 +49,8 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.gate.set()
         # What ListWorkers says, its page left out.
         self.listed: list[registry_pb2.Worker] = []
+        # What GetRegistryStatus says.
+        self.status = status_pb2.ServiceStatus(name="registry")
         # What callers showed as their key, by method.
         self.keys: dict[str, object] = {}
         # The session that counts; empty when the worker is not known.
@@ -157,6 +160,12 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self, request: registry_pb2.UpdateQueueRequest, context: Context
     ) -> registry_pb2.UpdateQueueResponse:
         raise NotImplementedError
+
+    async def GetRegistryStatus(
+        self, request: registry_pb2.GetRegistryStatusRequest, context: Context
+    ) -> registry_pb2.GetRegistryStatusResponse:
+        self._note("GetRegistryStatus", context)
+        return registry_pb2.GetRegistryStatusResponse(status=self.status)
 
     def _note(self, method: str, context: Context) -> None:
         self.keys[method] = _key(context)

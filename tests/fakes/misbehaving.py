@@ -29,7 +29,7 @@ class Misbehaving(registry_pb2_grpc.RegistryServiceServicer):
 
     RegisterWorker = Heartbeat = DeregisterWorker = GetWorker  # type: ignore[assignment]  # all alike
     ListWorkers = UpdateWorker = ReportLinks = GetWorker  # type: ignore[assignment]  # all alike
-    GetRouting = UpdateRouting = UpdateQueue = GetWorker  # type: ignore[assignment]  # all alike
+    GetRouting = UpdateRouting = UpdateQueue = GetRegistryStatus = GetWorker  # type: ignore[assignment]  # all alike
 
 
 class Gated(Misbehaving):

@@ -77,6 +77,11 @@ class ScriptedRegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def UpdateQueue(self, request: pb.UpdateQueueRequest, context: Context) -> pb.UpdateQueueResponse:
         raise NotImplementedError
 
+    async def GetRegistryStatus(
+        self, request: pb.GetRegistryStatusRequest, context: Context
+    ) -> pb.GetRegistryStatusResponse:
+        raise NotImplementedError
+
     async def ReportLinks(self, request: pb.ReportLinksRequest, context: Context) -> pb.ReportLinksResponse:
         self.reports.put_nowait(request)
         await self.report_gate.wait()

@@ -81,6 +81,11 @@ class ScriptedRouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def GetQueue(self, request: router_pb2.GetQueueRequest, context: Context) -> router_pb2.GetQueueResponse:
         raise NotImplementedError
 
+    async def GetRouterStatus(
+        self, request: router_pb2.GetRouterStatusRequest, context: Context
+    ) -> router_pb2.GetRouterStatusResponse:
+        raise NotImplementedError
+
     def _refuse(self) -> None:
         if self.refusals:
             raise self.refusals.popleft()

@@ -8,10 +8,12 @@ from random import Random
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.database import Database, open_database
+from devteam.mesh.database_footing import database_footing
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
+from devteam.mesh.standing import Footing, OwnStanding, traces_go
 from devteam.mesh.tasks import background
 from devteam.v1 import planner_pb2, planner_pb2_grpc
 from devteam_planner import meters, tally
@@ -82,7 +84,13 @@ async def mounted(
         )
         watch = Watch(plan_store, log, bell, clock, poll=settings.watch_poll_s)
         departures = Departures(plans.cancel_plan, clock)
-        servicer = PlannerServicer(plans, watch, departures)
+        footings = [
+            database_footing(settings.database_url, database, clock),
+            Footing("temporal", settings.temporal_address, clock, workflows.trouble),
+            *router.footings(),
+        ]
+        standing = OwnStanding("planner", clock, lambda: footings, traces=traces_go(settings.trace_file))
+        servicer = PlannerServicer(plans, watch, departures, standing)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
         server.serve([_NAME], departures.close)
         activities = PlanActivities(driver, plan_store, bell.ring, clock)
@@ -97,7 +105,7 @@ async def mounted(
                 task_queue=settings.temporal_task_queue,
                 max_activities=settings.max_running_steps,
             )
-            await work(worker, clock)
+            await work(lambda: workflows.served_by(worker()), clock)
 
         jobs = [log.run, router.run, plans.sweep, departures.run]
         if database is not None:

@@ -7,6 +7,8 @@ from typing import Any
 import grpc
 
 from devteam.mesh.paging import page_start
+from devteam.mesh.standing import OwnStanding
+from devteam.mesh.standing_wire import standing_to_proto
 from devteam.mesh.trace_context import carried
 from devteam.v1 import planner_pb2, planner_pb2_grpc
 from devteam_planner.convert.plans import (
@@ -37,10 +39,11 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     """See planner.proto."""
 
-    def __init__(self, plans: Plans, watch: Watch, departures: Departures) -> None:
+    def __init__(self, plans: Plans, watch: Watch, departures: Departures, standing: OwnStanding) -> None:
         self._plans = plans
         self._watch = watch
         self._departures = departures
+        self._standing = standing
 
     async def CreateTask(
         self, request: planner_pb2.CreateTaskRequest, context: _Context
@@ -139,3 +142,9 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         """See planner.proto."""
         plan = await self._plans.cancel_plan(id_from_proto("plan_id", request.plan_id))
         return planner_pb2.CancelPlanResponse(plan=plan_to_proto(plan))
+
+    async def GetPlannerStatus(
+        self, request: planner_pb2.GetPlannerStatusRequest, context: _Context
+    ) -> planner_pb2.GetPlannerStatusResponse:
+        """See planner.proto."""
+        return planner_pb2.GetPlannerStatusResponse(status=standing_to_proto(await self._standing.standing()))

@@ -30,6 +30,15 @@ _POLLERS = PollerBehaviorSimpleMaximum(5)
 # Nothing is gained by waiting for activities: every one of them can be taken up again wherever it was left.
 _SHUTDOWN_GRACE = timedelta(seconds=1)
 
+_SILENT = (
+    "it does not answer, so that plans are accepted and start later: see whether it runs there, or set "
+    "DEVTEAM_PLANNER_TEMPORAL_ADDRESS"
+)
+_NO_WORKER = (
+    "it answers, but this Planner carries out no plans for it: see whether the namespace exists "
+    "(DEVTEAM_PLANNER_TEMPORAL_NAMESPACE), and what this Planner's log says"
+)
+
 
 class TemporalWorkflows:
     """The port to durable execution. `client` should be the one of this process's worker: plans then start in it.
@@ -42,10 +51,26 @@ class TemporalWorkflows:
         self._client = client
         self._task_queue = task_queue
         self._patience = patience
+        self._worker: Worker | None = None
 
     def use(self, client: Client) -> None:
         """Speak to Temporal through this client from now on."""
         self._client = client
+
+    def served_by(self, worker: Worker) -> Worker:
+        """Note, and return, the worker that carries out plans from now on."""
+        self._worker = worker
+        return worker
+
+    async def trouble(self) -> str:
+        """What is wrong with Temporal, in words; empty when it answers, and this process carries out plans for it."""
+        if self._client is None:
+            return _SILENT
+        try:
+            await self._client.service_client.check_health()
+        except RPCError:
+            return _SILENT
+        return "" if self._worker is not None and self._worker.is_running else _NO_WORKER
 
     async def start(self, plan: Plan) -> None:
         """Start the plan's workflow, within the trace of the call that made the plan. Idempotent.

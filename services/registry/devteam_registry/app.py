@@ -7,12 +7,14 @@ from functools import partial
 import structlog
 
 from devteam.mesh.clock import Clock
-from devteam.mesh.database import open_database
+from devteam.mesh.database import Database, open_database
+from devteam.mesh.database_footing import database_footing
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
+from devteam.mesh.standing import OwnStanding, traces_go
 from devteam.v1 import registry_pb2
 from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from devteam_registry import meters
@@ -40,10 +42,12 @@ async def mounted(
     Raises Unavailable when the store cannot be opened.
     """
     policy = settings.policy()
-    async with _opened_stores(settings.database_url) as (workers, routing):
+    async with _opened_stores(settings.database_url) as (workers, routing, database):
         registry = Registry(workers, routing, clock, policy, watcher_backlog=settings.watcher_backlog)
         await registry.open()
-        servicer = RegistryServicer(registry, policy, settings.router_addresses)
+        footing = database_footing(settings.database_url, database, clock)
+        standing = OwnStanding("registry", clock, lambda: [footing], traces=traces_go(settings.trace_file))
+        servicer = RegistryServicer(registry, policy, settings.router_addresses, standing)
         add_RegistryServiceServicer_to_server(servicer, server.server)
         server.serve([SERVICE], registry.stop_watches)
         try:
@@ -59,13 +63,13 @@ def run() -> None:
 
 
 @asynccontextmanager
-async def _opened_stores(url: str) -> AsyncIterator[tuple[WorkerStore, RoutingStore]]:
+async def _opened_stores(url: str) -> AsyncIterator[tuple[WorkerStore, RoutingStore, Database | None]]:
     if url == "memory":
-        yield MemoryWorkerStore(), MemoryRoutingStore()
+        yield MemoryWorkerStore(), MemoryRoutingStore(), None
         return
     database = await open_database(url, MIGRATIONS)
     try:
-        yield SqlWorkerStore(database), SqlRoutingStore(database)
+        yield SqlWorkerStore(database), SqlRoutingStore(database), database
     finally:
         await database.close()
 

@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from devteam.mesh.standing import OwnStanding
+from devteam.mesh.standing_wire import standing_to_proto
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1.registry_pb2_grpc import RegistryServiceServicer
 from devteam_registry.convert import answers, requests, routers, routing
@@ -14,10 +16,13 @@ from devteam_registry.service import Registry
 class RegistryServicer(RegistryServiceServicer):
     """RegistryService of the contract."""
 
-    def __init__(self, registry: Registry, policy: HealthPolicy, router_addresses: Sequence[str]) -> None:
+    def __init__(
+        self, registry: Registry, policy: HealthPolicy, router_addresses: Sequence[str], standing: OwnStanding
+    ) -> None:
         self._registry = registry
         self._policy = policy
         self._router_addresses = tuple(router_addresses)
+        self._standing = standing
 
     async def RegisterWorker(self, request: pb.RegisterWorkerRequest, context: object) -> pb.RegisterWorkerResponse:
         """Make a worker known."""
@@ -76,6 +81,12 @@ class RegistryServicer(RegistryServiceServicer):
         """Change how one queue is served."""
         policy = await self._registry.update_queue(routing.policy_change_from_proto(request))
         return pb.UpdateQueueResponse(policy=routing.queue_policy_to_proto(policy))
+
+    async def GetRegistryStatus(
+        self, request: pb.GetRegistryStatusRequest, context: object
+    ) -> pb.GetRegistryStatusResponse:
+        """How the Registry stands."""
+        return pb.GetRegistryStatusResponse(status=standing_to_proto(await self._standing.standing()))
 
     def _reachable_routers(self) -> tuple[str, ...]:
         return reachable_at(self._router_addresses, self._registry.routers)

@@ -12,7 +12,9 @@ from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
+from devteam.mesh.standing import OwnStanding, traces_go
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
+from devteam_router.footings import Footings
 from devteam_router.meters import Meters
 from devteam_router.peer_client import PeerClient
 from devteam_router.registry_client import RegistryClient, follow, tell
@@ -37,7 +39,9 @@ async def mounted(
     router_id = ids.new("router")
     core = RouterCore(settings.policy, settings.graces, clock, Random(), router_id)  # noqa: S311 - breaks ties
     peers = PeerClient(core.peers)
-    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock), server.server)
+    footings = Footings(settings.registry_address, core.peers, peers.trouble_with, clock)
+    standing = OwnStanding("router", clock, footings.all, instance=router_id, traces=traces_go(settings.trace_file))
+    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock, standing), server.server)
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
     scaler = ScalerServicer(Advice(core.demand, peers, clock))
     externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)
@@ -48,7 +52,7 @@ async def mounted(
 
         async def job() -> None:
             async with asyncio.TaskGroup() as group:
-                group.create_task(follow(registry, core.hear, clock))
+                group.create_task(follow(registry, core.hear, clock, footings.registry.found))
                 group.create_task(tell(registry, core.attendance, clock))
                 group.create_task(peers.run())
 

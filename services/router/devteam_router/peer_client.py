@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from devteam.keda import externalscaler_pb2_grpc
 from devteam.mesh import status
@@ -25,6 +26,12 @@ _log = structlog.get_logger()
 
 # A Router that does not answer by then is left out: its figures are worth less than an answer.
 _CALL_TIMEOUT = 1.0
+_NAME = router_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
+_AWAY = (
+    "it does not answer, so that its share of figures and explanations is missing: see whether it runs, and whether "
+    "this Router reaches the address that it advertises (DEVTEAM_ROUTER_ADVERTISED_ADDRESS)"
+)
+_LEAVING = "it takes no new work, because it goes down: start another one in its place"
 
 Answer = TypeVar("Answer")
 Ask = Callable[["_Peer"], Awaitable[Answer]]
@@ -83,6 +90,15 @@ class PeerClient:
     def alone(self) -> bool:
         """As Elsewhere.alone."""
         return not self._peers.addresses
+
+    async def trouble_with(self, address: str) -> str:
+        """What is wrong with the Router there, in words; empty when it serves."""
+        request = health_pb2.HealthCheckRequest(service=_NAME)
+        try:
+            answer = await health_pb2_grpc.HealthStub(self._peer(address).channel).Check(request, timeout=_CALL_TIMEOUT)
+        except grpc.aio.AioRpcError:
+            return _AWAY
+        return "" if answer.status == health_pb2.HealthCheckResponse.SERVING else _LEAVING
 
     async def demands(self, queue: str) -> list[int | None]:
         """As Elsewhere.demands."""

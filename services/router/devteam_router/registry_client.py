@@ -27,6 +27,10 @@ from devteam_router.ports import (
 _log = structlog.get_logger()
 
 _CALL_TIMEOUT = 10.0
+_AWAY = (
+    "it does not answer, so that workers and routing are taken as they were known last: see whether it runs there, or "
+    "set DEVTEAM_ROUTER_REGISTRY_ADDRESS"
+)
 
 
 class RegistryClient:
@@ -75,16 +79,26 @@ async def tell(registry: Registry, attendance: Attendance, clock: Clock) -> None
             backoff.reset()
 
 
-async def follow(registry: Registry, hear: Callable[[FleetEvent], None], clock: Clock) -> None:
-    """Keep hearing of the fleet, for ever. While the Registry is away, what it said last holds."""
+async def follow(
+    registry: Registry,
+    hear: Callable[[FleetEvent], None],
+    clock: Clock,
+    found: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Keep hearing of the fleet, for ever. While the Registry is away, what it said last holds.
+
+    `found` is told what is wrong with the Registry, or nothing when it speaks.
+    """
     backoff = Backoff(clock)
     while True:
         try:
             async for event in registry.watch():
                 backoff.reset()
+                found("")
                 hear(event)
         except DevTeamError as error:
             _log.warning("registry not reachable", why=error.message)
+            found(_AWAY)
         await backoff.pause()
 
 

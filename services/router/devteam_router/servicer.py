@@ -10,6 +10,8 @@ import grpc
 from devteam.mesh import paging
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, InvalidInput, NotFound, Violation
+from devteam.mesh.standing import OwnStanding
+from devteam.mesh.standing_wire import standing_to_proto
 from devteam.mesh.tasks import cancelled
 from devteam.mesh.trace_context import carried
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
@@ -28,10 +30,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     """What Planners and operators call."""
 
-    def __init__(self, core: RouterCore, peers: PeerClient, clock: Clock) -> None:
+    def __init__(self, core: RouterCore, peers: PeerClient, clock: Clock, standing: OwnStanding) -> None:
         self._core = core
         self._peers = peers
         self._clock = clock
+        self._standing = standing
 
     async def Dispatch(
         self, request: router_pb2.DispatchRequest, context: Context
@@ -112,6 +115,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             message = f"no worker serves a queue named {request.name!r} and nothing waits in it"
             raise NotFound("queue", request.name, message=message)
         return router_pb2.GetQueueResponse(queue=known[0])
+
+    async def GetRouterStatus(
+        self, request: router_pb2.GetRouterStatusRequest, context: Context
+    ) -> router_pb2.GetRouterStatusResponse:
+        """How the Router stands."""
+        return router_pb2.GetRouterStatusResponse(status=standing_to_proto(await self._standing.standing()))
 
     def _queues(self) -> list[router_pb2.Queue]:
         now = self._clock.now()

@@ -31,6 +31,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
 from tests.fakes.planner_samples import NOON
 from tests.fakes.router_port import FakeRouter
+from tests.fakes.standing import a_standing
 from tests.fakes.workflows import FakeWorkflows
 
 if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
@@ -98,7 +99,7 @@ async def _on(store: PlanStore, tokens: TokenStore, bounds: Bounds, clock: FakeC
     plans = Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
     server = MeshServer(Listen(port=0, stop_grace=0.5), ids)
     departures = Departures(plans.cancel_plan, clock)
-    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), departures)
+    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), departures, a_standing("planner", clock))
     add_PlannerServiceServicer_to_server(servicer, server.server)
     server.serve(["devteam.v1.PlannerService"], departures.close)
     port = await server.start()

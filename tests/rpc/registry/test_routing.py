@@ -19,6 +19,7 @@ from devteam.v1 import registry_pb2 as pb
 from devteam.v1 import run_pb2
 from devteam.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
 from tests.fakes.clock import FakeClock
+from tests.fakes.standing import a_standing
 from tests.fakes.worker_store import FakeRoutingStore, FakeWorkerStore
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running, violations
 
@@ -100,7 +101,9 @@ async def test_what_cannot_be_stored_is_refused_and_does_not_hold(clock: FakeClo
     store = FakeRoutingStore()
     registry = Registry(FakeWorkerStore(), store, clock, HealthPolicy())
     server = MeshServer(Listen(port=0, stop_grace=0.5), TimeOrderedIds(clock))
-    add_RegistryServiceServicer_to_server(RegistryServicer(registry, HealthPolicy(), ()), server.server)
+    add_RegistryServiceServicer_to_server(
+        RegistryServicer(registry, HealthPolicy(), (), a_standing("registry", clock)), server.server
+    )
     server.serve([SERVICE], registry.stop_watches)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -18,6 +18,7 @@ from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
 from tests.fakes.clock import FakeClock
+from tests.fakes.standing import a_standing
 from tests.fakes.worker_store import FakeRoutingStore, FakeWorkerStore
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running, small_spec
 
@@ -220,7 +221,9 @@ async def test_without_its_store_the_registry_still_hears_beats(clock: FakeClock
     store = FakeWorkerStore()
     registry = Registry(store, FakeRoutingStore(), clock, HealthPolicy())
     server = MeshServer(Listen(port=0, stop_grace=0.5), TimeOrderedIds(clock))
-    add_RegistryServiceServicer_to_server(RegistryServicer(registry, HealthPolicy(), ()), server.server)
+    add_RegistryServiceServicer_to_server(
+        RegistryServicer(registry, HealthPolicy(), (), a_standing("registry", clock)), server.server
+    )
     server.serve([SERVICE], registry.stop_watches)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -29,6 +29,7 @@ from devteam.v1 import router_pb2, router_pb2_grpc, run_pb2, worker_pb2_grpc
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
 from tests.fakes.router_samples import a_worker
+from tests.fakes.standing import a_standing
 from tests.fakes.worker_line import WorkerLine
 
 if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
@@ -104,7 +105,9 @@ async def running(clock: FakeClock, graces: Graces = GRACES, *, router_id: str =
     core = RouterCore(Policy(), graces, clock, Random(7), router_id)
     peers = PeerClient(core.peers)
     server = MeshServer(Listen(port=0, stop_grace=0.5), CountingIds())
-    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock), server.server)
+    router_pb2_grpc.add_RouterServiceServicer_to_server(
+        RouterServicer(core, peers, clock, a_standing("router", clock)), server.server
+    )
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
     scaler = ScalerServicer(Advice(core.demand, peers, clock))
     externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)

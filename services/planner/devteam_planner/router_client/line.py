@@ -23,6 +23,10 @@ _log = structlog.get_logger()
 
 _CALL_TIMEOUT = 5.0
 _ACKS_A_CALL = 1_000
+_AWAY = (
+    "it does not serve, so that tasks wait, or go to other Routers: see whether it runs there, or take it out of "
+    "DEVTEAM_PLANNER_ROUTER_ADDRESS"
+)
 _NAME = router_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
 
 
@@ -111,6 +115,10 @@ class RouterLine:
             await self._revival.pause()
             if not self.up and await self._serves():
                 self._rise()
+
+    async def trouble(self) -> str:
+        """What is wrong with this Router, in words; empty when it can be used."""
+        return "" if await self._serves() and self.up else _AWAY
 
     async def _sent(self, batch: list[Ack]) -> bool:
         try:

@@ -7,8 +7,10 @@ from contextlib import aclosing
 
 import grpc
 
+from devteam.mesh.address import without_secrets
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Unavailable
+from devteam.mesh.standing import Footing
 from devteam.mesh.tasks import Backoff
 from devteam_planner.acks import Ack
 from devteam_planner.domain import Run, WorkerInstance
@@ -75,6 +77,13 @@ class Routers:
             if not isinstance(error, Unavailable) or self._clock.monotonic() >= give_up_at:
                 raise error
             await backoff.pause()
+
+    def footings(self) -> list[Footing]:
+        """All of them, as what this Planner stands on."""
+        return [
+            Footing("router", without_secrets(address), self._clock, line.trouble)
+            for address, line in self._lines.items()
+        ]
 
     async def run(self) -> None:
         """Send acknowledgements and look after Routers that are down, until cancelled. None waits for another."""
