@@ -59,6 +59,7 @@ from devteam.specs import (
     Strategy,
     TaskSpec,
 )
+from devteam.standing import Dependency, DependencyState, ServiceStatus
 from devteam.traces import Span, SpanEvent, SpanKind, SpanLink, Trace
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ __all__ = [
     "CancelTrail",
     "Candidate",
     "Completion",
+    "Dependency",
+    "DependencyState",
     "DevTeamClient",
     "DevTeamError",
     "Event",
@@ -92,6 +95,7 @@ __all__ = [
     "Requirements",
     "Routing",
     "RunPolicy",
+    "ServiceStatus",
     "Span",
     "SpanEvent",
     "SpanKind",

@@ -17,6 +17,8 @@ from devteam.models import Explanation, Plan, PlanState, Task, TaskState
 from devteam.operators import OperatorCalls
 from devteam.plans import steps_from_mappings
 from devteam.specs import Generation, LoadBalancing, Placement, RunPolicy, Step, TaskSpec
+from devteam.standing import ServiceStatus
+from devteam.status_calls import statuses
 from devteam.traces import Trace
 from devteam.v1 import planner_pb2, router_pb2, trace_pb2
 from devteam.watching import Position, Progress, follow
@@ -247,6 +249,13 @@ class DevTeamClient(OperatorCalls):
         async with aclosing(follow(connect, Progress(plan_id), self._clock, self._timeout)) as events:
             async for event in events:
                 yield event
+
+    async def get_status(self) -> tuple[ServiceStatus, ...]:
+        """How registry, router and planner stand, asked all at once: versions, clocks, and what they stand on.
+
+        One that cannot be asked says so in its `problem`; an error is raised only when none can.
+        """
+        return await statuses(self._mesh, self._clock)
 
     async def watch(self, watched_id: str) -> AsyncGenerator[Event, None]:
         """Watch a task or a plan, whichever has this id."""

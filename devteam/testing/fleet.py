@@ -12,6 +12,7 @@ from devteam.fleet_wire import availability_to_proto
 from devteam.mesh.errors import NotFound
 from devteam.models import WorkerInfo, WorkerStatus
 from devteam.testing.refusals import refused, refused_stream
+from devteam.testing.standings import Standings
 from devteam.v1 import registry_pb2, registry_pb2_grpc
 
 _Context = Any
@@ -24,9 +25,10 @@ _WISHES = {
 class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     """Knows the workers that a test named, and what operators want of them; a worker leaves when the test says so."""
 
-    def __init__(self, workers: Iterable[WorkerInfo], notice: str) -> None:
+    def __init__(self, workers: Iterable[WorkerInfo], notice: str, standings: Standings) -> None:
         self._workers = {worker.id: _worker_to_proto(worker) for worker in workers}
         self._notice = notice
+        self._standings = standings
         self._routing = registry_pb2.Routing()
 
     @property
@@ -105,6 +107,12 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self._routing.ClearField("queues")
         self._routing.queues.extend(policies)
         return registry_pb2.UpdateQueueResponse(policy=policy)
+
+    async def GetRegistryStatus(
+        self, request: registry_pb2.GetRegistryStatusRequest, context: _Context
+    ) -> registry_pb2.GetRegistryStatusResponse:
+        """As the test says."""
+        return registry_pb2.GetRegistryStatusResponse(status=self._standings.of("registry"))
 
     RegisterWorker = Heartbeat = DeregisterWorker = ReportLinks = refused
     WatchWorkers = refused_stream

@@ -15,10 +15,12 @@ from devteam.mesh.interceptors.call import CallInterceptor
 from devteam.mesh.interceptors.errors import error_layer
 from devteam.mesh.tasks import cancelled
 from devteam.models import QueueInfo, Throttle, WorkerInfo
+from devteam.standing import ServiceStatus
 from devteam.testing.fleet import FakeRegistry
 from devteam.testing.planner import FakePlanner
 from devteam.testing.router import FakeRouter
 from devteam.testing.runs import Answer, echo
+from devteam.testing.standings import Standings
 from devteam.testing.traces import FakeTraces
 from devteam.traces import Span
 from devteam.v1 import planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
@@ -34,6 +36,7 @@ class FakeMesh:
     to run everything; workers, queues and throttles are there to be listed and change nothing, and so is what operators
     want of them. `notice` is what a list of workers says of the whole fleet. Tasks and plans have the trace of who
     creates them; its spans are those that `keep_spans` was given, and without `keeps_traces` there is nobody to ask.
+    `services` are how those that it names are said to stand; one with a `problem` refuses to say. The others are well.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class FakeMesh:
         throttles: Sequence[Throttle] = (),
         notice: str = "",
         keeps_traces: bool = True,
+        services: Sequence[ServiceStatus] = (),
         port: int = 0,
     ) -> None:
         self.port = port
@@ -53,9 +57,10 @@ class FakeMesh:
         self._ids = TimeOrderedIds(SystemClock())
         self._runs: list[asyncio.Task[None]] = []
         worker_id = next((worker.id for worker in workers), _WORKER.id)
-        self._planner = FakePlanner(answer, worker_id, self._ids, self._spawn)
-        self._registry = FakeRegistry(workers, notice)
-        self._router = FakeRouter(queues, throttles, self._registry, self._planner.task)
+        standings = Standings(services, SystemClock())
+        self._planner = FakePlanner(answer, worker_id, self._ids, self._spawn, standings)
+        self._registry = FakeRegistry(workers, notice, standings)
+        self._router = FakeRouter(queues, throttles, self._registry, self._planner.task, standings)
         self._server: grpc.aio.Server | None = None
 
     @property

@@ -12,6 +12,7 @@ from devteam.mesh.ids import Ids
 from devteam.mesh.trace_context import trace_id_of
 from devteam.testing.plans import FakePlan, listed_plan, listed_task, validated
 from devteam.testing.runs import Answer
+from devteam.testing.standings import Standings
 from devteam.v1 import planner_pb2 as pb
 from devteam.v1 import planner_pb2_grpc
 
@@ -25,12 +26,18 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
     """
 
     def __init__(
-        self, answer: Answer, worker_id: str, ids: Ids, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        answer: Answer,
+        worker_id: str,
+        ids: Ids,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        standings: Standings,
     ) -> None:
         self._answer = answer
         self._worker_id = worker_id
         self._ids = ids
         self._spawn = spawn
+        self._standings = standings
         self._plans: dict[str, FakePlan] = {}
         self._tasks: dict[str, pb.Task] = {}
         self._created: dict[str, FakePlan] = {}
@@ -114,6 +121,12 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         known = self._plan(request.plan_id)
         known.cancel()
         return pb.CancelPlanResponse(plan=listed_plan(known.plan, with_tasks=True))
+
+    async def GetPlannerStatus(
+        self, request: pb.GetPlannerStatusRequest, context: _Context
+    ) -> pb.GetPlannerStatusResponse:
+        """As the test says."""
+        return pb.GetPlannerStatusResponse(status=self._standings.of("planner"))
 
     def _create(self, request_id: str, tasks: list[pb.Task], plan: pb.Plan) -> FakePlan:
         if request_id in self._created:

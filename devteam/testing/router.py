@@ -9,6 +9,7 @@ from devteam.models import QueueInfo, Throttle
 from devteam.spec_wire import strategy_to_proto
 from devteam.testing.fleet import FakeRegistry
 from devteam.testing.refusals import refused, refused_stream
+from devteam.testing.standings import Standings
 from devteam.v1 import planner_pb2, registry_pb2, router_pb2, router_pb2_grpc, run_pb2
 
 _Context = Any
@@ -23,11 +24,13 @@ class FakeRouter(router_pb2_grpc.RouterServiceServicer):
         throttles: Iterable[Throttle],
         registry: FakeRegistry,
         task: Callable[[str], planner_pb2.Task],
+        standings: Standings,
     ) -> None:
         self._queues = {queue.name: _queue_to_proto(queue) for queue in queues}
         self._throttles = [_throttle_to_proto(throttle) for throttle in throttles]
         self._registry = registry
         self._task = task
+        self._standings = standings
 
     async def ListQueues(
         self, request: router_pb2.ListQueuesRequest, context: _Context
@@ -52,6 +55,12 @@ class FakeRouter(router_pb2_grpc.RouterServiceServicer):
         if task.state in {planner_pb2.TASK_STATE_PENDING, planner_pb2.TASK_STATE_QUEUED}:
             return router_pb2.ExplainResponse(waiting=router_pb2.Waiting(detail="waits for the steps it depends on"))
         raise NotFound("attempt", request.task_id, message=f"no attempt of {request.task_id} waits or runs")
+
+    async def GetRouterStatus(
+        self, request: router_pb2.GetRouterStatusRequest, context: _Context
+    ) -> router_pb2.GetRouterStatusResponse:
+        """As the test says."""
+        return router_pb2.GetRouterStatusResponse(status=self._standings.of("router"))
 
     AckDispatches = CancelDispatch = ShareThrottle = refused
     Dispatch = refused_stream

@@ -93,7 +93,7 @@ class ConformanceRegistry(registry_pb2_grpc.RegistryServiceServicer):
         return pb.DeregisterWorkerResponse()
 
     GetWorker = ListWorkers = UpdateWorker = ReportLinks = refused
-    GetRouting = UpdateRouting = UpdateQueue = refused
+    GetRouting = UpdateRouting = UpdateQueue = GetRegistryStatus = refused
     WatchWorkers = refused_stream
 
     def _recognise(self, request: pb.HeartbeatRequest | pb.DeregisterWorkerRequest) -> None:
