@@ -15,14 +15,14 @@ from devteam.v1 import planner_pb2, registry_pb2, router_pb2, status_pb2
 
 async def statuses(mesh: Connection, clock: Clock) -> tuple[ServiceStatus, ...]:
     """What registry, router and planner say. Raises DevTeamError when none of them can be asked."""
-    failed: list[DevTeamError] = []
+    failed: dict[str, DevTeamError] = {}
 
     async def asked(name: str, ask: Callable[[], Awaitable[status_pb2.ServiceStatus]]) -> ServiceStatus:
         began = clock.now()
         try:
             return status_from_proto(await ask(), began, clock.now())
         except DevTeamError as error:
-            failed.append(error)
+            failed[name] = error
             return ServiceStatus(name=name, problem=error.message)
 
     async def registry() -> status_pb2.ServiceStatus:
@@ -37,7 +37,7 @@ async def statuses(mesh: Connection, clock: Clock) -> tuple[ServiceStatus, ...]:
     services = (("registry", registry), ("router", router), ("planner", planner))
     answers = await asyncio.gather(*(asked(name, ask) for name, ask in services))
     if len(failed) == len(services):
-        raise failed[0]
+        raise failed[services[0][0]]
     return tuple(answers)
 
 

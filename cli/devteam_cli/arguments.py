@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from devteam.plans import duration
+from devteam_cli.completion import plan_ids, task_ids
 
-TaskId = Annotated[str, typer.Argument(help="The id of a task.", metavar="TASK")]
-PlanId = Annotated[str, typer.Argument(help="The id of a plan.", metavar="PLAN")]
+TaskId = Annotated[str, typer.Argument(help="The id of a task.", metavar="TASK", autocompletion=task_ids)]
+PlanId = Annotated[str, typer.Argument(help="The id of a plan.", metavar="PLAN", autocompletion=plan_ids)]
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Show each hop of the cancel, until the end.")]
 CancelOnExit = Annotated[bool, typer.Option(help="Cancel it when this command is broken off.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")]

@@ -11,12 +11,13 @@ from devteam.errors import NotFound
 from devteam.models import Availability, WorkerInfo, WorkerStatus
 from devteam_cli import output
 from devteam_cli.arguments import length_of_time
+from devteam_cli.completion import worker_ids
 from devteam_cli.failures import Exit
 from devteam_cli.session import Session, connected
 from devteam_cli.stderr import say
 from devteam_cli.text import span
 
-WorkerId = Annotated[str, typer.Argument(help="The id of a worker.", metavar="WORKER")]
+WorkerId = Annotated[str, typer.Argument(help="The id of a worker.", metavar="WORKER", autocompletion=worker_ids)]
 # Seconds between two looks, and until the time left is worth a line of its own.
 _LOOK_AGAIN = 1.0
 _SAY_AGAIN = 30.0

@@ -6,11 +6,14 @@ import typer
 
 from devteam.models import Explanation
 from devteam_cli import output
+from devteam_cli.completion import task_ids
 from devteam_cli.explain_view import candidates_table, facts, headline
 from devteam_cli.session import Session, connected, taking
 from devteam_cli.task_options import placed
 
-Explained = Annotated[str | None, typer.Argument(help="The id of a task; none with --dry-run.", metavar="TASK")]
+Explained = Annotated[
+    str | None, typer.Argument(help="The id of a task; none with --dry-run.", metavar="TASK", autocompletion=task_ids)
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask about a task that is not submitted; see --model.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="The model of a dry run; what else there is goes with it.")]
 

@@ -4,7 +4,22 @@ import os
 
 import typer
 
-from devteam_cli import conformance, demo, drain, explain, plan, queues, routing, simulate, task, trace, up, workers
+from devteam_cli import (
+    conformance,
+    demo,
+    drain,
+    explain,
+    plan,
+    queues,
+    routing,
+    simulate,
+    status,
+    task,
+    trace,
+    up,
+    workers,
+)
+from devteam_cli.doctor.command import doctor
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -22,6 +37,8 @@ app.add_typer(routing.app, name="routing")
 app.add_typer(conformance.app, name="conformance")
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
+app.command("status")(status.status)
+app.command("doctor")(doctor)
 app.command("workers")(workers.list_workers)
 app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)

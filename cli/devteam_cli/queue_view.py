@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def queues_table(queues: Iterable[QueueInfo], now: datetime | None = None) -> "Table":
     """Queues: what waits, what runs, what could, and how."""
-    titles = ("QUEUE", "STATE", "WAITING", "RUNNING", "SLOTS", "WORKERS", "OLDEST WAITS SINCE", "STRATEGY")
+    titles = ("QUEUE", "STATE", "WAITING", "RUNNING", "SLOTS", "WORKERS", "OLDEST", "STRATEGY")
     rows = (
         (
             queue.name,

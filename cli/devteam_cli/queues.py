@@ -7,6 +7,7 @@ import typer
 
 from devteam.routing import QueuePolicy
 from devteam_cli import output
+from devteam_cli.completion import queue_names
 from devteam_cli.queue_view import queues_table, throttle_line
 from devteam_cli.routing_view import queue_policies_table
 from devteam_cli.session import Session, connected
@@ -16,7 +17,7 @@ from devteam_cli.wishes import PLACEMENT, Reader, Wishes, number, taken_back_as,
 
 app = typer.Typer(help="Say how a queue is served.", no_args_is_help=True)
 
-QueueName = Annotated[str, typer.Argument(help="The name of a queue.", metavar="QUEUE")]
+QueueName = Annotated[str, typer.Argument(help="The name of a queue.", metavar="QUEUE", autocompletion=queue_names)]
 
 _WISHES: Mapping[str, Reader] = {**PLACEMENT, "tenant.NAME": taken_back_as(None, number)}
 

@@ -26,12 +26,28 @@ STYLES = {
     "cancelled": "magenta",
     "passed": "green",
     "skipped": "yellow",
+    "ok": "green",
+    "warning": "yellow",
+    "problem": "red",
 }
 
 _IN_DOUBT = {WorkerStatus.SUSPECT, WorkerStatus.UNHEALTHY, WorkerStatus.LOST}
 
 # Columns that give way when the terminal is narrow.
-_WRAPPED = {"QUEUES", "MODELS", "NOTE", "WHY", "MERITS", "VERDICT", "TENANTS", "EXPECTED", "SEEN"}
+_WRAPPED = {
+    "QUEUES",
+    "MODELS",
+    "NOTE",
+    "WHY",
+    "MERITS",
+    "VERDICT",
+    "TENANTS",
+    "EXPECTED",
+    "SEEN",
+    "STANDS ON",
+    "FOUND",
+    "FIX",
+}
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], styled: str = "") -> "Table":

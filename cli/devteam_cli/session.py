@@ -3,11 +3,12 @@
 import asyncio
 import inspect
 import itertools
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -86,7 +87,9 @@ def console(stream: Any) -> "Console":
     from rich.console import Console
 
     width = None if stream.isatty() else 10_000
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    # Left to itself, rich takes NO_COLOR for a wish to be bold without colours.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(file=stream, width=width, color_system=colours, highlight=False, markup=False, emoji=False)
 
 
 def connected(run: _Command) -> Callable[..., None]:

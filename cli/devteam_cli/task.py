@@ -10,6 +10,7 @@ from devteam.models import Task, TaskState
 from devteam_cli import output, render
 from devteam_cli.arguments import CancelOnExit, Limit, TaskId, Wait
 from devteam_cli.cancel_view import CancelView, left
+from devteam_cli.completion import plan_ids
 from devteam_cli.failures import Exit
 from devteam_cli.output import Output
 from devteam_cli.session import Session, connected, taking
@@ -68,7 +69,7 @@ async def list_tasks(
     session: Session,
     *,
     state: Annotated[TaskState | None, typer.Option(help="Only tasks in this state.")] = None,
-    plan: Annotated[str | None, typer.Option(help="The steps of this plan.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The steps of this plan.", autocompletion=plan_ids)] = None,
     limit: Limit = 50,
 ) -> None:
     """Show tasks, the newest first."""

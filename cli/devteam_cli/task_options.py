@@ -7,10 +7,11 @@ import typer
 
 from devteam.specs import Generation, Placement, Requirements, RunPolicy, Strategy
 from devteam_cli import arguments
+from devteam_cli.completion import queue_names
 
 Prompt = Annotated[str, typer.Argument(help='What to ask; "-" reads it from stdin.', metavar="PROMPT")]
 Model = Annotated[str, typer.Option("--model", "-m", help="opus, sonnet, haiku, ollama:NAME, sim, ...")]
-Queue = Annotated[str | None, typer.Option("--queue", "-q", help="The queue to wait in.")]
+Queue = Annotated[str | None, typer.Option("--queue", "-q", help="The queue to wait in.", autocompletion=queue_names)]
 System = Annotated[str, typer.Option("--system", help="The system prompt.")]
 Tools = Annotated[list[str], typer.Option("--tool", help="A tool that the model may call; once for each.")]
 Priority = Annotated[int, typer.Option(min=0, max=5, help="1 (first) to 5 (last) within the queue; 0: as usual.")]

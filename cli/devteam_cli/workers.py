@@ -9,6 +9,7 @@ import typer
 
 from devteam.models import Availability
 from devteam_cli import output, render
+from devteam_cli.completion import queue_names
 from devteam_cli.drain import WorkerId, drain
 from devteam_cli.session import Session, connected, console
 from devteam_cli.stderr import say
@@ -36,7 +37,9 @@ async def list_workers(
     session: Session,
     *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking, until interrupted.")] = False,
-    queue: Annotated[str | None, typer.Option(help="Only workers that serve this queue.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Only workers that serve this queue.", autocompletion=queue_names)
+    ] = None,
 ) -> None:
     """Show all workers: how they are, what they do, what they can do."""
     screen = console(sys.stdout)

@@ -26,7 +26,6 @@ app = typer.Typer(
     name="devteam-worker",
     help="Runs tasks of a DevTeam mesh on this machine.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

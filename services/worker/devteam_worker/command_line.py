@@ -24,7 +24,19 @@ class Output(StrEnum):
     JSON = "json"
 
 
-WorkerId = Annotated[str | None, typer.Option("--id", help="Which worker [the only one on this machine].")]
+def live_ids(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The workers of this machine, for a shell that completes."""
+    try:
+        live = presences_in(ctx.params.get("data")).live()
+    except OSError:
+        return []
+    return [presence.worker_id for presence in live if presence.worker_id.startswith(incomplete)]
+
+
+WorkerId = Annotated[
+    str | None,
+    typer.Option("--id", help="Which worker [the only one on this machine].", autocompletion=live_ids),
+]
 Data = Annotated[Path | None, typer.Option(help="Folder with its state [DEVTEAM_DATA, else ~/.devteam].")]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for it.", min=0.0)]
 File = Annotated[

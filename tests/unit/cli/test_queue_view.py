@@ -17,7 +17,7 @@ def test_a_queue_says_whether_anything_of_it_starts_and_how() -> None:
         oldest_waiting_since=NOW - timedelta(seconds=12),
     )  # fmt: skip
     assert drawn(queues_table([paused, QueueInfo(name="cpu")], NOW)) == [
-        "QUEUE STATE WAITING RUNNING SLOTS WORKERS OLDEST WAITS SINCE STRATEGY",
+        "QUEUE STATE WAITING RUNNING SLOTS WORKERS OLDEST STRATEGY",
         "gpu paused 3 1 4 2 12 s ago round-robin",
         "cpu open 0 0 0 0 - -",
     ]

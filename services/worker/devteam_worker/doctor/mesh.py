@@ -7,15 +7,15 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import metadata
 from urllib.parse import urlsplit
 
 import grpc
 
 from devteam.mesh import status
-from devteam.mesh.address import target_of
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
+from devteam.mesh.reach import connected, place_of
+from devteam.mesh.version import version as installed_version
 from devteam.v1 import registry_pb2, registry_pb2_grpc
 from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
 
@@ -31,7 +31,7 @@ async def address(here: Surroundings) -> Finding:
     url = here.settings.api_url
     if urlsplit(url).scheme not in {"http", "https"}:
         return ok(f"{url} is left to gRPC")
-    host, port = _place(url)
+    host, port = place_of(url)
     try:
         async with asyncio.timeout(here.patience):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -46,9 +46,9 @@ async def connection(here: Surroundings) -> Finding:
     url = here.settings.api_url
     if urlsplit(url).scheme not in {"http", "https"}:
         return ok(f"{url} is left to gRPC")
-    host, port = _place(url)
+    host, port = place_of(url)
     try:
-        async with _connected(here, host, port):
+        async with connected(url, here.patience):
             return ok(f"{host}:{port} accepts connections")
     except TimeoutError:
         return broken(f"{host}:{port} does not answer", "look for a firewall in between, or for another address")
@@ -62,7 +62,7 @@ async def tls(here: Surroundings) -> Finding:
     url = here.settings.api_url
     if urlsplit(url).scheme != "https":
         return skipped("the address is not https://")
-    host, port = _place(url)
+    host, port = place_of(url)
     roots = here.environ.get(_ROOTS) or None
     try:
         context = await asyncio.to_thread(ssl.create_default_context, cafile=roots)
@@ -71,7 +71,7 @@ async def tls(here: Surroundings) -> Finding:
         return broken(f"{_ROOTS} names {roots}: {why}", f"let {_ROOTS} name a file with the mesh's authority")
     context.set_alpn_protocols(["h2"])
     try:
-        async with _connected(here, host, port, context) as writer:
+        async with connected(url, here.patience, context) as (_, writer):
             until = str(writer.get_extra_info("peercert")["notAfter"])
     except ssl.SSLCertVerificationError as error:
         return broken(f"the certificate is not trusted: {error.verify_message}", f"let {_ROOTS} name its authority")
@@ -114,9 +114,22 @@ async def clock(here: Surroundings) -> Finding:
     return warning(found, "let the machine's clock follow a time server: timedatectl set-ntp true")
 
 
-async def version(_: Surroundings) -> Finding:
-    """The worker's version; a mesh does not say its own."""
-    return skipped(f"this is {metadata.version('devteam-orchestrator')}; a mesh does not say its own")
+async def version(here: Surroundings) -> Finding:
+    """Whether mesh and worker are of the same version."""
+    own = installed_version()
+    try:
+        async with _registry(here) as registry:
+            request = registry_pb2.GetRegistryStatusRequest()
+            theirs = (await registry.GetRegistryStatus(request, timeout=here.patience)).status.version
+    except DevTeamError:
+        theirs = ""
+    if not theirs:
+        return skipped(f"this is {own}; the mesh does not say its own")
+    if theirs != own:
+        return warning(
+            f"this is {own}, and the mesh {theirs}", f"pip install devteam-orchestrator=={theirs}, or renew the mesh"
+        )
+    return ok(f"worker and mesh are {own}")
 
 
 CHECKS = (
@@ -125,25 +138,8 @@ CHECKS = (
     Check("tls", tls, after="connection"),
     Check("mesh", answer, after="connection"),
     Check("clock", clock, after="mesh"),
-    Check("version", version),
+    Check("version", version, after="mesh"),
 )
-
-
-def _place(url: str) -> tuple[str, int]:
-    host, _, port = target_of(url)[0].rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-@asynccontextmanager
-async def _connected(
-    here: Surroundings, host: str, port: int, context: ssl.SSLContext | None = None
-) -> AsyncIterator[asyncio.StreamWriter]:
-    async with asyncio.timeout(here.patience):
-        _, writer = await asyncio.open_connection(host, port, ssl=context)
-    try:
-        yield writer
-    finally:
-        writer.close()
 
 
 @asynccontextmanager
