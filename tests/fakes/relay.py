@@ -6,10 +6,14 @@ from typing import Any
 
 
 class Relay:
-    """Forwards connections to `host`:`port` while it is open. `delay` is the seconds that every piece is held back."""
+    """Forwards connections to `host`:`port` while it is open. `delay` is the seconds that every piece is held back.
+
+    With `idle`, a line over which nothing went for so many seconds is ended, as by a proxy.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.delay = 0.0
+        self.idle: float | None = None
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._copying: set[asyncio.Task[None]] = set()
@@ -57,7 +61,7 @@ class Relay:
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
-            while data := await source.read(65_536):
+            while data := await self._heard(source):
                 await self._flowing.wait()
                 await asyncio.sleep(self.delay)
                 target.write(data)
@@ -66,3 +70,7 @@ class Relay:
             return
         finally:
             target.close()
+
+    async def _heard(self, source: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(self.idle):
+            return await source.read(65_536)

@@ -36,19 +36,15 @@ async def idle(here: Surroundings) -> Sequence[Finding]:
     if not here.idle:
         return [skipped("say --idle 120 to have a stream held open for so long without a word on it")]
     async with open_channel(here.url, api_key=here.api_key) as channel:
-        began = time.monotonic()
         try:
             async with _opened(channel, here.patience) as stream:
-                began = time.monotonic()
-                await _silence(stream, here.idle)
-                await channel.unary_unary(_CHECK, bytes, bytes)(b"", timeout=here.patience)
+                return [await _left_alone(channel, stream, here)]
         except TimeoutError:
             return [skipped("no stream could be opened to try it on")]
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 return [skipped("what lies in between lets no health checks through, which it is tried on")]
-            return [_cut(time.monotonic() - began)]
-    return [ok(f"a stream was left alone for {span(timedelta(seconds=here.idle))}")]
+            return [skipped("no stream could be opened to try it on")]
 
 
 @asynccontextmanager
@@ -61,6 +57,17 @@ async def _opened(channel: grpc.aio.Channel, patience: float) -> AsyncIterator[A
         yield stream
     finally:
         stream.cancel()
+
+
+async def _left_alone(channel: grpc.aio.Channel, stream: Any, here: Surroundings) -> Finding:
+    """Whether the stream is still there in the end, and whether anything still comes through."""
+    began = time.monotonic()
+    try:
+        await _silence(stream, here.idle)
+        await channel.unary_unary(_CHECK, bytes, bytes)(b"", timeout=here.patience)
+    except grpc.aio.AioRpcError:
+        return _cut(time.monotonic() - began)
+    return ok(f"a stream was left alone for {span(timedelta(seconds=here.idle))}")
 
 
 async def _silence(stream: Any, seconds: float) -> None:

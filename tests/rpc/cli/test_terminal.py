@@ -12,7 +12,10 @@ import termios
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
+
 from devteam.testing import FakeMesh, Run, WorkerLost
+from tests.rpc.cli.command import ran
 
 DEVTEAM = Path(sys.executable).with_name("devteam")
 
@@ -130,3 +133,33 @@ async def test_an_interrupt_gives_the_terminal_back(tmp_path: Path) -> None:
     assert code == 130
     assert "\x1b[?25h" in screen
     assert "goes on; `devteam plan watch plan-" in plain(screen)
+
+
+COMMANDS = ("status", "doctor", "workers", "queues", "routing", "task list", "plan list", "worker get fake-1")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_no_color_holds_for_every_command(command: str) -> None:
+    """Bold letters are no colours, and yet nothing that such a terminal has to obey."""
+    async with FakeMesh() as mesh:
+        code, screen = await typed(mesh, *command.split(), NO_COLOR="1", DEVTEAM_PROVIDER="sim")
+    assert code == 0
+    assert "\x1b" not in screen
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_off_a_terminal_there_are_neither_colours_nor_spinners(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVTEAM_PROVIDER", "sim")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    async with FakeMesh() as mesh:
+        done = await ran(mesh, *command.split())
+    assert (done.code, "\x1b" in done.out + done.err, "\r" in done.out + done.err) == (0, False, False)
+
+
+async def test_a_status_fits_a_terminal_of_80_columns() -> None:
+    async with FakeMesh() as mesh:
+        _, screen = await typed(mesh, "status")
+    assert "RUNNING" in plain(screen)
+    assert max(len(line.rstrip()) for line in plain(screen).splitlines()) <= 80

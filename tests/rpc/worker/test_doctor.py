@@ -18,6 +18,7 @@ from devteam_worker.doctor.finding import Check, Finding, Surroundings, Verdict,
 from devteam_worker.settings import load_settings
 
 from devteam.mesh.errors import Unauthenticated
+from devteam.mesh.version import version
 from devteam.v1 import registry_pb2
 from tests.fakes.http_server import Act, HttpServer, Reply, json_reply
 from tests.fakes.mesh_server import ScriptedMesh
@@ -51,6 +52,7 @@ async def test_a_mesh_that_answers(mesh: ScriptedMesh, tmp_path: Path) -> None:
     worker.registered_at.FromNanoseconds(int((now - 60) * 1e9))
     worker.uptime.FromNanoseconds(int(60e9))
     mesh.registry.listed = [worker]
+    mesh.registry.status.version = version()
     found = await seen(around(tmp_path, {"api_url": mesh.url, "api_key": "dt-key"}))
     assert verdicts(found) == {
         "address": "ok",
@@ -58,10 +60,19 @@ async def test_a_mesh_that_answers(mesh: ScriptedMesh, tmp_path: Path) -> None:
         "tls": "skipped",
         "mesh": "ok",
         "clock": "ok",
-        "version": "skipped",
+        "version": "ok",
     }
     assert mesh.registry.keys["GetRouting"] == "Bearer dt-key"
     assert "dt-key" not in repr(found)
+
+
+async def test_a_mesh_of_another_version(mesh: ScriptedMesh, tmp_path: Path) -> None:
+    """One that is too old to say is no finding."""
+    assert (await seen(around(tmp_path, {"api_url": mesh.url})))["version"].verdict is Verdict.SKIPPED
+    mesh.registry.status.version = "9.9.9"
+    found = (await seen(around(tmp_path, {"api_url": mesh.url})))["version"]
+    assert (found.verdict, found.found) == (Verdict.WARNING, f"this is {version()}, and the mesh 9.9.9")
+    assert found.fix.startswith("pip install devteam-orchestrator==9.9.9")
 
 
 @pytest.mark.parametrize(("ahead", "said"), [(3600.0, "3600.0 s behind"), (-3600.0, "3600.0 s ahead of")])
