@@ -56,9 +56,8 @@ def _services(services: Sequence[ServiceStatus], now: datetime) -> Iterator[Conc
             yield Concern(service.name, f"cannot be asked: {service.problem}", "see whether it runs: `devteam doctor`")
     for service in services:
         for dependency in service.away:
-            since = f" for {span(now - dependency.since)}" if dependency.since else ""
-            said = f"{dependency.name} at {dependency.address} has been away{since}"
-            yield Concern(service.name, said if since else said.replace("has been", "is"), dependency.detail)
+            away = f"has been away for {span(now - dependency.since)}" if dependency.since else "is away"
+            yield Concern(service.name, f"{dependency.name} at {dependency.address} {away}", dependency.detail)
 
 
 def unseen(seen: Overview) -> Iterator[Concern]:

@@ -66,8 +66,8 @@ def test_doctor_finds_nothing_to_mend(mesh: Mesh) -> None:
 
 async def test_a_planner_without_the_others_says_so(tmp_path: Path) -> None:
     """Each thing that is away is a problem of its own, with what to do."""
-    away = {"temporal_address": "127.0.0.1:1", "router_address": "http://127.0.0.1:1"}
-    async with service("planner", tmp_path, **away) as planner:
+    nobody = "127.0.0.1:1"
+    async with service("planner", tmp_path, temporal_address=nobody, router_address=nobody) as planner:
         done = devteam("--api-url", planner.url, "status", env=environment())
         found = devteam("--api-url", planner.url, "doctor", "-o", "json", env=environment())
     assert done.returncode == found.returncode == 1

@@ -19,7 +19,6 @@ from devteam_worker.settings import load_settings
 
 from devteam.mesh.errors import Unauthenticated
 from devteam.mesh.version import version
-from devteam.v1 import registry_pb2
 from tests.fakes.http_server import Act, HttpServer, Reply, json_reply
 from tests.fakes.mesh_server import ScriptedMesh
 from tests.fakes.ollama_server import OllamaServer
@@ -47,11 +46,7 @@ def verdicts(found: Mapping[str, Finding]) -> dict[str, str]:
 
 
 async def test_a_mesh_that_answers(mesh: ScriptedMesh, tmp_path: Path) -> None:
-    now = time.time()
-    worker = registry_pb2.Worker(worker_id="other")
-    worker.registered_at.FromNanoseconds(int((now - 60) * 1e9))
-    worker.uptime.FromNanoseconds(int(60e9))
-    mesh.registry.listed = [worker]
+    mesh.registry.status.now.GetCurrentTime()
     mesh.registry.status.version = version()
     found = await seen(around(tmp_path, {"api_url": mesh.url, "api_key": "dt-key"}))
     assert verdicts(found) == {
@@ -77,14 +72,12 @@ async def test_a_mesh_of_another_version(mesh: ScriptedMesh, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("ahead", "said"), [(3600.0, "3600.0 s behind"), (-3600.0, "3600.0 s ahead of")])
 async def test_a_clock_that_is_wrong(mesh: ScriptedMesh, tmp_path: Path, ahead: float, said: str) -> None:
-    worker = registry_pb2.Worker(worker_id="other")
-    worker.registered_at.FromNanoseconds(int((time.time() + ahead) * 1e9))
-    mesh.registry.listed = [worker]
+    mesh.registry.status.now.FromNanoseconds(int((time.time() + ahead) * 1e9))
     found = (await seen(around(tmp_path, {"api_url": mesh.url})))["clock"]
     assert found.verdict is Verdict.WARNING
     assert found.found.split()[1:] == f"{said} the mesh".split()[1:]
     assert abs(float(found.found.split()[0]) - 3600) < 10
-    mesh.registry.listed = []
+    mesh.registry.status.ClearField("now")
     assert (await seen(around(tmp_path, {"api_url": mesh.url})))["clock"].verdict is Verdict.SKIPPED
 
 

@@ -16,7 +16,7 @@ from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
 from devteam.mesh.reach import connected, place_of
 from devteam.mesh.version import version as installed_version
-from devteam.v1 import registry_pb2, registry_pb2_grpc
+from devteam.v1 import registry_pb2, registry_pb2_grpc, status_pb2
 from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
 
 # Seconds by which clocks may differ before people wonder about times that they are shown.
@@ -94,19 +94,13 @@ async def answer(here: Surroundings) -> Finding:
 
 
 async def clock(here: Surroundings) -> Finding:
-    """How far the clocks are apart, by what the Registry says of a worker: registered then, and up for so long."""
-    try:
-        async with _registry(here) as registry:
-            before = time.time()
-            request = registry_pb2.ListWorkersRequest(page_size=1)
-            listed = await registry.ListWorkers(request, timeout=here.patience)
-            after = time.time()
-    except DevTeamError as error:
-        return skipped(f"the mesh lists no workers: {error.message}")
-    if not listed.workers:
-        return skipped("the mesh tells its time only with a worker, and has none")
-    worker = listed.workers[0]
-    theirs = worker.registered_at.ToNanoseconds() / 1e9 + worker.uptime.ToNanoseconds() / 1e9
+    """How far the clocks are apart."""
+    before = time.time()
+    said = await _said(here)
+    after = time.time()
+    if said is None or not said.HasField("now"):
+        return skipped("the mesh does not tell its time")
+    theirs = said.now.ToNanoseconds() / 1e9
     apart = (before + after) / 2 - theirs
     found = f"{abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} the mesh"
     if abs(apart) <= _SKEW + (after - before) / 2:
@@ -116,13 +110,8 @@ async def clock(here: Surroundings) -> Finding:
 
 async def version(here: Surroundings) -> Finding:
     """Whether mesh and worker are of the same version."""
-    own = installed_version()
-    try:
-        async with _registry(here) as registry:
-            request = registry_pb2.GetRegistryStatusRequest()
-            theirs = (await registry.GetRegistryStatus(request, timeout=here.patience)).status.version
-    except DevTeamError:
-        theirs = ""
+    said, own = await _said(here), installed_version()
+    theirs = said.version if said else ""
     if not theirs:
         return skipped(f"this is {own}; the mesh does not say its own")
     if theirs != own:
@@ -140,6 +129,16 @@ CHECKS = (
     Check("clock", clock, after="mesh"),
     Check("version", version, after="mesh"),
 )
+
+
+async def _said(here: Surroundings) -> status_pb2.ServiceStatus | None:
+    """What the Registry says of itself; None when it is too old to."""
+    try:
+        async with _registry(here) as registry:
+            request = registry_pb2.GetRegistryStatusRequest()
+            return (await registry.GetRegistryStatus(request, timeout=here.patience)).status
+    except DevTeamError:
+        return None
 
 
 @asynccontextmanager
