@@ -12,6 +12,7 @@ from devteam_cli import output
 from devteam_cli.failures import Exit
 from devteam_cli.output import Output
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption, show
+from devteam_cli.stderr import say
 
 if TYPE_CHECKING:
     from devteam_cli.doctor.finding import Finding, Surroundings
@@ -41,6 +42,8 @@ def doctor(
     # What providers log of their troubles is what is said here anyway.
     configure_logs("devteam", level="CRITICAL")
     said = (ctx.obj or Defaults()).under(Defaults(api_url, api_key, form))
+    if idle:
+        say(f"a stream is held open for {idle:g} s, if the mesh can be reached")
     found = asyncio.run(_examined(_surroundings(said, patience, idle)))
     if (said.output or Output.TABLE) is Output.TABLE:
         _show(found)
