@@ -28,4 +28,5 @@ async def connected(
     try:
         yield reader, writer
     finally:
-        writer.close()
+        # Not `close`: a peer that does not speak TLS to its end would be waited for.
+        writer.transport.abort()

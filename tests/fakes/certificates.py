@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.fakes.port import serving
+
 
 def certificate(folder: Path, host: str = "localhost", *, since: timedelta, until: timedelta) -> tuple[Path, Path]:
     """Files of a certificate that signs itself for `host`, and of its key; it holds from and to so long from now."""
@@ -41,6 +43,9 @@ async def tls_server(shown: Path, kept: Path) -> AsyncIterator[str]:
     """One that hangs up after the handshake, at the URL that is yielded."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(shown, kept)
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
+    async with serving(_hangs_up, context) as port:
+        yield f"https://localhost:{port}"
+
+
+async def _hangs_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    pass

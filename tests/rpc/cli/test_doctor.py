@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -26,6 +25,7 @@ from tests.fakes.certificates import certificate, tls_server
 from tests.fakes.http_server import HttpServer, json_reply
 from tests.fakes.ids import CountingIds
 from tests.fakes.mesh_server import ScriptedMesh, scripted_mesh
+from tests.fakes.port import Serve, serving
 from tests.fakes.relay import Relay
 from tests.rpc.cli.command import ran
 
@@ -88,23 +88,11 @@ async def test_a_target_of_grpcs_own_is_left_to_it() -> None:
     assert (found["connection"].verdict, found["mesh"].verdict) == (Verdict.OK, Verdict.OK)
 
 
-Port = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
-
-
 @asynccontextmanager
-async def port(serve: Port) -> AsyncIterator[str]:
-    """Something else than a mesh, and where it is; it goes once all that called it have hung up."""
-    calls: list[asyncio.Task[None]] = []
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve(reader, writer)
-        writer.close()
-        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
-
-    server = await asyncio.start_server(lambda *ends: calls.append(asyncio.create_task(one(*ends))), "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await asyncio.gather(*calls)
+async def port(serve: Serve) -> AsyncIterator[str]:
+    """Something else than a mesh, and where it is."""
+    async with serving(serve) as number:
+        yield f"http://127.0.0.1:{number}"
 
 
 async def speaks_smtp(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -128,7 +116,7 @@ async def hangs_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
         (hangs_up, "it accepts connections and ends them at once"),
     ],
 )
-async def test_a_port_that_is_no_grpc_server(serve: Port, said: str) -> None:
+async def test_a_port_that_is_no_grpc_server(serve: Serve, said: str) -> None:
     async with port(serve) as url:
         found = await seen(around(url))
     assert found["connection"].verdict is Verdict.OK
@@ -284,7 +272,7 @@ async def test_a_stream_that_is_left_alone() -> None:
 
 async def test_something_in_between_that_cuts_idle_streams() -> None:
     """So soon that no worker could stay."""
-    async with behind_a_relay(0.5) as (_, url):
+    async with behind_a_relay(2.0) as (_, url):
         [found] = await idle_checks.idle(around(url, idle=60.0))
     assert found.verdict is Verdict.PROBLEM
     assert found.found.startswith("a stream on which nothing was said was cut after ")
@@ -321,13 +309,13 @@ async def test_a_mesh_whose_temporal_is_away_and_whose_clock_is_wrong() -> None:
     away = Dependency(
         name="temporal", address="t:7233", state=DependencyState.AWAY, detail="it does not answer: see whether it runs"
     )
-    planner = ServiceStatus(name="planner", dependencies=(away,), clock_ahead=timedelta(hours=2))
+    planner = ServiceStatus(name="planner", dependencies=(away,), clock_ahead=timedelta(hours=3))
     async with FakeMesh(services=[planner]) as mesh:
         found = {finding.check: finding for finding in await _examined(around(mesh.url, environ=NOBODY))}
     assert found["planner: temporal"] == Finding(
         Verdict.PROBLEM, "t:7233 is away", "it does not answer: see whether it runs", "planner: temporal"
     )
-    assert found["planner: clock"].found == "its clock is 2.0 h ahead of this machine's"
+    assert found["planner: clock"].found == "its clock is 3.0 h ahead of this machine's"
     assert found["keepalive"].found.startswith("connections are pinged every 10 s, and given up after 5 s")
     assert found["here: anthropic key"].verdict is Verdict.SKIPPED
 

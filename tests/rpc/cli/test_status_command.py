@@ -60,7 +60,7 @@ async def test_what_needs_attention_comes_first_with_its_remedy_and_exit_code_1(
         workers=[],
         queues=[QueueInfo(name="gpu-queue", waiting=12)],
         throttles=[throttle],
-        services=services(DATABASE, TEMPORAL, ahead=7200.0),
+        services=services(DATABASE, TEMPORAL, ahead=10_800.0),
     )
     async with mesh:
         done = await ran(mesh, "status")
@@ -72,11 +72,11 @@ async def test_what_needs_attention_comes_first_with_its_remedy_and_exit_code_1(
         "it does not answer: see whether it runs there",
         "! queue gpu-queue: 12 wait and no worker serves it",
         "start one with `devteam-worker start --queue gpu-queue`",
-        "! planner: its clock is 2.0 h ahead of this machine's",
+        "! planner: its clock is 3.0 h ahead of this machine's",
         "let both machines' clocks follow a time server: `timedatectl set-ntp true`",
     ]
     assert "no workers" in shown
-    assert "planner 1.0 3.0 h database sqlite planner.db, temporal 127.0.0.1:7233 AWAY store clock 2.0 h" in shown[11]
+    assert "planner 1.0 3.0 h database sqlite planner.db, temporal 127.0.0.1:7233 AWAY store clock 3.0 h" in shown[11]
     assert shown[-1].startswith("opus paused for 3.0 h, until ")
 
 
