@@ -48,6 +48,7 @@ from devteam.models import (
     WorkerStatus,
 )
 from devteam.routing import ModelLimit, QueuePolicy, Routing
+from devteam.sightings import TaskProgress, TasksSeen, WorkersSeen
 from devteam.specs import (
     Generation,
     LoadBalancing,
@@ -104,8 +105,10 @@ __all__ = [
     "Strategy",
     "Task",
     "TaskChanged",
+    "TaskProgress",
     "TaskSpec",
     "TaskState",
+    "TasksSeen",
     "TextToken",
     "ThinkingToken",
     "Throttle",
@@ -119,6 +122,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerStatus",
     "Workers",
+    "WorkersSeen",
 ]
 
 

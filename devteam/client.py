@@ -14,6 +14,7 @@ from devteam.mesh.address import DEFAULT_URL
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import FailedPrecondition, NotFound
 from devteam.models import Explanation, Plan, PlanState, Task, TaskState
+from devteam.onlookers import OnlookerCalls
 from devteam.operators import OperatorCalls
 from devteam.plans import steps_from_mappings
 from devteam.specs import Generation, LoadBalancing, Placement, RunPolicy, Step, TaskSpec
@@ -24,7 +25,7 @@ from devteam.v1 import planner_pb2, router_pb2, trace_pb2
 from devteam.watching import Position, Progress, follow
 
 
-class DevTeamClient(OperatorCalls):
+class DevTeamClient(OperatorCalls, OnlookerCalls):
     """Submits tasks and plans to a mesh, follows them, and looks at its workers and queues.
 
     Use it as an async context manager, or `close` it. It connects with the first call. Every method raises

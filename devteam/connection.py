@@ -1,6 +1,7 @@
 """A client's line to a mesh: the stubs, and what every call has in common."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -49,11 +50,17 @@ class Connection:
         self, call: "grpc.aio.UnaryStreamCall[Any, _Watched]", progress: Progress
     ) -> AsyncGenerator[Event, None]:
         """The events of one stream; closing the generator ends the stream. Raises DevTeamError."""
-        try:
-            async for response in call:
+        async with aclosing(self.responses(call)) as responses:
+            async for response in responses:
                 event = wire.event_from_proto(response, progress.steps)
                 if event is not None:
                     yield event
+
+    async def responses(self, call: "grpc.aio.UnaryStreamCall[Any, _Response]") -> AsyncGenerator[_Response, None]:
+        """The messages of one stream; closing the generator ends the stream. Raises DevTeamError."""
+        try:
+            async for response in call:
+                yield response
         except grpc.aio.AioRpcError as error:
             raise self._in_words(from_rpc(error)) from error
         finally:

@@ -50,6 +50,7 @@ def worker_from_proto(worker: registry_pb2.Worker) -> WorkerInfo:
         weight=spec.weight or 1.0,
         model_aliases=dict(spec.model_aliases),
         vitals=_vitals(worker.vitals) if worker.HasField("vitals") else None,
+        resident_models=tuple(model.name for model in spec.local_models if model.resident),
     )
 
 

@@ -239,7 +239,8 @@ class WorkerInfo:
     `availability` is what was asked of it, also while its status says something worse. `drain_deadline_at` is when a
     draining worker hands back what still runs, where an operator gave it a time. `router_id` names the router that it
     is connected to; empty: none, as far as is known. `weight` is what one of its slots counts for. `model_aliases` are
-    what short names of models stand for there. `vitals` are those of its last beat.
+    what short names of models stand for there. `vitals` are those of its last beat. `resident_models` are the local
+    models that are in its memory.
     """
 
     id: str
@@ -269,6 +270,7 @@ class WorkerInfo:
     weight: float = 1.0
     model_aliases: Mapping[str, str] = field(default_factory=dict)
     vitals: Vitals | None = None
+    resident_models: tuple[str, ...] = ()
 
 
 class Workers(list[WorkerInfo]):

@@ -4,11 +4,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from devteam.events import AttemptStarted, Event, Gap, Interrupted, PlanChanged, TaskChanged, Tokens
+from devteam.events import AttemptStarted, Event, Gap, PlanChanged, TaskChanged, Tokens
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import DevTeamError, Unavailable
-from devteam.mesh.tasks import Backoff
 from devteam.models import Plan, Task
+from devteam.reconnecting import reconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,34 +105,12 @@ async def follow(
 ) -> AsyncGenerator[Event, None]:
     """Every event that is news, over as many connections as it takes; the last one tells the end of what is watched.
 
-    Raises what a connection raises, unless that is Unavailable: then the next one goes on after `progress`. Before
-    the first event, Unavailable is raised too once `patience` seconds have passed.
+    Raises what `reconnected` raises; each connection goes on after `progress`.
     """
-    backoff = Backoff(clock)
-    deadline: float | None = clock.monotonic() + patience
-    interrupted = False
-    while True:
-        try:
-            async with aclosing(connect(progress)) as events:
-                async for event in events:
-                    backoff.reset()
-                    deadline, interrupted = None, False
-                    if (news := progress.news(event)) is not None:
-                        yield news
-            if progress.end is not None:
-                yield progress.end
-                return
-            reason = "the stream ended early"
-        except DevTeamError as error:
-            if not _is_interruption(error) or (deadline is not None and clock.monotonic() >= deadline):
-                raise
-            reason = error.message
-        if deadline is None and not interrupted:
-            interrupted = True
-            yield Interrupted(reason)
-        await backoff.pause()
-
-
-def _is_interruption(error: DevTeamError) -> bool:
-    # A proxy that resets a stream shows as CANCELLED, without any word of ours.
-    return isinstance(error, Unavailable) or error.reason == "CANCELLED"
+    connections = reconnected(lambda: connect(progress), clock, patience, is_over=lambda: progress.end is not None)
+    async with aclosing(connections) as events:
+        async for event in events:
+            if (news := progress.news(event)) is not None:
+                yield news
+    if progress.end is not None:
+        yield progress.end

@@ -1,6 +1,6 @@
 """The registry of a fake mesh: workers as the test says they are, and what operators want."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from devteam.fleet_wire import availability_to_proto
 from devteam.mesh.errors import NotFound
-from devteam.models import WorkerInfo, WorkerStatus
-from devteam.testing.refusals import refused, refused_stream
+from devteam.models import Vitals, WorkerInfo, WorkerStatus
+from devteam.testing.audience import Audience
+from devteam.testing.refusals import refused
 from devteam.testing.standings import Standings
 from devteam.v1 import registry_pb2, registry_pb2_grpc
 
@@ -30,6 +31,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self._notice = notice
         self._standings = standings
         self._routing = registry_pb2.Routing()
+        self._onlookers: Audience[registry_pb2.WatchWorkersResponse] = Audience()
 
     @property
     def workers(self) -> list[registry_pb2.Worker]:
@@ -41,10 +43,17 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         policies = (policy for policy in self._routing.queues if policy.name == name)
         return next(policies, registry_pb2.QueuePolicy(name=name))
 
+    def put(self, worker: WorkerInfo) -> None:
+        """Know it as it is now."""
+        self._workers[worker.id] = _worker_to_proto(worker)
+        self._tell(self._workers[worker.id])
+
     def remove(self, worker_id: str) -> None:
         """Know it no longer. Raises NotFound."""
-        self._worker(worker_id)
+        gone = self._worker(worker_id)
         del self._workers[worker_id]
+        removal = registry_pb2.WorkerRemoval(worker_id=worker_id, instance_id=gone.instance_id, reason="deregistered")
+        self._onlookers.tell(registry_pb2.WatchWorkersResponse(removed=removal))
 
     async def GetWorker(
         self, request: registry_pb2.GetWorkerRequest, context: _Context
@@ -81,7 +90,21 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
                     worker.spec.weight = request.weight
         if "drain_deadline" in request.update_mask.paths:
             worker.drain_deadline_at.FromDatetime(datetime.now(UTC) + request.drain_deadline.ToTimedelta())
+        self._tell(worker)
         return registry_pb2.UpdateWorkerResponse(worker=worker)
+
+    async def WatchWorkers(
+        self, request: registry_pb2.WatchWorkersRequest, context: _Context
+    ) -> AsyncGenerator[registry_pb2.WatchWorkersResponse, None]:
+        """What operators want and all workers, then every change."""
+        with self._onlookers.listening() as line:
+            yield registry_pb2.WatchWorkersResponse(routing=self._routing)
+            records = [registry_pb2.WorkerRecord(worker=worker) for worker in self.workers]
+            yield registry_pb2.WatchWorkersResponse(
+                snapshot=registry_pb2.WorkerSnapshot(workers=records, complete=True)
+            )
+            while True:
+                yield await line.get()
 
     async def GetRouting(
         self, request: registry_pb2.GetRoutingRequest, context: _Context
@@ -94,6 +117,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     ) -> registry_pb2.UpdateRoutingResponse:
         """Replace what the mask names."""
         _replace(self._routing, request.routing, request.update_mask)
+        self._tell_routing()
         return registry_pb2.UpdateRoutingResponse(routing=self._routing)
 
     async def UpdateQueue(
@@ -106,6 +130,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         policies = sorted([*others, policy], key=lambda one: one.name)
         self._routing.ClearField("queues")
         self._routing.queues.extend(policies)
+        self._tell_routing()
         return registry_pb2.UpdateQueueResponse(policy=policy)
 
     async def GetRegistryStatus(
@@ -115,7 +140,12 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         return registry_pb2.GetRegistryStatusResponse(status=self._standings.of("registry"))
 
     RegisterWorker = Heartbeat = DeregisterWorker = ReportLinks = refused
-    WatchWorkers = refused_stream
+
+    def _tell(self, worker: registry_pb2.Worker) -> None:
+        self._onlookers.tell(registry_pb2.WatchWorkersResponse(changed=registry_pb2.WorkerRecord(worker=worker)))
+
+    def _tell_routing(self) -> None:
+        self._onlookers.tell(registry_pb2.WatchWorkersResponse(routing=self._routing))
 
     def _worker(self, worker_id: str) -> registry_pb2.Worker:
         if worker_id not in self._workers:
@@ -144,7 +174,9 @@ def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
             gpu=worker.gpu, gpu_model=worker.gpu_model, ram_gb=worker.ram_gb, cpu_cores=worker.cpu_cores
         ),
         labels=worker.labels,
-        local_models=[registry_pb2.LocalModel(name=name) for name in worker.local_models],
+        local_models=[
+            registry_pb2.LocalModel(name=name, resident=name in worker.resident_models) for name in worker.local_models
+        ],
         data_sources=worker.data_sources,
         tools=worker.tools,
         version=worker.version,
@@ -159,6 +191,7 @@ def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
         availability=_WISHES.get(worker.status, availability_to_proto(worker.availability)),
         active_tasks=worker.active_tasks,
         router_id=worker.router_id,
+        vitals=_vitals_to_proto(worker.vitals),
     )
     message.uptime.FromTimedelta(worker.uptime)
     if worker.next_status is not None:
@@ -168,6 +201,17 @@ def _worker_to_proto(worker: WorkerInfo) -> registry_pb2.Worker:
     _set_moment(message.last_heartbeat_at, worker.last_heartbeat)
     _set_moment(message.drain_deadline_at, worker.drain_deadline_at)
     return message
+
+
+def _vitals_to_proto(vitals: Vitals | None) -> registry_pb2.Vitals | None:
+    if vitals is None:
+        return None
+    return registry_pb2.Vitals(
+        memory_available=vitals.memory_available,
+        memory_total=vitals.memory_total,
+        disk_free=vitals.disk_free,
+        disk_total=vitals.disk_total,
+    )
 
 
 def _state_to_proto(status: WorkerStatus) -> "registry_pb2.WorkerState.ValueType":

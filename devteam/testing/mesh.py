@@ -89,6 +89,10 @@ class FakeMesh:
         if server is not None:
             await server.stop(None)
 
+    def put_worker(self, worker: WorkerInfo) -> None:
+        """Let a worker be as a test says: a new one joins, one that is known changes."""
+        self._registry.put(worker)
+
     def remove_worker(self, worker_id: str) -> None:
         """Let a worker leave, as a real one does at the end of a drain. Raises NotFound."""
         self._registry.remove(worker_id)

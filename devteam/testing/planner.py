@@ -10,8 +10,10 @@ from devteam.mesh.channel import TENANT_KEY
 from devteam.mesh.errors import FailedPrecondition, NotFound
 from devteam.mesh.ids import Ids
 from devteam.mesh.trace_context import trace_id_of
+from devteam.testing.audience import Audience
 from devteam.testing.plans import FakePlan, listed_plan, listed_task, validated
 from devteam.testing.runs import Answer
+from devteam.testing.sightings import seen_event, seen_task, shown_since
 from devteam.testing.standings import Standings
 from devteam.v1 import planner_pb2 as pb
 from devteam.v1 import planner_pb2_grpc
@@ -41,6 +43,7 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         self._plans: dict[str, FakePlan] = {}
         self._tasks: dict[str, pb.Task] = {}
         self._created: dict[str, FakePlan] = {}
+        self._onlookers: Audience[pb.WatchPlanResponse] = Audience()
 
     def task(self, task_id: str) -> pb.Task:
         """The task itself. Raises NotFound."""
@@ -128,6 +131,18 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         """As the test says."""
         return pb.GetPlannerStatusResponse(status=self._standings.of("planner"))
 
+    async def WatchTasks(
+        self, request: pb.WatchTasksRequest, context: _Context
+    ) -> AsyncGenerator[pb.WatchTasksResponse, None]:
+        """Tasks that have not ended, or have since then; then whatever happens, each change and token by itself."""
+        with self._onlookers.listening() as line:
+            known = [task for task in self._tasks.values() if shown_since(task, request)]
+            yield pb.WatchTasksResponse(tasks=map(seen_task, known), current=True)
+            while True:
+                told = seen_event(await line.get(), progress=request.progress)
+                if told is not None:
+                    yield told
+
     def _create(self, request_id: str, tasks: list[pb.Task], plan: pb.Plan) -> FakePlan:
         if request_id in self._created:
             return self._created[request_id]
@@ -142,11 +157,12 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
             task.created_at.CopyFrom(plan.created_at)
         plan.tasks.extend(tasks)
         validated(plan)
-        return self._keep(request_id, FakePlan(plan, self._answer, self._worker_id))
+        return self._keep(request_id, FakePlan(plan, self._answer, self._worker_id, self._onlookers.tell))
 
     def _keep(self, request_id: str, created: FakePlan) -> FakePlan:
         self._plans[created.plan.plan_id] = created
         self._tasks.update({task.task_id: task for task in created.tasks.values()})
+        self._onlookers.tell(pb.WatchPlanResponse(plan=created.plan))
         if request_id:
             self._created[request_id] = created
         self._spawn(created.run())

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from devteam.mesh.errors import OutOfRange
@@ -16,13 +16,19 @@ _TEMPLATE = re.compile(r"\{\{\s*(?:input\.([A-Za-z0-9_-]+)|([A-Za-z0-9_-]+)\.out
 
 
 class FakePlan:
-    """One plan: its steps as messages, a log of all that happened, and the answers that a test gives."""
+    """One plan: its steps as messages, a log of all that happened, and the answers that a test gives.
 
-    def __init__(self, plan: pb.Plan, answer: Answer, worker_id: str) -> None:
+    `tell` is told everything that happens, as it happens.
+    """
+
+    def __init__(
+        self, plan: pb.Plan, answer: Answer, worker_id: str, tell: Callable[[pb.WatchPlanResponse], None]
+    ) -> None:
         self.plan = plan
         self.tasks = {task.step_id: task for task in plan.tasks}
         self._answer = answer
         self._worker_id = worker_id
+        self._tell_onlookers = tell
         self._log: list[pb.WatchPlanResponse] = []
         self._news = asyncio.Event()
         self._done = {step_id: asyncio.Event() for step_id in self.tasks}
@@ -163,6 +169,7 @@ class FakePlan:
 
     def _tell(self, event: pb.WatchPlanResponse) -> None:
         self._log.append(event)
+        self._tell_onlookers(event)
         news, self._news = self._news, asyncio.Event()
         news.set()
 

@@ -46,8 +46,10 @@ PUBLIC = [
     "Strategy",
     "Task",
     "TaskChanged",
+    "TaskProgress",
     "TaskSpec",
     "TaskState",
+    "TasksSeen",
     "TextToken",
     "ThinkingToken",
     "Throttle",
@@ -61,6 +63,7 @@ PUBLIC = [
     "WorkerInfo",
     "WorkerStatus",
     "Workers",
+    "WorkersSeen",
 ]
 
 
