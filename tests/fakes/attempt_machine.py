@@ -82,7 +82,7 @@ class AttemptMachine(RuleBasedStateMachine):
     @rule(step=any_step, behind=late)
     def a_driver_notes_that_it_waits(self, step: str, behind: int) -> None:
         task, attempt = self.expected[step], self.expected[step].attempt - behind
-        noted = self.go(self.plans.note_waiting(self.task_id(step), attempt, "no worker"))
+        noted = self.go(self.plans.note_waiting(self.task_id(step), attempt, "no worker", NOON))
         assert noted == (task.open and not behind)
         if noted:
             task.worker, task.state = None, TaskState.QUEUED

@@ -153,7 +153,7 @@ async def test_every_write_raises_a_version(store: PlanStore) -> None:
     writes: list[tuple[Callable[[], Awaitable[object]], int, int, int]] = [
         (lambda: store.start_plan("p-1"), 1, 0, 0),
         (lambda: store.begin_attempt("p-1.a", after=0, reason="", now=NOON), 1, 1, 0),
-        (lambda: store.note_waiting("p-1.a", 1, "why"), 1, 2, 0),
+        (lambda: store.note_waiting("p-1.a", 1, "why", NOON), 1, 2, 0),
         (lambda: store.note_assigned("p-1.a", 1, W1, "q", "", LATER), 1, 3, 0),
         (lambda: store.end_attempt("p-1.a", 1, W1, SUCCESS, LATER), 1, 4, 0),
         (lambda: store.request_cancel("p-1", LATER), 2, 4, 1),

@@ -53,7 +53,7 @@ async def test_of_many_drivers_one_begins_the_attempt(store: PlanStore) -> None:
 async def test_a_run_leaves_its_traces(store: PlanStore) -> None:
     """Waiting, assigned, succeeded: every field of each write."""
     task = await begun(store)
-    assert await store.note_waiting("p-1.a", 1, "no worker has a GPU")
+    assert await store.note_waiting("p-1.a", 1, "no worker has a GPU", NOON)
     waiting = replace(task, wait_reason="no worker has a GPU", version=2)
     assert await store.task("p-1.a") == waiting
 
@@ -94,7 +94,7 @@ async def test_the_start_of_a_task_is_the_start_of_its_first_attempt(store: Plan
 async def test_a_run_that_is_refused_waits_without_a_worker(store: PlanStore) -> None:
     await begun(store)
     await store.note_assigned("p-1.a", 1, W1, "q", "turn", LATER)
-    await store.note_waiting("p-1.a", 1, "w1 refused it")
+    await store.note_waiting("p-1.a", 1, "w1 refused it", NOON)
     task = await store.task("p-1.a")
     assert (task.state, task.worker, task.queue, task.placement_reason) == (TaskState.QUEUED, None, "", "")
 
@@ -119,7 +119,7 @@ async def test_late_words_of_an_older_attempt_change_nothing(store: PlanStore) -
     await store.end_attempt("p-1.a", 1, None, AGAIN, LATER)
     await store.begin_attempt("p-1.a", after=1, reason="again", now=NOON)
     before = await store.task("p-1.a")
-    assert not await store.note_waiting("p-1.a", 1, "late")
+    assert not await store.note_waiting("p-1.a", 1, "late", NOON)
     assert not await store.note_assigned("p-1.a", 1, W1, "q", "late", LATER)
     assert not await store.end_attempt("p-1.a", 1, None, SUCCESS, LATER)
     assert await store.task("p-1.a") == before

@@ -125,7 +125,7 @@ async def test_tokens_of_another_worker_or_instance_are_refused(stores: Stores, 
 
 
 async def test_tokens_of_an_attempt_that_nobody_has_are_refused(stores: Stores) -> None:
-    await stores.plans.note_waiting("p-1.a", 1, "w1 refused it")
+    await stores.plans.note_waiting("p-1.a", 1, "w1 refused it", NOON)
     assert await stores.append(ONE) == [ONE]
 
 

@@ -22,6 +22,7 @@ from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import Bell
 from devteam_planner.convert.tokens import text_of
 from devteam_planner.departures import Departures
+from devteam_planner.overview import Overview
 from devteam_planner.plans import Plans
 from devteam_planner.ports import PlanStore, TokenStore
 from devteam_planner.router_client.routers import Routers
@@ -29,6 +30,8 @@ from devteam_planner.servicer import PlannerServicer
 from devteam_planner.settings import Settings
 from devteam_planner.step_driver import StepDriver
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
+from devteam_planner.store.memory_overview import MemoryOverview
+from devteam_planner.store.sql_overview import SqlOverview
 from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.sql_tokens import SqlTokenStore
 from devteam_planner.store.tables import MIGRATIONS
@@ -50,7 +53,7 @@ async def mounted(
     cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        plan_store, token_store, database = await _stores(stack, settings.database_url)
+        plan_store, token_store, overview, database = await _stores(stack, settings.database_url)
         channels = {
             address: await stack.enter_async_context(open_channel(address)) for address in settings.router_addresses
         }
@@ -125,10 +128,11 @@ def run() -> None:
     run_service("planner", Settings, mounted)
 
 
-async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore, Database | None]:
+async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore, Overview, Database | None]:
     if url == "memory":
         plans = MemoryPlanStore()
-        return plans, MemoryTokenStore(plans), None
+        tokens = MemoryTokenStore(plans)
+        return plans, tokens, MemoryOverview(plans, tokens), None
     database = await open_database(url, MIGRATIONS)
     stack.push_async_callback(database.close)
-    return SqlPlanStore(database), SqlTokenStore(database), database
+    return SqlPlanStore(database), SqlTokenStore(database), SqlOverview(database), database

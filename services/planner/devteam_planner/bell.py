@@ -46,11 +46,15 @@ class Bell:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
+        self._of_all: set[Listener] = set()
 
     def ring(self, plan_id: str, what: str = CHANGED) -> None:
         """Wake everyone who listens to the plan. `what`: CHANGED, or the id of a task that has new tokens."""
         for listener in self._listeners.get(plan_id, ()):
             listener.ring(what)
+        if what == CHANGED:
+            for listener in self._of_all:
+                listener.ring(what)
 
     @property
     def listeners(self) -> int:
@@ -68,3 +72,13 @@ class Bell:
             self._listeners[plan_id].discard(listener)
             if not self._listeners[plan_id]:
                 del self._listeners[plan_id]
+
+    @contextmanager
+    def listening_to_all(self) -> Iterator[Listener]:
+        """Hear CHANGED of whichever plan while the block runs; nothing of tokens."""
+        listener = Listener(self._clock)
+        self._of_all.add(listener)
+        try:
+            yield listener
+        finally:
+            self._of_all.discard(listener)

@@ -99,7 +99,7 @@ class PlanStore(Protocol):
     async def attempt(self, task_id: str, number: int) -> Attempt | None:
         """That attempt, if there was one."""
 
-    async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
+    async def note_waiting(self, task_id: str, attempt: int, reason: str, now: datetime) -> bool:
         """Fenced. The attempt waits for a worker, for this reason."""
 
     async def note_assigned(

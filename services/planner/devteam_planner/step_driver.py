@@ -245,7 +245,7 @@ class StepDriver:
         with suppress(Unavailable):
             now = await self._store.task(task.task_id)
             if now.attempt == task.attempt and now.worker is None and now.wait_reason != reason:
-                await self._store.note_waiting(task.task_id, task.attempt, reason)
+                await self._store.note_waiting(task.task_id, task.attempt, reason, self._clock.now())
                 self._ring(task.plan_id)
 
     async def _dispatched(self, run: Run, backoff: Backoff) -> StepOutcome | None:
@@ -280,7 +280,7 @@ class StepDriver:
         """Store where the attempt is; the task, with the worker that has it now. Raises Aborted, FENCED."""
         if isinstance(event, RunWaiting):
             worker = None
-            ours = await self._store.note_waiting(task.task_id, task.attempt, event.reason)
+            ours = await self._store.note_waiting(task.task_id, task.attempt, event.reason, self._clock.now())
         else:
             worker = event.worker
             attempt_span.assigned(event)

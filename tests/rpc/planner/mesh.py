@@ -86,7 +86,7 @@ async def running(
 ) -> AsyncIterator[Mesh]:
     """A Planner, in memory unless said otherwise, on a port of its own."""
     async with AsyncExitStack() as stack:
-        store, tokens, _ = await _stores(stack, database_url)
+        store, tokens, _, _ = await _stores(stack, database_url)
         yield await stack.enter_async_context(_on(store, tokens, bounds or Bounds(), clock))
 
 

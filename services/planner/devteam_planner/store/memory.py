@@ -33,6 +33,7 @@ class MemoryPlanStore:
         self._steps: dict[str, tuple[str, ...]] = {}
         self._attempts: dict[tuple[str, int], Attempt] = {}
         self._requests: dict[tuple[str, str], str] = {}
+        self._changed: dict[str, datetime] = {}
 
     async def add(self, plan: Plan) -> Plan:
         """See the port."""
@@ -44,6 +45,7 @@ class MemoryPlanStore:
         self._steps[plan.plan_id] = tuple(task.task_id for task in plan.tasks)
         trace_id = trace_id_of(plan.trace_context)
         self._tasks.update((task.task_id, replace(task, plan_name=plan.name, trace_id=trace_id)) for task in plan.tasks)
+        self._changed.update((task.task_id, task.created_at) for task in plan.tasks)
         return plan
 
     async def requested(self, tenant: str, request_id: str) -> Plan | None:
@@ -102,6 +104,7 @@ class MemoryPlanStore:
         self._attempts[task_id, after + 1] = Attempt(task_id, after + 1, reason, now, traceparent)
         return self._write(
             task,
+            now,
             attempt=after + 1,
             attempt_open=True,
             state=TaskState.QUEUED,
@@ -116,11 +119,12 @@ class MemoryPlanStore:
         """See the port."""
         return self._attempts.get((task_id, number))
 
-    async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
+    async def note_waiting(self, task_id: str, attempt: int, reason: str, now: datetime) -> bool:
         """See the port."""
         return self._fenced(
             task_id,
             attempt,
+            now,
             state=TaskState.QUEUED,
             wait_reason=reason,
             worker=None,
@@ -136,6 +140,7 @@ class MemoryPlanStore:
         return self._fenced(
             task_id,
             attempt,
+            now,
             state=TaskState.RUNNING,
             wait_reason="",
             worker=worker,
@@ -159,6 +164,7 @@ class MemoryPlanStore:
         return self._fenced(
             task_id,
             attempt,
+            now,
             state=ending.state,
             attempt_open=False,
             burnt=(task.burnt if task else 0) + ending.burns,
@@ -176,7 +182,7 @@ class MemoryPlanStore:
         task = self._tasks.get(task_id)
         if task is None or task.attempt_open or task.state.ended:
             return False
-        self._write(task, state=state, wait_reason="", failure=failure, ended_at=now)
+        self._write(task, now, state=state, wait_reason="", failure=failure, ended_at=now)
         return True
 
     async def request_cancel(self, plan_id: str, now: datetime) -> Plan:
@@ -186,7 +192,7 @@ class MemoryPlanStore:
             self._plans[plan_id] = replace(plan, cancel_requested_at=now, version=plan.version + 1)
             for task in self._listable(plan_id):
                 if not task.state.ended:
-                    self._write(task, cancel_trail=CancelTrail(now))
+                    self._write(task, now, cancel_trail=CancelTrail(now))
         return await self.plan(plan_id)
 
     async def note_router_told(self, task_id: str, attempt: int, now: datetime) -> bool:
@@ -194,7 +200,7 @@ class MemoryPlanStore:
         trail = self._trail(task_id, attempt)
         if trail is None or trail.router_told_at:
             return False
-        self._write(self._tasks[task_id], cancel_trail=replace(trail, router_told_at=now))
+        self._write(self._tasks[task_id], now, cancel_trail=replace(trail, router_told_at=now))
         return True
 
     async def note_worker_told(self, task_id: str, attempt: int, now: datetime) -> bool:
@@ -203,7 +209,7 @@ class MemoryPlanStore:
         if trail is None or trail.worker_told_at:
             return False
         told = replace(trail, worker_told_at=now, router_told_at=trail.router_told_at or now)
-        self._write(self._tasks[task_id], cancel_trail=told)
+        self._write(self._tasks[task_id], now, cancel_trail=told)
         return True
 
     async def start_plan(self, plan_id: str) -> None:
@@ -225,7 +231,7 @@ class MemoryPlanStore:
         left = TaskState.SKIPPED if plan.cancel_requested_at is None else TaskState.CANCELLED
         for task in self._listable(plan_id):
             if not task.state.ended:
-                self._write(task, state=left, attempt_open=False, wait_reason="", ended_at=now)
+                self._write(task, now, state=left, attempt_open=False, wait_reason="", ended_at=now)
         failed = any(task.state is not TaskState.SUCCEEDED for task in self._listable(plan_id))
         cancelled = failed and plan.cancel_requested_at is not None
         state = PlanState.CANCELLED if cancelled else PlanState.FAILED if failed else PlanState.SUCCEEDED
@@ -236,6 +242,14 @@ class MemoryPlanStore:
         """Whether that attempt is the task's newest, open, and with that worker."""
         task = self._tasks.get(task_id)
         return task is not None and task.attempt == attempt and task.attempt_open and task.worker == worker
+
+    def everything(self) -> Mapping[str, Task]:
+        """All tasks of all plans, by their ids."""
+        return self._tasks
+
+    def changed_at(self, task_id: str) -> datetime:
+        """When that task was written last."""
+        return self._changed[task_id]
 
     def _trail(self, task_id: str, attempt: int) -> CancelTrail | None:
         task = self._tasks.get(task_id)
@@ -252,16 +266,17 @@ class MemoryPlanStore:
             return [self._tasks[task_id] for task_id in self._steps.get(plan_id, ())]
         return [task for task in self._tasks.values() if self._plans[task.plan_id].sole]
 
-    def _fenced(self, task_id: str, attempt: int, **changes: Any) -> bool:
+    def _fenced(self, task_id: str, attempt: int, now: datetime, **changes: Any) -> bool:
         task = self._tasks.get(task_id)
         if task is None or task.attempt != attempt or not task.attempt_open:
             return False
-        self._write(task, **changes)
+        self._write(task, now, **changes)
         return True
 
-    def _write(self, task: Task, **changes: Any) -> Task:
+    def _write(self, task: Task, now: datetime, **changes: Any) -> Task:
         written = replace(task, **changes, version=task.version + 1)
         self._tasks[task.task_id] = written
+        self._changed[task.task_id] = now
         return written
 
 

@@ -99,6 +99,7 @@ def row_of_task(task: Task, *, sole: bool) -> Row:
         "output": task.output,
         "tenant": task.tenant,
         "wanted_queue": task.spec.queue,
+        "changed_at": task.created_at,
         **_row_of_trail(task.cancel_trail),
     }
 

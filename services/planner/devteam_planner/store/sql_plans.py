@@ -16,7 +16,7 @@ from devteam_planner.store.statements import TASK_ENDS, update
 from devteam_planner.store.tables import plans, tasks
 
 # Not what lies behind the output, either: SQLite would have to read past it.
-_UNREAD = {tasks.c.output, tasks.c.tenant, tasks.c.wanted_queue}
+_UNREAD = {tasks.c.output, tasks.c.tenant, tasks.c.wanted_queue, tasks.c.changed_at}
 _WITHOUT_OUTPUT = sa.select(
     *(column for column in tasks.c if column not in _UNREAD),
     sa.literal_column("''").label("output"),
@@ -128,7 +128,7 @@ class SqlPlanStore:
         self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""
     ) -> Task | None:
         """See the port."""
-        begin = {"of_task": task_id, "of_attempt": after, **_BEGUN}
+        begin = {"of_task": task_id, "of_attempt": after, "changed_at": now, **_BEGUN}
         number = {
             "task_id": task_id,
             "number": after + 1,
@@ -150,10 +150,10 @@ class SqlPlanStore:
             row = found.one_or_none()
         return None if row is None else Attempt(task_id, number, row.reason, row.begun_at, row.traceparent)
 
-    async def note_waiting(self, task_id: str, attempt: int, reason: str) -> bool:
+    async def note_waiting(self, task_id: str, attempt: int, reason: str, now: datetime) -> bool:
         """See the port."""
         waiting = {"state": TaskState.QUEUED.value, "wait_reason": reason, **_UNPLACED}
-        return await self._fenced(statements.NOTE_WAITING, task_id, attempt, waiting)
+        return await self._fenced(statements.NOTE_WAITING, task_id, attempt, now, waiting)
 
     async def note_assigned(
         self, task_id: str, attempt: int, worker: WorkerInstance, queue: str, reason: str, now: datetime
@@ -168,7 +168,7 @@ class SqlPlanStore:
             "placement_reason": reason,
             "now": now,
         }
-        return await self._fenced(statements.NOTE_ASSIGNED, task_id, attempt, assigned)
+        return await self._fenced(statements.NOTE_ASSIGNED, task_id, attempt, now, assigned)
 
     async def end_attempt(
         self, task_id: str, attempt: int, worker: WorkerInstance | None, ending: Ending, now: datetime
@@ -191,14 +191,14 @@ class SqlPlanStore:
         }
         succeeded = ending.state is TaskState.SUCCEEDED
         write = statements.SUCCEED_ATTEMPT if succeeded else statements.END_ATTEMPT
-        return await self._fenced(write, task_id, attempt, ended)
+        return await self._fenced(write, task_id, attempt, now, ended)
 
     async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
         """See the port."""
         end = (
             update(tasks)
             .where(tasks.c.task_id == task_id, tasks.c.attempt_open.is_(False), tasks.c.state.not_in(TASK_ENDS))
-            .values(state=state.value, wait_reason="", failure=row_value(failure), ended_at=now)
+            .values(state=state.value, wait_reason="", failure=row_value(failure), ended_at=now, changed_at=now)
         )
         async with self._database.write() as connection:
             return (await connection.execute(end)).rowcount == 1
@@ -217,7 +217,7 @@ class SqlPlanStore:
         trails = (
             update(tasks)
             .where(tasks.c.plan_id == plan_id, tasks.c.state.not_in(TASK_ENDS))
-            .values(cancel_requested_at=now)
+            .values(cancel_requested_at=now, changed_at=now)
         )
         async with self._database.write() as connection:
             if (await connection.execute(request)).rowcount:
@@ -226,11 +226,11 @@ class SqlPlanStore:
 
     async def note_router_told(self, task_id: str, attempt: int, now: datetime) -> bool:
         """See the port."""
-        return await self._fenced(statements.NOTE_ROUTER_TOLD, task_id, attempt, {"now": now})
+        return await self._fenced(statements.NOTE_ROUTER_TOLD, task_id, attempt, now, {"now": now})
 
     async def note_worker_told(self, task_id: str, attempt: int, now: datetime) -> bool:
         """See the port."""
-        return await self._fenced(statements.NOTE_WORKER_TOLD, task_id, attempt, {"now": now})
+        return await self._fenced(statements.NOTE_WORKER_TOLD, task_id, attempt, now, {"now": now})
 
     async def start_plan(self, plan_id: str) -> None:
         """See the port."""
@@ -275,17 +275,17 @@ class SqlPlanStore:
             found = (await connection.execute(of_plan)).all()
         return plan_of_row(row, map(task_of_row, found))
 
-    async def _fenced(self, write: sa.Update, task_id: str, attempt: int, values: Row) -> bool:
+    async def _fenced(self, write: sa.Update, task_id: str, attempt: int, now: datetime, values: Row) -> bool:
+        given = {"of_task": task_id, "of_attempt": attempt, "changed_at": now, **values}
         async with self._database.write() as connection:
-            written = await connection.execute(write, {"of_task": task_id, "of_attempt": attempt, **values})
-            return written.rowcount == 1
+            return (await connection.execute(write, given)).rowcount == 1
 
 
 async def _end_the_rest(connection: Connection, plan_id: str, state: TaskState, now: datetime) -> None:
     await connection.execute(
         update(tasks)
         .where(tasks.c.plan_id == plan_id, tasks.c.state.not_in(TASK_ENDS))
-        .values(state=state.value, attempt_open=False, wait_reason="", ended_at=now)
+        .values(state=state.value, attempt_open=False, wait_reason="", ended_at=now, changed_at=now)
     )
 
 

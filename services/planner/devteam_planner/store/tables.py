@@ -94,8 +94,11 @@ tasks = sa.Table(
     # For their index; lists read the tenant of the plan.
     sa.Column("tenant", sa.Text, nullable=False, server_default="default"),
     sa.Column("wanted_queue", sa.Text, nullable=False, server_default=""),
+    # By every write that changes what is seen of the task; for its index only.
+    sa.Column("changed_at", Moment),
     sa.Index("ix_tasks_plan", "plan_id", "position"),
     sa.Index("ix_tasks_sole", "sole", "task_id"),
+    sa.Index("ix_tasks_changed", "changed_at", "task_id", "version"),
 )
 
 # How much is open is counted every second.
@@ -105,6 +108,21 @@ sa.Index(
     tasks.c.wanted_queue,
     sqlite_where=tasks.c.ended_at.is_(None),
     postgresql_where=tasks.c.ended_at.is_(None),
+)
+
+# Those who look on begin with all that is open, and count the tokens of what runs every second.
+sa.Index(
+    "ix_tasks_unended",
+    tasks.c.task_id,
+    sqlite_where=tasks.c.ended_at.is_(None),
+    postgresql_where=tasks.c.ended_at.is_(None),
+)
+sa.Index(
+    "ix_tasks_running",
+    tasks.c.task_id,
+    tasks.c.attempt,
+    sqlite_where=tasks.c.state == "running",
+    postgresql_where=tasks.c.state == "running",
 )
 
 attempts = sa.Table(

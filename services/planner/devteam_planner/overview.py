@@ -1,0 +1,54 @@
+"""All tasks of all plans, as those see them who look on: without prompts and outputs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from devteam_planner.domain import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A task, its prompts and output left empty, and what is seen of its plan."""
+
+    task: Task
+    plan_name: str = ""
+    trace_context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What was written last of a task: when, by the clock of the Planner that wrote it, and what version that made."""
+
+    changed_at: datetime
+    task_id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many tokens of a running task's attempt are stored."""
+
+    task_id: str
+    attempt: int
+    tokens: int
+
+
+class Overview(Protocol):
+    """Reads across plans; each read is served from an index. All methods raise Unavailable when the store is."""
+
+    async def open(self, after: str, limit: int) -> list[Sight]:
+        """Tasks that have not ended, in the order of their ids, those after id `after`."""
+
+    async def ended(self, since: datetime, limit: int) -> list[str]:
+        """The ids of ended tasks that were written since, in the order of these writes; at most the last `limit`."""
+
+    async def writes(self, since: datetime, after: str, limit: int) -> list[Write]:
+        """The last writes of tasks, in their order: of `since`, to ids after `after`, and later ones."""
+
+    async def tasks(self, task_ids: Sequence[str]) -> list[Sight]:
+        """These tasks, in the order asked for; ids that are not known are left out."""
+
+    async def counts(self) -> list[Count]:
+        """The tokens of all running tasks; 0 of those that have said nothing yet."""

@@ -1,0 +1,54 @@
+"""All tasks of a Planner that keeps them in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from devteam_planner.domain import TaskState
+from devteam_planner.overview import Count, Sight, Write
+from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
+
+
+class MemoryOverview:
+    """See overview.Overview. There is no index: it looks at every task."""
+
+    def __init__(self, plans: MemoryPlanStore, tokens: MemoryTokenStore) -> None:
+        self._plans = plans
+        self._tokens = tokens
+
+    async def open(self, after: str, limit: int) -> list[Sight]:
+        """See the port."""
+        found = (task for task in self._plans.everything().values() if not task.state.ended)
+        return await self.tasks(sorted(task.task_id for task in found if task.task_id > after)[:limit])
+
+    async def ended(self, since: datetime, limit: int) -> list[str]:
+        """See the port."""
+        tasks = self._plans.everything()
+        written = (write.task_id for write in self._writes() if write.changed_at >= since)
+        return [task_id for task_id in written if tasks[task_id].state.ended][-limit:]
+
+    async def writes(self, since: datetime, after: str, limit: int) -> list[Write]:
+        """See the port."""
+        return [write for write in self._writes() if (write.changed_at, write.task_id) > (since, after)][:limit]
+
+    async def tasks(self, task_ids: Sequence[str]) -> list[Sight]:
+        """See the port."""
+        tasks = self._plans.everything()
+        return [await self._sight(task_id) for task_id in task_ids if task_id in tasks]
+
+    async def counts(self) -> list[Count]:
+        """See the port."""
+        running = [task for task in self._plans.everything().values() if task.state is TaskState.RUNNING]
+        keys = [(task.task_id, task.attempt) for task in running]
+        return [Count(*key, await self._tokens.last_seq(*key)) for key in keys]
+
+    def _writes(self) -> list[Write]:
+        tasks, changed_at = self._plans.everything().values(), self._plans.changed_at
+        writes = (Write(changed_at(task.task_id), task.task_id, task.version) for task in tasks)
+        return sorted(writes, key=lambda write: (write.changed_at, write.task_id))
+
+    async def _sight(self, task_id: str) -> Sight:
+        task = self._plans.everything()[task_id]
+        plan = await self._plans.head(task.plan_id)
+        spec = replace(task.spec, prompt="", system_prompt="")
+        return Sight(replace(task, spec=spec, output=""), plan.name, plan.trace_context)
