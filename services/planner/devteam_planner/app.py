@@ -22,6 +22,8 @@ from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import Bell
 from devteam_planner.convert.tokens import text_of
 from devteam_planner.departures import Departures
+from devteam_planner.feed import Feed
+from devteam_planner.onlookers import Onlookers
 from devteam_planner.overview import Overview
 from devteam_planner.plans import Plans
 from devteam_planner.ports import PlanStore, TokenStore
@@ -86,6 +88,7 @@ async def mounted(
             ids=ids,
         )
         watch = Watch(plan_store, log, bell, clock, poll=settings.watch_poll_s)
+        feed = Feed(overview, bell, clock, poll=settings.watch_poll_s)
         departures = Departures(plans.cancel_plan, clock)
         footings = [
             database_footing(settings.database_url, database, clock),
@@ -93,7 +96,7 @@ async def mounted(
             *router.footings(),
         ]
         standing = OwnStanding("planner", clock, lambda: footings, traces=traces_go(settings.trace_file))
-        servicer = PlannerServicer(plans, watch, departures, standing)
+        servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
         server.serve([_NAME], departures.close)
         activities = PlanActivities(driver, plan_store, bell.ring, clock)
@@ -110,7 +113,7 @@ async def mounted(
             )
             await work(lambda: workflows.served_by(worker()), clock)
 
-        jobs = [log.run, router.run, plans.sweep, departures.run]
+        jobs = [log.run, router.run, plans.sweep, departures.run, feed.run]
         if database is not None:
             jobs.append(StoreHealth(database, partial(server.announce, [_NAME]), clock).run)
 

@@ -11,6 +11,7 @@ from devteam.mesh.standing import OwnStanding
 from devteam.mesh.standing_wire import standing_to_proto
 from devteam.mesh.trace_context import carried
 from devteam.v1 import planner_pb2, planner_pb2_grpc
+from devteam_planner.convert.onlookers import news_to_protos, since_from_proto
 from devteam_planner.convert.plans import (
     cursors_from_proto,
     digest_of,
@@ -30,6 +31,7 @@ from devteam_planner.convert.steps import steps_from_proto
 from devteam_planner.convert.tenants import tenant_from_metadata
 from devteam_planner.departures import Departures
 from devteam_planner.events import Cursor
+from devteam_planner.onlookers import Onlookers
 from devteam_planner.plans import Plans
 from devteam_planner.watch import Watch
 
@@ -39,9 +41,12 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     """See planner.proto."""
 
-    def __init__(self, plans: Plans, watch: Watch, departures: Departures, standing: OwnStanding) -> None:
+    def __init__(
+        self, plans: Plans, watch: Watch, onlookers: Onlookers, departures: Departures, standing: OwnStanding
+    ) -> None:
         self._plans = plans
         self._watch = watch
+        self._onlookers = onlookers
         self._departures = departures
         self._standing = standing
 
@@ -148,3 +153,12 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     ) -> planner_pb2.GetPlannerStatusResponse:
         """See planner.proto."""
         return planner_pb2.GetPlannerStatusResponse(status=standing_to_proto(await self._standing.standing()))
+
+    async def WatchTasks(
+        self, request: planner_pb2.WatchTasksRequest, context: _Context
+    ) -> AsyncGenerator[planner_pb2.WatchTasksResponse, None]:
+        """See planner.proto."""
+        async with aclosing(self._onlookers.watch(since_from_proto(request), counts=request.progress)) as parts:
+            async for news in parts:
+                for message in news_to_protos(news):
+                    yield message

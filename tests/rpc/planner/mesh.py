@@ -13,6 +13,8 @@ from devteam_planner.app import _stores
 from devteam_planner.bell import Bell
 from devteam_planner.departures import Departures
 from devteam_planner.domain import Batch, Completion, TaskState, WorkerInstance
+from devteam_planner.feed import Feed
+from devteam_planner.onlookers import Onlookers
 from devteam_planner.plans import Plans
 from devteam_planner.ports import Ending, PlanStore, TokenStore
 from devteam_planner.servicer import PlannerServicer
@@ -29,7 +31,6 @@ from devteam.v1 import planner_pb2 as pb
 from devteam.v1.planner_pb2_grpc import PlannerServiceStub, add_PlannerServiceServicer_to_server
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
-from tests.fakes.planner_samples import NOON
 from tests.fakes.router_port import FakeRouter
 from tests.fakes.standing import a_standing
 from tests.fakes.workflows import FakeWorkflows
@@ -50,6 +51,7 @@ class Mesh:
     workflows: FakeWorkflows
     router: FakeRouter
     server: MeshServer
+    clock: FakeClock
 
     async def create(self, *steps: pb.StepSpec, **more: Any) -> pb.Plan:
         """Create a plan of these steps."""
@@ -59,9 +61,9 @@ class Mesh:
     async def begin(self, task_id: str, reason: str = "first attempt") -> None:
         """Begin the task's next attempt and give it to a worker."""
         task = await self.store.task(task_id)
-        assert await self.store.begin_attempt(task_id, after=task.attempt, reason=reason, now=NOON)
+        assert await self.store.begin_attempt(task_id, after=task.attempt, reason=reason, now=self.clock.now())
         worker = WorkerInstance("w1", "i1")
-        assert await self.store.note_assigned(task_id, task.attempt + 1, worker, "default", "in turn", NOON)
+        assert await self.store.note_assigned(task_id, task.attempt + 1, worker, "default", "in turn", self.clock.now())
         self.bell.ring(task.plan_id)
 
     async def say(self, task_id: str, *batches: Batch) -> None:
@@ -76,36 +78,41 @@ class Mesh:
         """End the task's attempt well."""
         task = await self.store.task(task_id)
         ending = Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=Completion("sim", "sim-1"))
-        assert await self.store.end_attempt(task_id, task.attempt, task.worker, ending, NOON)
+        assert await self.store.end_attempt(task_id, task.attempt, task.worker, ending, self.clock.now())
         self.bell.ring(task.plan_id)
 
 
 @asynccontextmanager
 async def running(
-    clock: FakeClock, database_url: str = "memory", *, bounds: Bounds | None = None
+    clock: FakeClock, database_url: str = "memory", *, bounds: Bounds | None = None, backlog: int = 5_000
 ) -> AsyncIterator[Mesh]:
     """A Planner, in memory unless said otherwise, on a port of its own."""
     async with AsyncExitStack() as stack:
-        store, tokens, _, _ = await _stores(stack, database_url)
-        yield await stack.enter_async_context(_on(store, tokens, bounds or Bounds(), clock))
+        store, tokens, overview, _ = await _stores(stack, database_url)
+        bell = Bell(clock)
+        feed = Feed(overview, bell, clock, backlog=backlog)
+        yield await stack.enter_async_context(_on(store, tokens, feed, bell, bounds or Bounds(), clock))
 
 
 @asynccontextmanager
-async def _on(store: PlanStore, tokens: TokenStore, bounds: Bounds, clock: FakeClock) -> AsyncIterator[Mesh]:
-    ids, bell = CountingIds(), Bell(clock)
+async def _on(
+    store: PlanStore, tokens: TokenStore, feed: Feed, bell: Bell, bounds: Bounds, clock: FakeClock
+) -> AsyncIterator[Mesh]:
+    ids = CountingIds()
     workflows, router = FakeWorkflows(), FakeRouter()
     log = TokenLog(tokens, bell, lambda *_: None, SystemClock())
     admission = Admission(store, bounds, clock, jitter=lambda: 0.5)
     plans = Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
     server = MeshServer(Listen(port=0, stop_grace=0.5), ids)
     departures = Departures(plans.cancel_plan, clock)
-    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), departures, a_standing("planner", clock))
+    onlookers, standing = Onlookers(feed, clock), a_standing("planner", clock)
+    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), onlookers, departures, standing)
     add_PlannerServiceServicer_to_server(servicer, server.server)
     server.serve(["devteam.v1.PlannerService"], departures.close)
     port = await server.start()
-    async with background(log.run, departures.run), open_channel(f"http://127.0.0.1:{port}") as channel:
+    async with background(log.run, departures.run, feed.run), open_channel(f"http://127.0.0.1:{port}") as channel:
         try:
-            yield Mesh(channel, PlannerServiceStub(channel), store, log, bell, workflows, router, server)
+            yield Mesh(channel, PlannerServiceStub(channel), store, log, bell, workflows, router, server, clock)
         finally:
             await server.stop()
 

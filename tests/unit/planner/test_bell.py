@@ -50,3 +50,13 @@ async def test_nobody_listens_any_more(clock: FakeClock) -> None:
         pass
     bell.ring("p-1")
     assert not bell._listeners
+
+
+async def test_who_listens_to_all_hears_of_changes_and_not_of_tokens(clock: FakeClock) -> None:
+    bell = Bell(clock)
+    with bell.listening_to_all() as listener:
+        bell.ring("p-1", "t-1")
+        bell.ring("p-2")
+        assert await listener.heard(0) == {CHANGED}
+    bell.ring("p-1")
+    assert await listener.heard(0) == set()
