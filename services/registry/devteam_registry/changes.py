@@ -1,7 +1,7 @@
 """Changes on their way to watchers: one bounded line per watcher, and nobody waits for a slow one."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from devteam.mesh.errors import DevTeamError, ResourceExhausted, Unavailable
@@ -11,9 +11,10 @@ _PART = 500
 
 
 class Feed:
-    """The changes that one watcher has yet to see."""
+    """The changes that one watcher has yet to see; one that looks `closely` sees remarks too."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, closely: bool) -> None:
+        self.closely = closely
         self._limit = limit
         self._waiting: asyncio.Queue[Change | DevTeamError] = asyncio.Queue()
 
@@ -55,12 +56,18 @@ class Changes:
         """Offer `change` to all watchers; those that are too far behind are let go."""
         self._feeds -= {feed for feed in self._feeds if not feed.offer(change)}
 
+    def remark(self, remark: Callable[[], Change]) -> None:
+        """Offer what is worth nobody's work, but a look: to those who look closely. Made only if there are any."""
+        if feeds := {feed for feed in self._feeds if feed.closely}:
+            change = remark()
+            self._feeds -= {feed for feed in feeds if not feed.offer(change)}
+
     @contextmanager
-    def subscribed(self) -> Iterator[Feed]:
+    def subscribed(self, *, closely: bool = False) -> Iterator[Feed]:
         """A feed of everything published from now on. Raises Unavailable once stopped."""
         if self._stopped:
             raise _stopping()
-        feed = Feed(self._limit)
+        feed = Feed(self._limit, closely=closely)
         self._feeds.add(feed)
         try:
             yield feed

@@ -107,6 +107,8 @@ class Roster:
         self._entries.move_to_end(beat.worker_id)
         if before != (entry.state, entry.worker.availability, entry.worker.spec.local_models):
             self._published(entry)
+        else:
+            self._changes.remark(lambda: Changed(self._view(entry)))
         return Orders(
             state=entry.state,
             heartbeat_interval=self._policy.heartbeat_interval,

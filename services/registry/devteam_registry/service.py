@@ -154,12 +154,13 @@ class Registry:
         return self._roster.page(query)
 
     async def watch(self, router_id: str = "", address: str = "") -> AsyncGenerator[Snapshot | Change, None]:
-        """Routing, Routers and everyone, then every change.
+        """Routing, Routers and everyone, then every change; who is no Router is told of every beat, too.
 
         Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable. A Router is alive while it watches; what
         it said of streams holds until `routers.ROUTER_GRACE` after its last watch.
         """
-        with self._routers.watching(Router(router_id, address)), self._changes.subscribed() as feed:
+        closely = not router_id
+        with self._routers.watching(Router(router_id, address)), self._changes.subscribed(closely=closely) as feed:
             # Taken in the same step as the subscription: nothing falls between the two.
             beginning: list[Snapshot | Change] = [self.routing, self.routers, *snapshot_of(self._roster.views())]
             for part in beginning:

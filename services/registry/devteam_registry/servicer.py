@@ -54,9 +54,10 @@ class RegistryServicer(RegistryServiceServicer):
         self, request: pb.WatchWorkersRequest, context: object
     ) -> AsyncGenerator[pb.WatchWorkersResponse, None]:
         """Routing, Routers and everyone, then every change."""
-        async with aclosing(self._registry.watch(*routers.watcher_from_proto(request))) as events:
+        router_id, address = routers.watcher_from_proto(request)
+        async with aclosing(self._registry.watch(router_id, address)) as events:
             async for event in events:
-                yield answers.event_to_proto(event)
+                yield answers.event_to_proto(event, is_router=bool(router_id))
 
     async def ReportLinks(self, request: pb.ReportLinksRequest, context: object) -> pb.ReportLinksResponse:
         """Take in which workers have a stream to a Router."""

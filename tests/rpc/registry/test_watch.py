@@ -1,7 +1,8 @@
-"""What Routers see."""
+"""What Routers see, and those who look on."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, timedelta
 
 import grpc
 import pytest
@@ -14,9 +15,9 @@ from tests.fakes.clock import FakeClock
 from tests.rpc.registry.mesh import Mesh, mask, running
 
 
-async def following(mesh: Mesh) -> AsyncIterator[pb.WatchWorkersResponse]:
+async def following(mesh: Mesh, router_id: str = "") -> AsyncIterator[pb.WatchWorkersResponse]:
     """What a watch tells of workers."""
-    events = aiter(mesh.stub.WatchWorkers(pb.WatchWorkersRequest()))
+    events = aiter(mesh.stub.WatchWorkers(pb.WatchWorkersRequest(router_id=router_id)))
     while True:
         event = await asyncio.wait_for(anext(events), 60)
         if event.WhichOneof("event") not in {"routing", "routers"}:
@@ -108,3 +109,34 @@ async def test_a_watcher_that_hangs_up_is_forgotten(mesh: Mesh) -> None:
     await anext(events)
     await mesh.register("w1")
     assert (await anext(events)).changed.worker.worker_id == "w1"
+
+
+async def test_who_is_no_router_learns_nothing_that_proves_a_session(mesh: Mesh) -> None:
+    """Neither at the beginning nor later; a Router does."""
+    for router_id, told in (("", False), ("r1", True)):
+        await mesh.register("w1")
+        events = following(mesh, router_id)
+        digests = [record.session_digest for record in (await anext(events)).snapshot.workers]
+        await mesh.register("w1", "i2")
+        digests.append((await anext(events)).changed.session_digest)
+        assert [bool(digest) for digest in digests] == [told, told]
+        await events.aclose()  # type: ignore[attr-defined]  # an async generator behind its protocol
+
+
+async def test_who_looks_on_sees_every_beat_and_a_router_does_not(mesh: Mesh) -> None:
+    """How much a worker runs, how its machine is doing, and when it will be missed."""
+    token = (await mesh.register("w1")).session_token
+    looking, router = following(mesh), following(mesh, "r1")
+    for events in (looking, router):
+        await anext(events)
+    await mesh.pass_time(10)
+    vitals = pb.Vitals(memory_available=3, memory_total=8)
+    await mesh.stub.Heartbeat(
+        pb.HeartbeatRequest(worker_id="w1", instance_id="i1", session_token=token, active_tasks=2, vitals=vitals)
+    )
+    seen = (await anext(looking)).changed.worker
+    assert (seen.active_tasks, seen.vitals) == (2, vitals)
+    assert seen.last_heartbeat_at.ToDatetime(UTC) == mesh.clock.now()
+    assert seen.next_state_time.ToDatetime(UTC) == mesh.clock.now() + timedelta(seconds=60)
+    await mesh.register("w2")
+    assert (await anext(router)).changed.worker.worker_id == "w2"

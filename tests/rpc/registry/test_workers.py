@@ -242,7 +242,7 @@ async def test_without_its_store_the_registry_still_hears_beats(clock: FakeClock
 async def test_routers_can_check_a_session_by_its_digest(mesh: Mesh) -> None:
     """The watch carries SHA-256 of the token that the worker was given."""
     token = (await mesh.register()).session_token
-    watch = mesh.stub.WatchWorkers(pb.WatchWorkersRequest())
+    watch = mesh.stub.WatchWorkers(pb.WatchWorkersRequest(router_id="r1"))
     _, _, event = [await watch.read() for _ in range(3)]
     assert isinstance(event, pb.WatchWorkersResponse)
     assert event.snapshot.workers[0].session_digest == hashlib.sha256(token.encode()).hexdigest()

@@ -110,6 +110,7 @@ async def test_one_read_serves_everybody(clock: FakeClock) -> None:
         async with scene.running():
             lines = [scene.feed.line(counts=True) for _ in range(number)]
             opened = [line.__enter__() for line in lines]
+            await scene.pass_time(0.5)
             await scene.skip("p-1.a")
             await scene.pass_time(3)
             assert [states(line.take()) for line in opened] == [[("p-1.a", "skipped")]] * number

@@ -73,3 +73,25 @@ def test_a_snapshot_comes_in_parts_and_only_the_last_is_complete(count: int, par
     snapshot = snapshot_of([view(number) for number in range(count)])
     assert [len(part.views) for part in snapshot] == parts
     assert [part.complete for part in snapshot] == [False] * (len(parts) - 1) + [True]
+
+
+async def test_remarks_are_for_those_who_look_closely() -> None:
+    """And made only if there are any."""
+    changes, made = Changes(limit=2), list[int]()
+
+    def remark() -> Removed:
+        made.append(len(made))
+        return removal(len(made))
+
+    with changes.subscribed() as router:
+        changes.remark(remark)
+        assert made == []
+        with changes.subscribed(closely=True) as looking:
+            changes.remark(remark)
+            assert await looking.next() == removal(1)
+            for _ in range(3):
+                changes.remark(remark)
+            with pytest.raises(ResourceExhausted):
+                await looking.next()
+        changes.publish(removal(9))
+        assert await router.next() == removal(9)

@@ -60,14 +60,14 @@ def page_to_proto(page: Page) -> pb.ListWorkersResponse:
     )
 
 
-def event_to_proto(event: Snapshot | Change) -> pb.WatchWorkersResponse:
-    """What a watcher is told."""
+def event_to_proto(event: Snapshot | Change, *, is_router: bool) -> pb.WatchWorkersResponse:
+    """What a watcher is told; only a Router may know what proves a worker's session."""
     match event:
         case Snapshot():
-            records = [record_to_proto(view) for view in event.views]
+            records = [record_to_proto(view, is_router=is_router) for view in event.views]
             return pb.WatchWorkersResponse(snapshot=pb.WorkerSnapshot(workers=records, complete=event.complete))
         case Changed():
-            return pb.WatchWorkersResponse(changed=record_to_proto(event.view))
+            return pb.WatchWorkersResponse(changed=record_to_proto(event.view, is_router=is_router))
         case Removed():
             removal = pb.WorkerRemoval(worker_id=event.worker_id, instance_id=event.instance_id, reason=event.reason)
             return pb.WatchWorkersResponse(removed=removal)
@@ -86,9 +86,10 @@ def router_list_to_proto(listed: RouterList) -> pb.RouterList:
     )
 
 
-def record_to_proto(view: WorkerView) -> pb.WorkerRecord:
-    """A worker with what only Routers may know."""
-    return pb.WorkerRecord(worker=worker_to_proto(view), session_digest=view.worker.session_digest)
+def record_to_proto(view: WorkerView, *, is_router: bool) -> pb.WorkerRecord:
+    """A worker, for Routers with what only they may know."""
+    digest = view.worker.session_digest if is_router else ""
+    return pb.WorkerRecord(worker=worker_to_proto(view), session_digest=digest)
 
 
 def worker_to_proto(view: WorkerView) -> pb.Worker:
