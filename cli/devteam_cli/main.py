@@ -8,6 +8,7 @@ from devteam_cli import (
     conformance,
     demo,
     drain,
+    events,
     explain,
     plan,
     queues,
@@ -44,6 +45,7 @@ app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)
 app.command("explain")(explain.explain)
 app.command("trace")(trace.trace)
+app.command("events")(events.events)
 app.command("simulate")(simulate.simulate)
 
 
