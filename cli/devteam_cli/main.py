@@ -16,6 +16,7 @@ from devteam_cli import (
     simulate,
     status,
     task,
+    top,
     trace,
     up,
     workers,
@@ -45,6 +46,7 @@ app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)
 app.command("explain")(explain.explain)
 app.command("trace")(trace.trace)
+app.command("top")(top.top)
 app.command("events")(events.events)
 app.command("simulate")(simulate.simulate)
 

@@ -206,12 +206,12 @@ def _worker_row(worker: WorkerInfo, now: datetime | None) -> Sequence[str]:
         _gpu(worker),
         ago(worker.last_heartbeat, now),
         span(worker.uptime),
-        _coming(worker, now),
+        coming(worker, now),
         "" if worker.status is WorkerStatus.HEALTHY else worker.status_reason,
     )
 
 
-def _coming(worker: WorkerInfo, now: datetime | None) -> str:
+def coming(worker: WorkerInfo, now: datetime | None) -> str:
     """What follows if nothing is heard, and when; for a worker that drains, when what runs is handed back."""
     if worker.status is WorkerStatus.DRAINING and worker.drain_deadline_at:
         return f"hands back in {left(worker.drain_deadline_at, now)}"

@@ -21,13 +21,19 @@ DEVTEAM = Path(sys.executable).with_name("devteam")
 
 
 async def typed(
-    mesh: FakeMesh, *arguments: str, once: tuple[bytes, Callable[[int], object]] | None = None, **environment: str
+    mesh: FakeMesh,
+    *arguments: str,
+    once: tuple[bytes, Callable[[int], object]] | None = None,
+    press: tuple[bytes, bytes] | None = None,
+    **environment: str,
 ) -> tuple[int, str]:
-    """Exit code and screen of a command on a terminal of 80 x 24.
+    """Exit code and screen of a command on a terminal of 80 x 24, whose settings it must leave as they were.
 
-    `once` is what to wait for on the screen, and what to do with the process id then.
+    `once` is what to wait for on the screen, and what to do with the process id then; `press` what to wait for, and the
+    keys to press then.
     """
     ours, theirs = pty.openpty()
+    before = termios.tcgetattr(ours)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     settings = os.environ | {"DEVTEAM_API_URL": mesh.url, "TERM": "xterm-256color", "NO_COLOR": ""} | environment
     process = await asyncio.create_subprocess_exec(
@@ -37,9 +43,10 @@ async def typed(
     screen = bytearray()
     ended = asyncio.Event()
     awaited = once
+    keys = press
 
     def read() -> None:
-        nonlocal awaited
+        nonlocal awaited, keys
         try:
             piece = os.read(ours, 65_536)
         except OSError:  # how Linux says that the other side closed
@@ -48,15 +55,20 @@ async def typed(
         if not piece:
             asyncio.get_running_loop().remove_reader(ours)
             ended.set()
-        elif awaited and awaited[0] in screen:
+            return
+        if awaited and awaited[0] in screen:
             awaited[1](process.pid)
             awaited = None
+        if keys and keys[0] in screen:
+            os.write(ours, keys[1])
+            keys = None
 
     asyncio.get_running_loop().add_reader(ours, read)
     try:
         async with asyncio.timeout(60):
             await ended.wait()
             code = await process.wait()
+        assert termios.tcgetattr(ours) == before
     finally:
         os.close(ours)
     return code, screen.decode().replace("\r\n", "\n")
