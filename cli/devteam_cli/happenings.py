@@ -43,7 +43,7 @@ class Happening:
 def of_task(before: Task | None, task: Task, since: datetime, now: datetime) -> Iterator[Happening]:
     """What became of a task; of one that was not seen before, what happened since."""
     if before is None:
-        yield from _history(task, since)
+        yield from _history(task, since, now)
         return
     if before.state is TaskState.PENDING and task.depends_on and task.attempt:
         yield _queued(task, now)
@@ -110,11 +110,11 @@ def of_tasks_ended(tasks: Iterable[Task], *, cancelled: bool = False) -> Happeni
     return Happening(at=max(ends), kind=f"plan.{state}", plan_id=steps[0].plan_id, text=f"{name}{text}")
 
 
-def _history(task: Task, since: datetime) -> Iterator[Happening]:
+def _history(task: Task, since: datetime, now: datetime) -> Iterator[Happening]:
     if task.created_at and task.created_at >= since and not task.depends_on:
         yield _queued(task, task.created_at)
-        if task.state is TaskState.QUEUED and task.wait_reason:
-            yield _of(task, "task.waits", task.created_at, task.wait_reason)
+        if task.state is TaskState.QUEUED and task.wait_reason:  # as it is now; what it was before is not known
+            yield _of(task, "task.waits", now, task.wait_reason)
     if task.started_at and task.started_at >= since and task.worker_id:
         yield _placed(task, task.started_at)
     if task.ended_at and task.ended_at >= since:

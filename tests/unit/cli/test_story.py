@@ -62,7 +62,7 @@ BEHIND = step("b", depends_on=("a",))
     ("before", "now", "told"),
     [
         (None, QUEUED, [(0, "task.queued", "opus in gpu")]),
-        (None, WAITING, [(0, "task.queued", "opus in gpu"), (0, "task.waits", "all slots are busy")]),
+        (None, WAITING, [(0, "task.queued", "opus in gpu"), (60, "task.waits", "all slots are busy")]),
         (None, RUNNING, [(0, "task.queued", "opus in gpu"), (2, "task.placed", "on w1: in turn")]),
         (None, BEHIND, []),
         (QUEUED, WAITING, [(60, "task.waits", "all slots are busy")]),
