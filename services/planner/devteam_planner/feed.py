@@ -89,12 +89,17 @@ class Feed:
         since = min(self._read_at, began) - (_FAR if far else _NEAR)
         self.number += 1
         async for writes in self._new_writes(since):
-            sights = await self.overview.tasks([write.task_id for write in writes])
+            # Once everybody has fallen behind, each reads for himself.
+            keeping = any(line.behind_since is None for line in self._lines)
+            sights = await self.overview.tasks([write.task_id for write in writes]) if keeping else []
             for line in self._lines:
                 line.offer(sights, since, self.number)
             # Perhaps there was a later write already when the tasks were read.
             versions = {sight.task.task_id: sight.task.version for sight in sights}
-            self._told |= {write.task_id: replace(write, version=versions[write.task_id]) for write in writes}
+            self._told |= {
+                write.task_id: replace(write, version=versions.get(write.task_id, write.version)) for write in writes
+            }
+            await asyncio.sleep(0)  # SQLite is read in the event loop itself: others have their turn
         for line in self._lines:
             line.offer((), since, self.number)
         self._read_at = began

@@ -9,11 +9,13 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from devteam.client import DevTeamClient
 from devteam.mesh.errors import InvalidInput, Unavailable
 from devteam.mesh.status import from_rpc
 from devteam.v1 import planner_pb2 as pb
 from tests.fakes.clock import FakeClock
 from tests.fakes.planner_samples import a_batch
+from tests.fakes.relay import Relay
 from tests.rpc.planner.looking import Onlooker, time_passes
 from tests.rpc.planner.mesh import Mesh, refusal, running, step
 
@@ -188,3 +190,28 @@ async def test_what_another_planner_writes_is_seen(
         await there.succeed(task_id, "one")
         await looking.until_state(task_id, "SUCCEEDED")
         looking.leave()
+
+
+async def test_a_client_misses_nothing_when_its_line_breaks(mesh: Mesh) -> None:
+    """What ended meanwhile is told once it is back, and only once; what is open is told again."""
+    relay = Relay("127.0.0.1", mesh.server.port)
+    port = await relay.open()
+    stays, ends = await sole(mesh), await sole(mesh)
+    async with DevTeamClient(f"http://127.0.0.1:{port}", api_key="") as client, asyncio.timeout(60):
+        watch = client.watch_tasks()
+        while not (await anext(watch)).current:
+            pass
+        await relay.cut()
+        while not (await anext(watch)).interrupted:
+            pass
+        await mesh.begin(ends)
+        await mesh.succeed(ends, "done")
+        await relay.open(port)
+        told = [await anext(watch)]
+        while not told[-1].current:
+            told.append(await anext(watch))
+        states = [(task.id, task.state.value) for seen in told for task in seen.tasks]
+        assert states == [(ends, "succeeded"), (stays, "pending")]
+        assert [seen.removed for seen in told if seen.removed] == []
+        await watch.aclose()
+    await relay.cut()
