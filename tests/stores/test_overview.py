@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from devteam_planner.app import _stores
-from devteam_planner.domain import Cancelled, TaskState
-from devteam_planner.overview import Count, Overview, Sight, Write
+from devteam_planner.domain import Cancelled, Task, TaskState
+from devteam_planner.overview import Count, Overview, Write
 from devteam_planner.ports import Ending, Entry, PlanStore, TokenStore
 from devteam_planner.store.tables import MIGRATIONS
 from sqlalchemy import create_engine
@@ -44,16 +44,18 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         yield Stores(plans, tokens, overview)
 
 
-async def ids_of(sights: Awaitable[list[Sight]]) -> list[str]:
-    return [sight.task.task_id for sight in await sights]
+async def ids_of(tasks: Awaitable[list[Task]]) -> list[str]:
+    return [task.task_id for task in await tasks]
 
 
 async def test_tasks_are_seen_with_all_but_their_words(stores: Stores) -> None:
     """And with the name and the trace of their plan."""
-    plan = await stores.plans.add(a_plan(steps=("a",)))
-    [task] = plan.tasks
-    seen = replace(task, spec=replace(task.spec, prompt="", system_prompt=""))
-    assert await stores.overview.open("", 9) == [Sight(seen, "research", {"traceparent": "00-1-2-01"})]
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    traced = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    [task] = (await stores.plans.add(replace(a_plan(steps=("a",)), trace_context=traced))).tasks
+    spec = replace(task.spec, prompt="", system_prompt="")
+    expected = replace(task, spec=spec, plan_name="research", trace_id=trace_id)
+    assert await stores.overview.open("", 9) == [expected]
     assert await stores.overview.tasks(["p-1.a"]) == await stores.overview.open("", 9)
     assert await stores.overview.tasks(["nobody"]) == []
 
@@ -62,10 +64,10 @@ async def test_every_other_part_of_a_spec_is_seen(stores: Stores) -> None:
     plan = a_plan(steps=("a",))
     await stores.plans.add(replace(plan, tasks=tuple(replace(task, spec=FULL) for task in plan.tasks)))
     [seen] = await stores.overview.open("", 9)
-    assert seen.task.spec == replace(FULL, prompt="", system_prompt="")
+    assert seen.spec == replace(FULL, prompt="", system_prompt="")
     await stores.plans.add(a_sole_task("t-1"))
     [sole] = await stores.overview.tasks(["t-1"])
-    assert (sole.plan_name, sole.task.spec.prompt) == ("", "")
+    assert (sole.plan_name, sole.spec.prompt) == ("", "")
 
 
 async def test_what_is_open_comes_in_the_order_of_ids(stores: Stores) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from devteam_planner.domain import Task
-from devteam_planner.overview import Count, Sight
+from devteam_planner.overview import Count
 
 # Tasks that are told at once, and read from the store at once: a few milliseconds' work.
 PART = 200
@@ -17,7 +17,7 @@ PART = 200
 class News:
     """Tasks as they are after a change, and counts of tokens. `current`: the beginning has been told."""
 
-    tasks: tuple[Sight, ...] = ()
+    tasks: tuple[Task, ...] = ()
     counts: tuple[Count, ...] = ()
     current: bool = True
 
@@ -31,7 +31,7 @@ class Line:
         # Since when nothing was kept, because too much had gathered; None while all is kept.
         self.behind_since: datetime | None = None
         self._limit = limit
-        self._sights: dict[str, Sight] = {}
+        self._tasks: dict[str, Task] = {}
         # When the oldest of them may have been written.
         self._oldest: datetime | None = None
         self._counts: dict[str, Count] = {}
@@ -43,22 +43,22 @@ class Line:
         self._settled = False
         self._wake = asyncio.Event()
 
-    def offer(self, sights: Iterable[Sight], since: datetime, number: int) -> None:
+    def offer(self, tasks: Iterable[Task], since: datetime, number: int) -> None:
         """Take what the read of that number found; nothing in it was written before `since`."""
         if self._last_old is not None and number > self._last_old:
             self._settled = True
             self._versions.clear()
         if self.behind_since is not None:
             return
-        for sight in sights:
-            if self._settled or self._is_news(sight.task):
+        for task in tasks:
+            if self._settled or self._is_news(task):
                 self._oldest = min(self._oldest or since, since)
-                self._sights.pop(sight.task.task_id, None)  # so that it comes in the order of changes
-                self._sights[sight.task.task_id] = sight
+                self._tasks.pop(task.task_id, None)  # so that it comes in the order of changes
+                self._tasks[task.task_id] = task
                 self._wake.set()
-        if len(self._sights) > self._limit:
+        if len(self._tasks) > self._limit:
             self.behind_since = self._oldest
-            self._sights.clear()
+            self._tasks.clear()
 
     def offer_counts(self, counts: Iterable[Count]) -> None:
         """Take the counts of all that runs; those that did not change are no news."""
@@ -69,13 +69,12 @@ class Line:
         if self._counts:
             self._wake.set()
 
-    def note(self, sights: Iterable[Sight]) -> None:
+    def note(self, tasks: Iterable[Task]) -> None:
         """These were read from the store, and need not be told of again."""
-        for sight in sights:
-            task = sight.task
+        for task in tasks:
             self._versions[task.task_id] = task.version
-            if (waiting := self._sights.get(task.task_id)) and waiting.task.version <= task.version:
-                del self._sights[task.task_id]
+            if (waiting := self._tasks.get(task.task_id)) and waiting.version <= task.version:
+                del self._tasks[task.task_id]
 
     def settle(self, number: int) -> None:
         """No more is read from the store; the read of this number, and the next, may still find what is older."""
@@ -94,14 +93,14 @@ class Line:
 
     def take(self) -> News:
         """The next part of it."""
-        sights = tuple(islice(self._sights.values(), PART))
-        for sight in sights:
-            del self._sights[sight.task.task_id]
+        tasks = tuple(islice(self._tasks.values(), PART))
+        for task in tasks:
+            del self._tasks[task.task_id]
         counts, self._counts = tuple(self._counts.values()), {}
-        if not self._sights:
+        if not self._tasks:
             self._oldest = None
             self._wake.clear()
-        return News(sights, counts)
+        return News(tasks, counts)
 
     def _is_news(self, task: Task) -> bool:
         """Whether the store had not told it. What ended before the watcher came, and was not told as open, is none."""

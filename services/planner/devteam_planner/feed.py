@@ -91,11 +91,11 @@ class Feed:
         async for writes in self._new_writes(since):
             # Once everybody has fallen behind, each reads for himself.
             keeping = any(line.behind_since is None for line in self._lines)
-            sights = await self.overview.tasks([write.task_id for write in writes]) if keeping else []
+            tasks = await self.overview.tasks([write.task_id for write in writes]) if keeping else []
             for line in self._lines:
-                line.offer(sights, since, self.number)
+                line.offer(tasks, since, self.number)
             # Perhaps there was a later write already when the tasks were read.
-            versions = {sight.task.task_id: sight.task.version for sight in sights}
+            versions = {task.task_id: task.version for task in tasks}
             self._told |= {
                 write.task_id: replace(write, version=versions.get(write.task_id, write.version)) for write in writes
             }

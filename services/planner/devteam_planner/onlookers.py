@@ -53,12 +53,12 @@ class Onlookers:
                 yield await self._told(line, ended[start : start + PART], current=False)
         after, full = "", True
         while full:
-            sights = await self._overview.open(after, PART)
-            line.note(sights)
-            if sights:
-                yield News(tuple(sights), current=False)
-                after = sights[-1].task.task_id
-            full = len(sights) == PART
+            tasks = await self._overview.open(after, PART)
+            line.note(tasks)
+            if tasks:
+                yield News(tuple(tasks), current=False)
+                after = tasks[-1].task_id
+            full = len(tasks) == PART
         line.settle(self._feed.number)
 
     async def _missed(self, line: Line, since: datetime) -> AsyncGenerator[News, None]:
@@ -74,6 +74,6 @@ class Onlookers:
         line.settle(self._feed.number)
 
     async def _told(self, line: Line, task_ids: Sequence[str], *, current: bool) -> News:
-        sights = await self._overview.tasks(task_ids)
-        line.note(sights)
-        return News(tuple(sights), current=current)
+        tasks = await self._overview.tasks(task_ids)
+        line.note(tasks)
+        return News(tuple(tasks), current=current)

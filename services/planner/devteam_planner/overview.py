@@ -1,20 +1,11 @@
 """All tasks of all plans, as those see them who look on: without prompts and outputs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from devteam_planner.domain import Task
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A task, its prompts and output left empty, and what is seen of its plan."""
-
-    task: Task
-    plan_name: str = ""
-    trace_context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +27,12 @@ class Count:
 
 
 class Overview(Protocol):
-    """Reads across plans; each read is served from an index. All methods raise Unavailable when the store is."""
+    """Reads across plans; each read is served from an index. All methods raise Unavailable when the store is.
 
-    async def open(self, after: str, limit: int) -> list[Sight]:
+    Prompts and outputs of tasks are left empty.
+    """
+
+    async def open(self, after: str, limit: int) -> list[Task]:
         """Tasks that have not ended, in the order of their ids, those after id `after`."""
 
     async def ended(self, since: datetime, limit: int) -> list[str]:
@@ -47,7 +41,7 @@ class Overview(Protocol):
     async def writes(self, since: datetime, after: str, limit: int) -> list[Write]:
         """The last writes of tasks, in their order: of `since`, to ids after `after`, and later ones."""
 
-    async def tasks(self, task_ids: Sequence[str]) -> list[Sight]:
+    async def tasks(self, task_ids: Sequence[str]) -> list[Task]:
         """These tasks, in the order asked for; ids that are not known are left out."""
 
     async def counts(self) -> list[Count]:

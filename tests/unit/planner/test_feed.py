@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from devteam_planner.audience import Line, News
 from devteam_planner.bell import Bell
-from devteam_planner.domain import TaskState
+from devteam_planner.domain import Task, TaskState
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
-from devteam_planner.overview import Count, Sight, Write
+from devteam_planner.overview import Count, Write
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.store.memory_overview import MemoryOverview
 
@@ -37,7 +37,7 @@ class CountedOverview(MemoryOverview):
             raise Unavailable("the store is away")
         return await super().writes(since, after, limit)
 
-    async def tasks(self, task_ids: Sequence[str]) -> list[Sight]:
+    async def tasks(self, task_ids: Sequence[str]) -> list[Task]:
         self.asked += 1
         return await super().tasks(task_ids)
 
@@ -80,7 +80,7 @@ async def settled() -> None:
 
 
 def states(news: News) -> list[tuple[str, str]]:
-    return [(sight.task.task_id, sight.task.state.value) for sight in news.tasks]
+    return [(task.task_id, task.state.value) for task in news.tasks]
 
 
 async def test_nothing_is_read_while_nobody_looks_on(clock: FakeClock) -> None:
@@ -135,7 +135,7 @@ async def test_changes_that_follow_each_other_come_as_one(clock: FakeClock) -> N
                 scene.bell.ring("p-1")
             await scene.pass_time(0.5)
             news = line.take()
-            assert [(sight.task.wait_reason, sight.task.version) for sight in news.tasks] == [("three", 4)]
+            assert [(seen.wait_reason, seen.version) for seen in news.tasks] == [("three", 4)]
             await scene.pass_time(2)
             assert line.take() == News()
 
@@ -190,20 +190,19 @@ async def test_what_ended_before_anybody_came_is_no_news(clock: FakeClock) -> No
         assert states(await later) == [("p-1.c", "skipped")]
 
 
-def sight(task_id: str, version: int) -> Sight:
-    task = a_task("p-1", task_id)
-    return Sight(replace(task, version=version))
+def seen(step_id: str, version: int) -> Task:
+    return replace(a_task("p-1", step_id), version=version)
 
 
 def versions(news: News) -> list[tuple[str, int]]:
-    return [(seen.task.step_id, seen.task.version) for seen in news.tasks]
+    return [(task.step_id, task.version) for task in news.tasks]
 
 
 def test_of_each_task_only_the_latest_waits() -> None:
     """In the order of the changes."""
     line = Line(10, NOON, counts=False)
-    line.offer([sight("a", 1), sight("b", 1)], NOON, 1)
-    line.offer([sight("a", 2)], NOON, 2)
+    line.offer([seen("a", 1), seen("b", 1)], NOON, 1)
+    line.offer([seen("a", 2)], NOON, 2)
     assert versions(line.take()) == [("b", 1), ("a", 2)]
     assert line.take() == News()
 
@@ -211,28 +210,28 @@ def test_of_each_task_only_the_latest_waits() -> None:
 def test_nothing_older_comes_after_what_the_store_told() -> None:
     """Until no read that began before can bring any."""
     line = Line(10, NOON, counts=False)
-    line.offer([sight("a", 1), sight("b", 3)], NOON, 1)
-    line.note([sight("a", 2), sight("b", 2)])
+    line.offer([seen("a", 1), seen("b", 3)], NOON, 1)
+    line.note([seen("a", 2), seen("b", 2)])
     assert versions(line.take()) == [("b", 3)]
     line.settle(1)
-    line.offer([sight("a", 1), sight("a", 2)], NOON, 2)
+    line.offer([seen("a", 1), seen("a", 2)], NOON, 2)
     assert versions(line.take()) == []
-    line.offer([sight("a", 3)], NOON, 3)
+    line.offer([seen("a", 3)], NOON, 3)
     assert versions(line.take()) == [("a", 3)]
 
 
 def test_a_line_that_is_full_keeps_nothing_but_the_moment() -> None:
     """From which its watcher has to read; then it keeps everything again."""
     line = Line(2, NOON, counts=False)
-    line.offer([sight("a", 1)], NOON + SECOND, 1)
-    line.offer([sight("b", 1)], NOON, 2)
+    line.offer([seen("a", 1)], NOON + SECOND, 1)
+    line.offer([seen("b", 1)], NOON, 2)
     assert line.catch_up() is None
-    line.offer([sight("c", 1), sight("d", 1)], NOON + 5 * SECOND, 3)
-    line.offer([sight("e", 1)], NOON + 6 * SECOND, 4)
+    line.offer([seen("c", 1), seen("d", 1)], NOON + 5 * SECOND, 3)
+    line.offer([seen("e", 1)], NOON + 6 * SECOND, 4)
     assert line.take() == News()
     assert line.catch_up() == NOON
     assert line.catch_up() is None
-    line.offer([sight("f", 1)], NOON + 7 * SECOND, 5)
+    line.offer([seen("f", 1)], NOON + 7 * SECOND, 5)
     assert versions(line.take()) == [("f", 1)]
 
 

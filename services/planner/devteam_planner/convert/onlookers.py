@@ -7,7 +7,7 @@ from devteam.mesh.validation import Violations
 from devteam.v1 import planner_pb2 as pb
 from devteam_planner.audience import News
 from devteam_planner.convert.plans import task_to_proto
-from devteam_planner.overview import Count, Sight
+from devteam_planner.overview import Count
 
 # Messages end early rather than grow large.
 _MAX_BYTES = 1024 * 1024
@@ -30,26 +30,13 @@ def news_to_protos(news: News) -> Iterator[pb.WatchTasksResponse]:
     """The news, in as many messages as they need; mostly one."""
     message = pb.WatchTasksResponse(current=news.current, progress=map(_count_to_proto, news.counts))
     size = 0
-    for sight in news.tasks:
-        task = _sight_to_proto(sight)
+    for task in map(task_to_proto, news.tasks):
         size += task.ByteSize()
         if message.tasks and size > _MAX_BYTES:
             yield message
             message, size = pb.WatchTasksResponse(current=news.current), task.ByteSize()
         message.tasks.append(task)
     yield message
-
-
-def _sight_to_proto(sight: Sight) -> pb.Task:
-    task = task_to_proto(sight.task)
-    task.plan_name = sight.plan_name
-    task.trace_id = _trace_id(sight.trace_context.get("traceparent", ""))
-    return task
-
-
-def _trace_id(traceparent: str) -> str:
-    parts = traceparent.split("-")
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
 
 
 def _count_to_proto(count: Count) -> pb.TaskProgress:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from devteam_planner.domain import TaskState
-from devteam_planner.overview import Count, Sight, Write
+from devteam_planner.domain import Task, TaskState
+from devteam_planner.overview import Count, Write
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 
 
@@ -16,7 +16,7 @@ class MemoryOverview:
         self._plans = plans
         self._tokens = tokens
 
-    async def open(self, after: str, limit: int) -> list[Sight]:
+    async def open(self, after: str, limit: int) -> list[Task]:
         """See the port."""
         found = (task for task in self._plans.everything().values() if not task.state.ended)
         return await self.tasks(sorted(task.task_id for task in found if task.task_id > after)[:limit])
@@ -31,10 +31,10 @@ class MemoryOverview:
         """See the port."""
         return [write for write in self._writes() if (write.changed_at, write.task_id) > (since, after)][:limit]
 
-    async def tasks(self, task_ids: Sequence[str]) -> list[Sight]:
+    async def tasks(self, task_ids: Sequence[str]) -> list[Task]:
         """See the port."""
         tasks = self._plans.everything()
-        return [await self._sight(task_id) for task_id in task_ids if task_id in tasks]
+        return [_seen(tasks[task_id]) for task_id in task_ids if task_id in tasks]
 
     async def counts(self) -> list[Count]:
         """See the port."""
@@ -47,8 +47,6 @@ class MemoryOverview:
         writes = (Write(changed_at(task.task_id), task.task_id, task.version) for task in tasks)
         return sorted(writes, key=lambda write: (write.changed_at, write.task_id))
 
-    async def _sight(self, task_id: str) -> Sight:
-        task = self._plans.everything()[task_id]
-        plan = await self._plans.head(task.plan_id)
-        spec = replace(task.spec, prompt="", system_prompt="")
-        return Sight(replace(task, spec=spec, output=""), plan.name, plan.trace_context)
+
+def _seen(task: Task) -> Task:
+    return replace(task, spec=replace(task.spec, prompt="", system_prompt=""), output="")

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from devteam_planner.store.statements import OF_PLAN
 from devteam_planner.store.tables import Moment, plans, tasks, token_batches
 
 # Prompts may be long, and so may outputs: neither leaves the database. Nor is read what lies behind the output, but for
@@ -15,15 +16,14 @@ _AFTER = sa.bindparam("after", type_=sa.Text())
 _AT_MOST = sa.bindparam("at_most", type_=sa.Integer())
 
 
-def sights(dialect: str) -> sa.Select[Any]:
-    """Tasks without prompts and outputs, and what is seen of their plans."""
+def seen(dialect: str) -> sa.Select[Any]:
+    """Tasks without prompts and outputs."""
     return sa.select(
         *(column for column in tasks.c if column not in _UNREAD),
         _spec(dialect).label("spec"),
         sa.literal_column("''").label("output"),
         plans.c.tenant,
-        plans.c.name.label("plan_name"),
-        plans.c.trace_context,
+        *OF_PLAN,
     ).join(plans, plans.c.plan_id == tasks.c.plan_id)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from devteam.mesh.database import Database
-from devteam_planner.overview import Count, Sight, Write
+from devteam_planner.domain import Task
+from devteam_planner.overview import Count, Write
 from devteam_planner.store import overview_statements as statements
 from devteam_planner.store.rows import task_of_row
 
@@ -17,13 +18,13 @@ class SqlOverview:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        sights = statements.sights(database.dialect)
-        self._open = statements.still_open(sights)
-        self._tasks = statements.of_ids(sights)
+        seen = statements.seen(database.dialect)
+        self._open = statements.still_open(seen)
+        self._tasks = statements.of_ids(seen)
 
-    async def open(self, after: str, limit: int) -> list[Sight]:
+    async def open(self, after: str, limit: int) -> list[Task]:
         """See the port."""
-        return [_sight(row) for row in await self._read(self._open, {"after": after, "at_most": limit})]
+        return [task_of_row(row) for row in await self._read(self._open, {"after": after, "at_most": limit})]
 
     async def ended(self, since: datetime, limit: int) -> list[str]:
         """See the port."""
@@ -35,10 +36,10 @@ class SqlOverview:
         rows = await self._read(statements.WRITES, {"since": since, "after": after, "at_most": limit})
         return [Write(row.changed_at, row.task_id, row.version) for row in rows]
 
-    async def tasks(self, task_ids: Sequence[str]) -> list[Sight]:
+    async def tasks(self, task_ids: Sequence[str]) -> list[Task]:
         """See the port."""
         rows = await self._read(self._tasks, {"of_tasks": task_ids})
-        found = {row.task_id: _sight(row) for row in rows}
+        found = {row.task_id: task_of_row(row) for row in rows}
         return [found[task_id] for task_id in task_ids if task_id in found]
 
     async def counts(self) -> list[Count]:
@@ -49,7 +50,3 @@ class SqlOverview:
     async def _read(self, query: sa.Select[Any], given: dict[str, Any]) -> Sequence[sa.Row[Any]]:
         async with self._database.read() as connection:
             return (await connection.execute(query, given)).all()
-
-
-def _sight(row: sa.Row[Any]) -> Sight:
-    return Sight(task_of_row(row), row.plan_name, row.trace_context)
