@@ -53,10 +53,15 @@ def complain(error: errors.DevTeamError) -> None:
         for violation in error.violations:
             say(f"  {violation.field}: {violation.message}" if violation.field else f"  {violation.message}")
         return
-    advice = _ADVICE.get(error.reason, "")
-    if isinstance(error, errors.NotFound):
-        advice = _WHERE_TO_LOOK.get(error.kind, "")
+    advice = advice_on(error)
     say(f"error: {error.message}; {advice}" if advice else f"error: {error.message}")
+
+
+def advice_on(error: errors.DevTeamError) -> str:
+    """What to do next, where there is something to say beyond the error itself."""
+    if isinstance(error, errors.NotFound):
+        return _WHERE_TO_LOOK.get(error.kind, "")
+    return _ADVICE.get(error.reason, "")
 
 
 def first_of(group: BaseExceptionGroup[errors.DevTeamError]) -> errors.DevTeamError:

@@ -18,6 +18,7 @@ from devteam_cli import (
     task,
     top,
     trace,
+    ui,
     up,
     workers,
 )
@@ -38,6 +39,7 @@ app.add_typer(queues.app, name="queue")
 app.add_typer(routing.app, name="routing")
 app.add_typer(conformance.app, name="conformance")
 app.command("up")(up.up)
+app.command("ui")(ui.ui)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("doctor")(doctor)

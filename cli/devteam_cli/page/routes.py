@@ -1,0 +1,105 @@
+"""The page's answers: its files, and what the mesh says, as JSON and as server-sent events."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from devteam.client import DevTeamClient
+from devteam.errors import DevTeamError, InvalidInput, Violation
+from devteam.mesh.clock import Clock
+from devteam_cli.page.answers import answer, failure, refusal
+from devteam_cli.page.feed import Feed
+from devteam_cli.page.files import page_file
+from devteam_cli.page.mesh_stream import mesh_messages
+from devteam_cli.page.sse import EventStream
+from devteam_cli.page.task_stream import task_messages
+
+# As many as fit on a screen, and some to scroll.
+_RECENT = 50
+_ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
+
+
+class Routes:
+    """Every answer, of one client. `links` are shown beside: name to address."""
+
+    def __init__(self, client: DevTeamClient, feed: Feed, clock: Clock, links: Mapping[str, str]) -> None:
+        self._client = client
+        self._feed = feed
+        self._clock = clock
+        self._links = links
+        # Set when the server stops: streams do not end by themselves.
+        self.ending = asyncio.Event()
+
+    def app(self, extra: Iterable[BaseRoute] = ()) -> ASGIApp:
+        """All of it, and `extra` routes of others."""
+        routes = [
+            Route("/", page_file),
+            Route("/{name}", page_file),
+            Route("/api/mesh", self.mesh),
+            Route("/api/live", self.live),
+            Route("/api/recent", self.recent),
+            Route("/api/tasks/{id}", self.task),
+            Route("/api/tasks/{id}/live", self.task_live),
+            Route("/api/tasks/{id}/explain", self.explain),
+            Route("/api/plans/{id}", self.plan),
+        ]
+        handlers = {DevTeamError: _refused, HTTPException: _unknown}
+        return Starlette(routes=[*extra, *routes], exception_handlers=handlers)
+
+    async def mesh(self, request: Request) -> Response:
+        """What never changes: where the mesh is, and what else there is to look at."""
+        return answer({"api_url": self._client.api_url, "links": self._links})
+
+    async def live(self, request: Request) -> EventStream:
+        """The whole mesh, as it changes."""
+        return EventStream(mesh_messages(self._feed, self._clock), self.ending)
+
+    async def recent(self, request: Request) -> Response:
+        """The newest plans, and the newest tasks that are no steps."""
+        plans, tasks = await asyncio.gather(
+            self._client.list_plans(limit=_RECENT), self._client.list_tasks(limit=_RECENT)
+        )
+        return answer({"plans": plans, "tasks": tasks})
+
+    async def task(self, request: Request) -> Response:
+        """One task, with what was asked and answered."""
+        return answer(await self._client.get_task(_id_in(request)))
+
+    async def task_live(self, request: Request) -> EventStream:
+        """One task, as it is answered, from its beginning."""
+        events = self._client.watch_task(_id_in(request))
+        # A task that cannot be watched is an error of this request, not of the stream.
+        first = await anext(events)
+        return EventStream(task_messages(first, events), self.ending)
+
+    async def explain(self, request: Request) -> Response:
+        """Why a task waits, or runs where it runs."""
+        return answer(await self._client.explain(_id_in(request)))
+
+    async def plan(self, request: Request) -> Response:
+        """One plan with its tasks."""
+        return answer(await self._client.get_plan(_id_in(request)))
+
+
+def _id_in(request: Request) -> str:
+    named = str(request.path_params["id"])
+    if not _ID.fullmatch(named):
+        raise InvalidInput(Violation("id", "ID_FORMAT", "must be 1 to 256 of A-Z, a-z, 0-9, dot, hyphen, underscore"))
+    return named
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, DevTeamError)
+    return failure(error)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, f"there is no {request.url.path}", "the page is at /")

@@ -1,0 +1,60 @@
+"""Server-sent events: messages that a server writes one after the other, for as long as a browser listens."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from starlette.types import Receive, Scope, Send
+
+# Proxies close what is silent for long; those that are set tightly do so after 30 s.
+HEARTBEAT_SECONDS = 15.0
+HEARTBEAT = b": still here\n\n"
+
+_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+
+
+def message(event: str, data: object) -> bytes:
+    """One event with its JSON."""
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), compact(data))
+
+
+def compact(data: object) -> bytes:
+    """JSON on one line."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+class EventStream:
+    """An answer that goes on until `messages` end, the browser leaves, or `ending` is set because the server stops."""
+
+    def __init__(self, messages: AsyncGenerator[bytes, None], ending: asyncio.Event) -> None:
+        self._messages = messages
+        self._ending = ending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as ASGI has it."""
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._pass_on(send)),
+                group.create_task(_left(receive)),
+                group.create_task(self._ended()),
+            ]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pass_on(self, send: Send) -> None:
+        async with aclosing(self._messages) as messages:
+            async for message in messages:
+                await send({"type": "http.response.body", "body": message, "more_body": True})
+
+    async def _ended(self) -> None:
+        await self._ending.wait()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

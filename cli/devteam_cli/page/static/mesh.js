@@ -1,0 +1,83 @@
+// The mesh as this page knows it, kept up to date by the server for as long as somebody looks.
+
+const KINDS = ["workers", "tasks", "queues", "throttles", "pace", "trouble", "mesh"];
+
+/** Things by kind and id; `standing` is "connecting", "live" or "away". */
+export const mesh = { standing: "connecting", told: false, ahead: 0, ...emptied() };
+
+const listeners = new Set();
+let source = null;
+
+/** Be called whenever something has changed. Returns what ends that. */
+export function onChange(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** The time where the page comes from, in milliseconds: this machine's clock may be wrong. */
+export function now() {
+  return Date.now() + mesh.ahead;
+}
+
+/** Look while the page can be seen, and only then. */
+export function look() {
+  document.addEventListener("visibilitychange", follow);
+  follow();
+}
+
+function follow() {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (!source) {
+    connect();
+  }
+}
+
+function connect() {
+  source = new EventSource("api/live");
+  source.addEventListener("news", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    stand("away");
+    // A browser gives up by itself when it was refused, or when what answers is no stream.
+    if (source?.readyState === EventSource.CLOSED) {
+      source = null;
+      setTimeout(follow, 3000);
+    }
+  });
+}
+
+function take(news) {
+  mesh.ahead = Date.parse(news.now) - Date.now();
+  if (news.fresh) Object.assign(mesh, emptied());
+  for (const [kind, things] of Object.entries(news.put)) {
+    for (const [id, thing] of Object.entries(things)) mesh[kind].set(id, thing);
+  }
+  for (const [kind, ids] of Object.entries(news.dropped)) {
+    for (const id of ids) mesh[kind].delete(id);
+  }
+  mesh.told = true;
+  stand("live");
+}
+
+function stand(standing) {
+  mesh.standing = standing;
+  for (const listener of listeners) listener();
+}
+
+function emptied() {
+  return Object.fromEntries(KINDS.map((kind) => [kind, new Map()]));
+}
+
+/** What the server answers. Throws an Error with `advice`, and with `status` unless nobody answered. */
+export async function ask(path) {
+  let response;
+  try {
+    response = await fetch(path);
+  } catch {
+    throw Object.assign(new Error("the page's server does not answer"), { advice: "is it still running?" });
+  }
+  const told = await response.json().catch(() => ({ error: `the server answered with ${response.status}` }));
+  if (response.ok) return told;
+  throw Object.assign(new Error(told.error), { advice: told.advice ?? "", status: response.status });
+}

@@ -1,0 +1,151 @@
+// One task: what it says, why it is where it is, what it took.
+
+import { el, fill, say, sayOrHide } from "./dom.js";
+import { isFresh } from "./figures.js";
+import { ask, mesh, now } from "./mesh.js";
+import { section, stateMark } from "./section.js";
+import { answer } from "./stream.js";
+import { taskName } from "./tasks.js";
+import { waterfall } from "./waterfall.js";
+import { why } from "./why.js";
+import { clean, clock, count, dollars, line, since, span, spoken } from "./words.js";
+
+const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped"]);
+
+/** The view at "#/task/ID". */
+export function taskView(id, dirty) {
+  let task = null;
+  let attempts = [];
+  let failed = null;
+  const parts = { top: top(), why: why(id, dirty), trace: waterfall(dirty), prompt: promptOf(), attempts: attemptsOf() };
+  const said = answer(id, {
+    task: (told) => ((task = { ...task, ...told, output: told.output || task?.output }), dirty()),
+    attempt: (told) => (attempts.push(told), dirty()),
+    begin: () => (attempts = []),
+    end: dirty,
+  });
+  const note = el("p", { class: "empty", role: "alert" });
+  const body = el("div", { class: "columns" }, said.node, el("div", { class: "side" }, parts.why.node, parts.attempts.node, parts.prompt.node));
+  const node = el("div", { class: "detail" }, parts.top.node, note, body, parts.trace.node);
+
+  async function fetchAll() {
+    const whole = await ask(`api/tasks/${id}`);
+    task = { ...whole, ...task, output: whole.output, spec: whole.spec };
+    said.open();
+    dirty();
+  }
+  fetchAll().catch((error) => ((failed = error), dirty()));
+
+  return {
+    node,
+    close: () => [said.close(), parts.trace.close(), parts.why.close()],
+    draw() {
+      sayOrHide(note, failed ? [failed.message, failed.advice].filter(Boolean).join("; ") : "");
+      body.hidden = !task;
+      if (!task) return;
+      document.title = `${taskName(task)} · DevTeam`;
+      parts.top.draw(task);
+      parts.why.draw(task);
+      parts.prompt.draw(task);
+      parts.attempts.draw(task, attempts);
+      parts.trace.draw(task.trace_id, task.id, hasEnded(task));
+      said.draw(task);
+    },
+  };
+}
+
+/** Whether it will never change again. */
+export function hasEnded({ state }) {
+  return ENDED.has(state);
+}
+
+function top() {
+  const crumb = el("nav", { class: "crumbs", "aria-label": "Where you are" });
+  const title = el("h1");
+  const mark = stateMark();
+  const facts = el("dl", { class: "facts" });
+  const trouble = el("p", { class: "failure" });
+  const node = el("header", {}, crumb, el("div", { class: "pair" }, title, mark.node), facts, trouble);
+  return {
+    node,
+    draw(task) {
+      const isStep = task.plan_id && task.plan_id !== task.id;
+      const way = [["All", "#/"], ...(isStep ? [[line(task.plan_name || task.plan_id, 60), `#/plan/${task.plan_id}`]] : [])];
+      fill(crumb, way, ([, href]) => href, ([words, href]) => plainRow(el("a", { href }, el("bdi", {}, words))));
+      say(title, isStep ? line(task.step_id, 80) : line(task.id, 80));
+      mark.update(task.state);
+      drawFacts(facts, factsOf(task));
+      sayOrHide(trouble, task.failure ? `${spoken(task.failure.reason)}: ${clean(task.failure.message)}` : "");
+    },
+  };
+}
+
+/** Names and values; those without a value are left out. */
+export function drawFacts(list, facts) {
+  fill(list, facts.filter(([, value]) => value), ([name]) => name, ([name]) => {
+    const value = el("dd");
+    return { node: el("div", {}, el("dt", {}, name), value), update: ([, words]) => say(value, words) };
+  });
+}
+
+function factsOf(task) {
+  const usage = task.completion?.usage;
+  const end = task.ended_at ? Date.parse(task.ended_at) : now();
+  const pace = mesh.pace.get(task.id);
+  const rate = !hasEnded(task) && pace && isFresh(pace.at) ? pace.rate : 0;
+  return [
+    ["Worker", line(task.worker_id, 80)],
+    ["Queue", line(task.queue || task.spec?.queue, 80)],
+    ["Model", line(task.completion?.model || task.spec?.model, 80)],
+    ["Attempt", task.attempt > 1 ? String(task.attempt) : ""],
+    ["Took", task.started_at ? span(since(task.started_at, end)) : ""],
+    ["First token", task.completion?.time_to_first_token ? span(task.completion.time_to_first_token) : ""],
+    ["Tokens", tokensOf(usage, pace, task)],
+    ["Tokens/s", rate ? count(rate) : averageOf(usage, task)],
+    ["Cost", usage && usage.cost_usd !== null ? dollars(usage.cost_usd) : ""],
+    ["Created", task.created_at ? clock(task.created_at) : ""],
+  ];
+}
+
+function tokensOf(usage, pace, task) {
+  if (usage) return `${count(usage.input_tokens)} in, ${count(usage.output_tokens)} out`;
+  return pace && pace.attempt === task.attempt ? count(pace.tokens) : "";
+}
+
+function averageOf(usage, task) {
+  if (!usage?.output_tokens || !task.started_at || !task.ended_at) return "";
+  const seconds = since(task.started_at, Date.parse(task.ended_at));
+  return seconds > 0.2 ? count(usage.output_tokens / seconds) : "";
+}
+
+function promptOf() {
+  const system = el("pre", { dir: "auto" });
+  const prompt = el("pre", { dir: "auto" });
+  const node = section("Prompt", el("details", { class: "panel prompt" }, el("summary", {}, "Show what was asked"), system, prompt), "asked").node;
+  return {
+    node,
+    draw({ spec }) {
+      sayOrHide(system, clean(spec?.system_prompt));
+      say(prompt, clean(spec?.prompt));
+    },
+  };
+}
+
+/** Why each attempt began; one that needs no other is no news. */
+function attemptsOf() {
+  const list = el("ol", { class: "rows attempts panel" });
+  const { node } = section("Attempts", list, "tries");
+  return {
+    node,
+    draw(task, attempts) {
+      node.hidden = task.attempt < 2;
+      fill(list, attempts, ({ attempt }) => attempt, ({ attempt, reason }) =>
+        plainRow(el("li", {}, el("b", { class: "number" }, attempt), " ", el("bdi", {}, line(reason, 300)))),
+      );
+    },
+  };
+}
+
+function plainRow(node) {
+  return { node, update() {} };
+}

@@ -1,0 +1,85 @@
+// What runs and what waits.
+
+import { el, say, set } from "./dom.js";
+import { isFresh } from "./figures.js";
+import { mesh, now } from "./mesh.js";
+import { capped, nothing, section, stateMark } from "./section.js";
+import { count, line, since, span } from "./words.js";
+
+const MOST = 40;
+const ORDER = { running: 0, queued: 1 };
+
+/** Tasks that run, then those that wait. */
+export function tasks() {
+  const list = el("ul", { class: "rows tasks" });
+  const head = el("div", { class: "head", "aria-hidden": "true" }, ...titles());
+  const empty = nothing("Nothing runs and nothing waits. Try:", 'devteam task run --model sonnet "Say hello"');
+  const rows = capped(list, (task) => task.id, taskRow, MOST);
+  const body = el("div", { class: "panel" }, head, list, rows.more, empty);
+  const { node, note } = section("Running and waiting", body, "now");
+  return {
+    node,
+    draw() {
+      const shown = [...mesh.tasks.values()].filter((task) => task.state in ORDER).sort(byUrgency);
+      const others = mesh.mesh.get("crowd")?.others ?? 0;
+      rows.draw(shown, others);
+      say(note, shown.length ? count(shown.length + others) : "");
+      head.hidden = !shown.length;
+      empty.hidden = !mesh.told || shown.length > 0;
+    },
+  };
+}
+
+function titles() {
+  return ["Task", "Where, or why it waits", "Tokens", "Tokens/s", "Age"].map((title) => el("span", {}, title));
+}
+
+function byUrgency(one, other) {
+  return ORDER[one.state] - ORDER[other.state] || began(one).localeCompare(began(other)) || one.id.localeCompare(other.id);
+}
+
+function began(task) {
+  return (task.state === "running" ? task.started_at : task.created_at) ?? "";
+}
+
+function taskRow(first) {
+  const mark = stateMark();
+  const name = el("bdi");
+  const model = el("bdi", { class: "soft" });
+  const place = el("bdi");
+  const cells = { tokens: el("span", { class: "number" }), rate: el("span", { class: "number" }), age: el("span", { class: "number" }) };
+  const what = el("span", { class: "what" }, mark.node, name, model);
+  const where = el("span", { class: "why" }, place);
+  const link = el("a", { href: `#/task/${encodeURIComponent(first.id)}` }, what, where, cells.tokens, cells.rate, cells.age);
+  return {
+    node: el("li", {}, link),
+    update(task) {
+      mark.update(task.state);
+      say(name, taskName(task));
+      say(model, line(task.model, 60));
+      say(place, line(placeOf(task), 160));
+      set(where, "title", line(placeOf(task), 600));
+      drawPace(task, cells);
+      say(cells.age, began(task) ? span(since(began(task), now())) : "");
+    },
+  };
+}
+
+function drawPace(task, cells) {
+  const pace = mesh.pace.get(task.id);
+  const isCurrent = task.state === "running" && pace?.attempt === task.attempt;
+  say(cells.tokens, isCurrent ? count(pace.tokens) : "");
+  say(cells.rate, isCurrent && isFresh(pace.at) && pace.rate ? count(pace.rate) : "");
+}
+
+function placeOf(task) {
+  if (task.state !== "running") return [task.queue, task.wait_reason].filter(Boolean).join(": ");
+  const again = task.attempt > 1 ? `, attempt ${task.attempt}` : "";
+  return `${task.worker_id}${again}`;
+}
+
+/** What a reader calls a task: its plan and step, or its id. */
+export function taskName(task) {
+  return task.plan_name ? line(`${task.plan_name} › ${task.step_id}`, 80) : line(task.id, 80);
+}
+

@@ -1,0 +1,41 @@
+"""`devteam ui`: a web page that shows a mesh while it works."""
+
+from typing import Annotated
+
+import typer
+
+from devteam_cli.session import Session, connected
+from devteam_cli.stderr import say
+
+Host = Annotated[str, typer.Option(help="Address to listen at.")]
+Port = Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(help="A name under which browsers reach the page, beside addresses and localhost; may be repeated."),
+]
+TemporalUi = Annotated[str, typer.Option(help="Temporal's web page, http://HOST:PORT, to link histories to.")]
+Insecure = Annotated[bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")]
+
+
+@connected
+async def ui(
+    session: Session,
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 7480,
+    allow_host: AllowHost = None,
+    temporal_ui: TemporalUi = "",
+    insecure: Insecure = False,
+) -> None:
+    """Serve a page that shows the mesh live: workers, queues, tasks, plans. It only looks. Ctrl-C stops it."""
+    from devteam.mesh.server import Listen
+    from devteam.mesh.tasks import stop_signal
+    from devteam_cli.page.app import PagePlan, page
+
+    if temporal_ui and not temporal_ui.startswith(("http://", "https://")):
+        raise typer.BadParameter("must begin with http:// or https://", param_hint="--temporal-ui")
+    plan = PagePlan(Listen(host, port, insecure=insecure), allow_host or (), temporal_ui)
+    async with page(plan, session.client) as url:
+        print(f"Page: {url}", flush=True)  # noqa: T201 - the command's output
+        say(f"shows {session.client.api_url}; Ctrl-C stops it")
+        say(f"stopping on {await stop_signal()}")
