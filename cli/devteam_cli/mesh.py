@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 
+from devteam.mesh.address import reachable
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import FailedPrecondition, Unavailable
 from devteam.mesh.ids import TimeOrderedIds
@@ -83,7 +83,7 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
     Raises FailedPrecondition with what to do when a part cannot be started.
     """
     port = plan.listen.port or free_port()
-    mesh = Mesh(f"http://{_reachable(plan.listen.host)}:{port}", plan.temporal, "")
+    mesh = Mesh(f"http://{reachable(plan.listen.host)}:{port}", plan.temporal, "")
     ids = [worker.id for worker in plan.workers]
     await predecessors.gone(ids, data.path, progress, SystemClock(), timeout=_WORKER_END_TIMEOUT)
     async with AsyncExitStack() as stack:
@@ -138,14 +138,6 @@ async def _outlive(temporal: TemporalServer, log: Path) -> None:
     """Wait for Temporal to die, which it does not do by itself: without it no plan gets on."""
     code = await temporal.exited()
     raise Unavailable(f"Temporal ended with code {code}, see {log}; start again: nothing that was accepted is lost")
-
-
-def _reachable(host: str) -> str:
-    """Where this machine finds a server that listens at `host`: a wildcard is no address to dial."""
-    try:
-        return "127.0.0.1" if ip_address(host).is_unspecified else host
-    except ValueError:
-        return host
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,8 @@ from devteam_cli.stderr import say
 if TYPE_CHECKING:
     from devteam_cli.mesh import Mesh, MeshPlan
 
+_PAGE_PORT = 7480
+
 
 def up(
     *,
@@ -29,7 +33,7 @@ def up(
     metrics_port: Annotated[
         int | None, typer.Option(help="Port for /metrics; 0: none [7490, or a free one].", min=0, max=65535)
     ] = None,
-    ui: Annotated[bool, typer.Option(help="Serve Temporal's web page.")] = True,
+    ui: Annotated[bool, typer.Option(help="Serve a web page that shows the mesh, and Temporal's.")] = True,
     insecure: Annotated[
         bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")
     ] = False,
@@ -62,13 +66,33 @@ async def _up(plan: "MeshPlan", path: Path, *, fresh: bool, log_level: str) -> N
     started = time.monotonic()
     stopped = asyncio.ensure_future(stop_signal())
     with data_folder(path, fresh=fresh) as data, observing(data, log_level):
-        async with running_mesh(plan, data, say) as mesh:
-            _announce(mesh, path, time.monotonic() - started)
+        async with running_mesh(plan, data, say) as mesh, _page(plan, mesh) as page_url:
+            _announce(mesh, page_url, path, time.monotonic() - started)
             say(f"stopping on {await stopped}")
 
 
-def _announce(mesh: "Mesh", path: Path, seconds: float) -> None:
+@asynccontextmanager
+async def _page(plan: "MeshPlan", mesh: "Mesh") -> AsyncIterator[str]:
+    """The address of the page that shows the mesh; empty where none is wanted."""
+    if not plan.ui:
+        yield ""
+        return
+    from devteam.client import DevTeamClient
+    from devteam.mesh.server import Listen
+    from devteam_cli.page.app import PagePlan, page
+    from devteam_cli.ports import free_port
+
+    # Meshes that take any port may run side by side: they must not meet at the page's well-known one.
+    port = free_port(_PAGE_PORT) if plan.listen.port else 0
+    listen = Listen(plan.listen.host, port, insecure=plan.listen.insecure)
+    async with DevTeamClient(mesh.url) as client, page(PagePlan(listen, temporal_ui=mesh.ui_url), client) as url:
+        yield url
+
+
+def _announce(mesh: "Mesh", page_url: str, path: Path, seconds: float) -> None:
     print(f"Ready in {seconds:.1f} s: {mesh.url}", flush=True)  # noqa: T201 - the command's output
+    if page_url:
+        print(f"Page: {page_url}")  # noqa: T201 - the command's output
     if mesh.ui_url:
         print(f"Temporal UI: {mesh.ui_url}")  # noqa: T201 - the command's output
     if mesh.metrics_url:

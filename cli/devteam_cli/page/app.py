@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.routing import BaseRoute
 
 from devteam.client import DevTeamClient
+from devteam.mesh.address import reachable
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.server import Listen
 from devteam.mesh.tasks import background
@@ -46,7 +47,7 @@ async def page(plan: PagePlan, client: DevTeamClient) -> AsyncIterator[str]:
         background(feed.run),
         served(Guard(routes.app(plan.extra), {*plan.names, plan.listen.host}), socket, routes.ending),
     ):
-        yield f"http://{_in_url(plan.listen.host)}:{port}"
+        yield f"http://{_in_url(reachable(plan.listen.host))}:{port}"
 
 
 def _links(plan: PagePlan) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Tasks, workers and queues as the page's overview needs them: JSON, and no more than is shown."""
 
 from devteam.models import QueueInfo, Task, Throttle, WorkerInfo
+from devteam.standing import ServiceStatus
 from devteam_cli.output import members, plain
 from devteam_cli.page.board import Content
 
@@ -36,3 +37,14 @@ def task_content(task: Task) -> Content:
         content["output_tokens"] = task.completion.usage.output_tokens
         content["cost_usd"] = task.completion.usage.cost_usd
     return content
+
+
+def service_content(service: ServiceStatus) -> Content:
+    """How a service stands, and what it does not find of what it needs."""
+    return {
+        "name": service.name,
+        "version": service.version,
+        "started_at": plain(service.started_at),
+        "problem": service.problem,
+        "away": [{"name": one.name, "detail": one.detail} for one in service.away],
+    }

@@ -4,25 +4,31 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.tasks import Backoff
-from devteam.models import QueueInfo, Throttle
+from devteam.models import QueueInfo, Throttle, Workers
 from devteam.sightings import TasksSeen, WorkersSeen
+from devteam.standing import ServiceStatus
 from devteam_cli.failures import advice_on
 from devteam_cli.output import plain
 from devteam_cli.page.board import Board, Content
-from devteam_cli.page.content import queue_content, throttle_content, worker_content
+from devteam_cli.page.content import queue_content, service_content, throttle_content, worker_content
 from devteam_cli.page.crowd import Crowd
 from devteam_cli.page.pace import Pace
+from devteam_cli.page.untraced import untraced
 
 _QUEUES_EVERY = 1.0
+_SERVICES_EVERY = 10.0
 # A page that is loaded again is away for a moment.
 _LINGER = 5.0
 # What ended so long ago, at most, is shown among what ends now.
 _RECENT = timedelta(minutes=10)
+
+# Takes its name, and the backoff to reset with everything that is told; comes to an end only by an error.
+_Source: TypeAlias = Callable[[str, Backoff], Awaitable[None]]
 
 
 class Watched(Protocol):
@@ -40,6 +46,12 @@ class Watched(Protocol):
     async def list_throttles(self) -> list[Throttle]:
         """The models that are kept waiting."""
 
+    async def get_workers(self) -> Workers:
+        """All workers, with what concerns them all."""
+
+    async def get_status(self) -> tuple[ServiceStatus, ...]:
+        """How every service stands."""
+
 
 class Feed:
     """Keeps a board up to date while somebody looks at it; `run` it beside the page's server.
@@ -53,6 +65,12 @@ class Feed:
         self._clock = clock
         self._crowd = Crowd(board)
         self._pace = Pace()
+        self._sources: Mapping[str, _Source] = {
+            "workers": self._workers,
+            "tasks": self._tasks,
+            "queues": self._queues,
+            "services": self._services,
+        }
         self._viewers = 0
         self._looked_at = asyncio.Event()
         self._left = asyncio.Event()
@@ -74,16 +92,20 @@ class Feed:
         """Watch the mesh whenever somebody looks, for ever. Raises only what is a defect."""
         while True:
             await self._looked_at.wait()
-            async with asyncio.TaskGroup() as group:
-                watching = [
-                    group.create_task(self._again_and_again(name, source))
-                    for name, source in (("workers", self._workers), ("tasks", self._tasks), ("queues", self._queues))
-                ]
-                await self._abandoned()
-                for task in watching:
-                    task.cancel()
+            with untraced():
+                await self._watch()
             self._crowd.clear()
             self.board.clear()
+
+    async def _watch(self) -> None:
+        """Watch until nobody has looked for a while."""
+        async with asyncio.TaskGroup() as group:
+            watching = [
+                group.create_task(self._again_and_again(name, source)) for name, source in self._sources.items()
+            ]
+            await self._abandoned()
+            for task in watching:
+                task.cancel()
 
     async def _abandoned(self) -> None:
         while True:
@@ -93,7 +115,7 @@ class Feed:
             if not self._viewers:
                 return
 
-    async def _again_and_again(self, name: str, source: Callable[[str, Backoff], Awaitable[None]]) -> None:
+    async def _again_and_again(self, name: str, source: _Source) -> None:
         backoff = Backoff(self._clock)
         while True:
             try:
@@ -139,6 +161,14 @@ class Feed:
             self._replace("queues", {queue.name: queue_content(queue) for queue in queues})
             self._replace("throttles", {throttle.model: throttle_content(throttle) for throttle in throttles})
             await self._clock.sleep(_QUEUES_EVERY)
+
+    async def _services(self, name: str, backoff: Backoff) -> None:
+        while True:
+            services, workers = await asyncio.gather(self._mesh.get_status(), self._mesh.get_workers())
+            self._told(name, "", backoff)
+            self._replace("services", {service.name: service_content(service) for service in services})
+            self.board.put("mesh", "notice", {"text": workers.notice})
+            await self._clock.sleep(_SERVICES_EVERY)
 
     def _replace(self, kind: str, contents: Mapping[str, Content]) -> None:
         for gone in self.board.ids(kind) - contents.keys():

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from devteam_cli.page.answers import refusal
+from devteam_cli.page.untraced import untraced
 
 # Nothing but this server's own files: no inline script or style, no frame, no form, nobody else's anything.
 _POLICY = (
@@ -45,7 +46,8 @@ class Guard:
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        await self._chosen(scope)(scope, receive, send_guarded)
+        with untraced():
+            await self._chosen(scope)(scope, receive, send_guarded)
 
     def _chosen(self, scope: Scope) -> ASGIApp:
         host = Headers(scope=scope).get("host", "")

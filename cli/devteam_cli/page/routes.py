@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from devteam.client import DevTeamClient
-from devteam.errors import DevTeamError, InvalidInput, Violation
+from devteam.errors import DevTeamError, InvalidInput, NotFound, Violation
 from devteam.mesh.clock import Clock
 from devteam_cli.page.answers import answer, failure, refusal
 from devteam_cli.page.feed import Feed
@@ -23,6 +24,7 @@ from devteam_cli.page.task_stream import task_messages
 
 # As many as fit on a screen, and some to scroll.
 _RECENT = 50
+_Answer = TypeVar("_Answer")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
 
@@ -49,6 +51,7 @@ class Routes:
             Route("/api/tasks/{id}/live", self.task_live),
             Route("/api/tasks/{id}/explain", self.explain),
             Route("/api/plans/{id}", self.plan),
+            Route("/api/traces/{id}", self.trace),
         ]
         handlers = {DevTeamError: _refused, HTTPException: _unknown}
         return Starlette(routes=[*extra, *routes], exception_handlers=handlers)
@@ -80,12 +83,24 @@ class Routes:
         return EventStream(task_messages(first, events), self.ending)
 
     async def explain(self, request: Request) -> Response:
-        """Why a task waits, or runs where it runs."""
-        return answer(await self._client.explain(_id_in(request)))
+        """Why a task waits, or runs where it runs; null for one that does neither, or that no Router knows yet."""
+        return answer(await _if_any(self._client.explain(_id_in(request))))
 
     async def plan(self, request: Request) -> Response:
         """One plan with its tasks."""
         return answer(await self._client.get_plan(_id_in(request)))
+
+    async def trace(self, request: Request) -> Response:
+        """The spans of a trace that have ended; null when none is kept (yet)."""
+        return answer(await _if_any(self._client.get_trace(_id_in(request))))
+
+
+async def _if_any(asked: Awaitable[_Answer]) -> _Answer | None:
+    """What there is to be told. A page asks for it before there is any: no error, and nothing for a browser to log."""
+    try:
+        return await asked
+    except NotFound:
+        return None
 
 
 def _id_in(request: Request) -> str:

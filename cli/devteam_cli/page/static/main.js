@@ -34,15 +34,25 @@ function drawStanding() {
   const node = document.getElementById("standing");
   say(node, STANDINGS[standing]);
   set(node, "data-standing", standing);
-  sayOrHide(document.getElementById("trouble"), troubleIn(trouble));
+  sayOrHide(document.getElementById("trouble"), troubleIn(trouble) || line(mesh.mesh.get("notice")?.text) || shortcomings());
   set(main, "data-stale", mesh.told && standing === "away");
 }
 
 function troubleIn(trouble) {
   if (mesh.standing === "away") return "The page's server does not answer. Reconnecting; what is shown is how it was.";
-  if (!trouble) return line(mesh.mesh.get("notice")?.text ?? "");
+  if (!trouble) return "";
   const advice = trouble.advice ? ` (${trouble.advice})` : "";
   return line(`Reconnecting to the mesh: ${trouble.error}${advice}`, 400);
+}
+
+/** What services say is wrong with them, or with what they stand on. */
+function shortcomings() {
+  const services = [...mesh.services.values()];
+  const found = services.flatMap(({ name, problem, away }) => [
+    ...(problem ? [`The ${name} cannot be asked: ${problem}`] : []),
+    ...away.map((one) => `The ${name} does without its ${one.name}: ${one.detail}`),
+  ]);
+  return line(found.join(" · "), 600);
 }
 
 function route() {

@@ -1,6 +1,6 @@
 // The mesh as this page knows it, kept up to date by the server for as long as somebody looks.
 
-const KINDS = ["workers", "tasks", "queues", "throttles", "pace", "trouble", "mesh"];
+const KINDS = ["workers", "tasks", "queues", "throttles", "pace", "trouble", "services", "mesh"];
 
 /** Things by kind and id; `standing` is "connecting", "live" or "away". */
 export const mesh = { standing: "connecting", told: false, ahead: 0, ...emptied() };

@@ -3,6 +3,7 @@
 import { el, fill, say, sayOrHide, set, svg } from "./dom.js";
 import { isFresh } from "./figures.js";
 import { laidOut, way } from "./graph.js";
+import { history } from "./history.js";
 import { ask, mesh, now, onChange } from "./mesh.js";
 import { section, stateMark } from "./section.js";
 import { drawFacts } from "./task.js";
@@ -64,27 +65,18 @@ function top() {
   const title = el("h1");
   const mark = stateMark();
   const facts = el("dl", { class: "facts" });
-  const history = el("a", { class: "out", target: "_blank", rel: "noopener noreferrer" }, "History in Temporal");
+  const way = history();
   const crumbs = el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "#/" }, "All"));
-  const node = el("header", {}, crumbs, el("div", { class: "pair" }, title, mark.node), facts, history);
+  const node = el("header", {}, crumbs, el("div", { class: "pair" }, title, mark.node), facts, way.node);
   return {
     node,
     draw(plan, steps) {
       say(title, line(plan.name || plan.id, 80));
       mark.update(plan.state);
       drawFacts(facts, factsOf(plan, steps));
-      drawHistory(history, plan.id);
+      way.draw(plan.id);
     },
   };
-}
-
-/** Link to Temporal's page about a plan, where there is one. */
-export function drawHistory(link, planId) {
-  const base = mesh.links?.temporal?.replace(/\/+$/, "");
-  link.hidden = !base;
-  if (!base) return;
-  const space = base.includes("/namespaces/") ? base : `${base}/namespaces/default`;
-  set(link, "href", `${space}/workflows/${encodeURIComponent(`plan-${planId}`)}`);
 }
 
 function factsOf(plan, steps) {
@@ -116,7 +108,8 @@ function graph() {
       const isDrawn = steps.length > 0 && steps.length <= MOST;
       frame.hidden = !isDrawn;
       if (isDrawn) drawGraph(drawing, edges, nodes, steps);
-      fill(list, isDrawn ? [] : steps, (step) => step.id, stepRow);
+      // Where the graph is too small to read, it is an overview.
+      fill(list, isDrawn && !NARROW.matches ? [] : steps, (step) => step.id, stepRow);
     },
   };
 }

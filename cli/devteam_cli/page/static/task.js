@@ -2,6 +2,7 @@
 
 import { el, fill, say, sayOrHide } from "./dom.js";
 import { isFresh } from "./figures.js";
+import { history } from "./history.js";
 import { ask, mesh, now } from "./mesh.js";
 import { section, stateMark } from "./section.js";
 import { answer } from "./stream.js";
@@ -65,7 +66,8 @@ function top() {
   const mark = stateMark();
   const facts = el("dl", { class: "facts" });
   const trouble = el("p", { class: "failure" });
-  const node = el("header", {}, crumb, el("div", { class: "pair" }, title, mark.node), facts, trouble);
+  const past = history();
+  const node = el("header", {}, crumb, el("div", { class: "pair" }, title, mark.node), facts, past.node, trouble);
   return {
     node,
     draw(task) {
@@ -75,6 +77,7 @@ function top() {
       say(title, isStep ? line(task.step_id, 80) : line(task.id, 80));
       mark.update(task.state);
       drawFacts(facts, factsOf(task));
+      past.draw(task.plan_id);
       sayOrHide(trouble, task.failure ? `${spoken(task.failure.reason)}: ${clean(task.failure.message)}` : "");
     },
   };

@@ -31,7 +31,7 @@ export function tasks() {
 }
 
 function titles() {
-  return ["Task", "Where, or why it waits", "Tokens", "Tokens/s", "Age"].map((title) => el("span", {}, title));
+  return ["Task", "Model", "Where, or why it waits", "Tokens", "Tokens/s", "Age"].map((title) => el("span", {}, title));
 }
 
 function byUrgency(one, other) {
@@ -44,18 +44,20 @@ function began(task) {
 
 function taskRow(first) {
   const mark = stateMark();
-  const name = el("bdi");
-  const model = el("bdi", { class: "soft" });
+  const name = el("bdi", { class: "name" });
+  const plan = el("bdi", { class: "soft" });
+  const model = el("bdi", { class: "soft model" });
   const place = el("bdi");
   const cells = { tokens: el("span", { class: "number" }), rate: el("span", { class: "number" }), age: el("span", { class: "number" }) };
-  const what = el("span", { class: "what" }, mark.node, name, model);
+  const what = el("span", { class: "what" }, mark.node, name, plan);
   const where = el("span", { class: "why" }, place);
-  const link = el("a", { href: `#/task/${encodeURIComponent(first.id)}` }, what, where, cells.tokens, cells.rate, cells.age);
+  const link = el("a", { href: `#/task/${encodeURIComponent(first.id)}` }, what, model, where, cells.tokens, cells.rate, cells.age);
   return {
     node: el("li", {}, link),
     update(task) {
       mark.update(task.state);
-      say(name, taskName(task));
+      say(name, line(task.plan_name ? task.step_id : task.id, 60));
+      say(plan, line(task.plan_name, 60));
       say(model, line(task.model, 60));
       say(place, line(placeOf(task), 160));
       set(where, "title", line(placeOf(task), 600));

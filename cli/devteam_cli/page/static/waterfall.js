@@ -21,16 +21,16 @@ export function waterfall(dirty) {
   const list = el("ul", { class: "spans" });
   const empty = nothing("");
   const view = { from: 0, to: 1 };
-  const lines = capped(list, (row) => row.span_id, (row) => spanRow(row, view), MOST);
+  const lines = capped(list, (row) => row.id, (row) => spanRow(row, view), MOST);
   const { node, note } = section("Trace", el("div", { class: "panel" }, scale, list, lines.more, empty), "trace");
 
   async function fetchAgain(traceId, hasEnded) {
     try {
-      const { spans } = await ask(`api/traces/${traceId}`);
-      rows = ordered(spans);
-      words = "";
+      const trace = await ask(`api/traces/${traceId}`);
+      rows = ordered(trace?.spans ?? []);
+      words = trace ? "" : `No span of it is kept here${hasEnded ? "" : " yet"}.`;
     } catch (error) {
-      words = error.status === 404 ? "No span of it is kept here yet." : [error.message, error.advice].filter(Boolean).join("; ");
+      words = [error.message, error.advice].filter(Boolean).join("; ");
     }
     if (!isClosed && !hasEnded) timer = setTimeout(() => ((asked = ""), dirty()), AGAIN);
     if (!isClosed) dirty();
