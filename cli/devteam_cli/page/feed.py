@@ -24,6 +24,8 @@ _QUEUES_EVERY = 1.0
 _SERVICES_EVERY = 10.0
 # A page that is loaded again is away for a moment.
 _LINGER = 5.0
+# What has to be known before a viewer is told that there is nothing.
+_SHOWN_WHOLE = {"workers", "tasks", "queues"}
 # What ended so long ago, at most, is shown among what ends now.
 _RECENT = timedelta(minutes=10)
 
@@ -71,6 +73,7 @@ class Feed:
             "queues": self._queues,
             "services": self._services,
         }
+        self._complete_sources: set[str] = set()
         self._viewers = 0
         self._looked_at = asyncio.Event()
         self._left = asyncio.Event()
@@ -95,6 +98,7 @@ class Feed:
             with untraced():
                 await self._watch()
             self._crowd.clear()
+            self._complete_sources.clear()
             self.board.clear()
 
     async def _watch(self) -> None:
@@ -129,6 +133,7 @@ class Feed:
             async for seen in sightings:
                 if self._told(name, seen.interrupted, backoff):
                     self._show_workers(seen)
+                    self._complete(name, is_whole=seen.current)
 
     def _show_workers(self, seen: WorkersSeen) -> None:
         for worker in seen.workers:
@@ -141,6 +146,7 @@ class Feed:
             async for seen in sightings:
                 if self._told(name, seen.interrupted, backoff):
                     self._show_tasks(seen)
+                    self._complete(name, is_whole=seen.current)
 
     def _show_tasks(self, seen: TasksSeen) -> None:
         self._crowd.tell(seen.tasks, seen.removed)
@@ -160,6 +166,7 @@ class Feed:
             self._told(name, "", backoff)
             self._replace("queues", {queue.name: queue_content(queue) for queue in queues})
             self._replace("throttles", {throttle.model: throttle_content(throttle) for throttle in throttles})
+            self._complete(name, is_whole=True)
             await self._clock.sleep(_QUEUES_EVERY)
 
     async def _services(self, name: str, backoff: Backoff) -> None:
@@ -184,6 +191,13 @@ class Feed:
         backoff.reset()
         self.board.drop("trouble", name)
         return True
+
+    def _complete(self, name: str, *, is_whole: bool) -> None:
+        """Note that a source has told all there is. Before all have, that something is not there means nothing."""
+        if is_whole:
+            self._complete_sources.add(name)
+        if self._complete_sources >= _SHOWN_WHOLE:
+            self.board.put("mesh", "whole", {})
 
     def _trouble(self, name: str, error: str, advice: str) -> None:
         self.board.put("trouble", name, {"error": error, "advice": advice})

@@ -1,9 +1,10 @@
 // The figures at the top.
 
 import { el, say, svg } from "./dom.js";
+import { activeOf } from "./load.js";
 import { mesh, now } from "./mesh.js";
 import { bar } from "./section.js";
-import { count, many, since, span, spoken } from "./words.js";
+import { age, count, many, since, spoken } from "./words.js";
 
 const SECONDS = 90;
 const SPEEDS = [];
@@ -51,7 +52,7 @@ function drawSlots(cell, slots) {
   let used = 0;
   let total = 0;
   for (const worker of mesh.workers.values()) {
-    used += worker.active_tasks;
+    used += activeOf(worker);
     total += worker.concurrency;
   }
   cell.update(`${count(used)} / ${count(total)}`);
@@ -70,7 +71,7 @@ function drawQueues(cells) {
   }
   const later = [...mesh.tasks.values()].filter((task) => task.state === "pending").length;
   cells.running.update(count(running), later ? `${many(later, "step")} to follow` : "");
-  cells.waiting.update(count(waiting), oldest ? `oldest ${span(since(oldest, now()))}` : "");
+  cells.waiting.update(count(waiting), oldest ? `oldest ${age(since(oldest, now()))}` : "");
 }
 
 function drawSpeed(cell, line) {

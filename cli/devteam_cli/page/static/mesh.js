@@ -3,7 +3,7 @@
 const KINDS = ["workers", "tasks", "queues", "throttles", "pace", "trouble", "services", "mesh"];
 
 /** Things by kind and id; `standing` is "connecting", "live" or "away". */
-export const mesh = { standing: "connecting", told: false, ahead: 0, ...emptied() };
+export const mesh = { standing: "connecting", told: false, ahead: 0, changes: 0, ...emptied() };
 
 const listeners = new Set();
 let source = null;
@@ -56,7 +56,8 @@ function take(news) {
   for (const [kind, ids] of Object.entries(news.dropped)) {
     for (const id of ids) mesh[kind].delete(id);
   }
-  mesh.told = true;
+  mesh.changes += 1;
+  mesh.told = mesh.mesh.has("whole");
   stand("live");
 }
 

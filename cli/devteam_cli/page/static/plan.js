@@ -51,7 +51,7 @@ export function planView(id, dirty) {
       document.title = `${line(plan.name, 60)} · DevTeam`;
       parts.top.draw(plan, steps);
       parts.graph.draw(steps);
-      parts.trace.draw(plan.trace_id, "", Boolean(plan.ended_at));
+      parts.trace.draw(plan.trace_id || steps[0]?.trace_id, "", Boolean(plan.ended_at));
     },
   };
 }

@@ -3,7 +3,7 @@
 import { el, say } from "./dom.js";
 import { mesh, now } from "./mesh.js";
 import { bar, capped, nothing, section } from "./section.js";
-import { count, line, many, since, span, ticking } from "./words.js";
+import { age, count, line, many, since, ticking } from "./words.js";
 
 const MOST = 20;
 
@@ -43,7 +43,7 @@ function queueRow() {
       say(name, line(queue.name, 60));
       paused.hidden = !queue.paused;
       say(waiting, count(queue.waiting));
-      const age = queue.oldest_waiting_since ? `, oldest ${span(since(queue.oldest_waiting_since, now()))}` : "";
+      const age = queue.oldest_waiting_since ? `, oldest ${age(since(queue.oldest_waiting_since, now()))}` : "";
       say(oldest, `waiting${age}`);
       slots.update(queue.running, queue.slots, `${queue.running} of ${queue.slots}`);
       say(words, `${count(queue.running)} running · ${many(queue.slots, "slot")} · ${many(queue.workers, "worker")}`);

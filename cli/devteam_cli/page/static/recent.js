@@ -3,7 +3,7 @@
 import { el, say } from "./dom.js";
 import { ask, mesh, now, onChange } from "./mesh.js";
 import { capped, nothing, section, stateMark } from "./section.js";
-import { clock, dollars, line, many, since, span } from "./words.js";
+import { age, clock, dollars, line, many, since, span } from "./words.js";
 
 const MOST = 15;
 const LATER = 1000;
@@ -60,7 +60,7 @@ function recentRow(first) {
   return {
     node: el("li", {}, link),
     update(one) {
-      mark.update(one.state);
+      mark.update(one.ended_at ? one.state : (mesh.tasks.get(one.id)?.state ?? one.state));
       say(name, line(isPlan ? one.name : one.id, 80));
       say(what, isPlan ? "plan" : taskWords(one));
       say(took, one.ended_at ? span(since(one.started_at ?? one.created_at, Date.parse(one.ended_at))) : "");
@@ -78,5 +78,5 @@ function taskWords(task) {
 
 function whenWords(moment) {
   const ago = since(moment, now());
-  return ago < 3600 ? `${span(ago)} ago` : clock(moment);
+  return ago < 3600 ? `${age(ago)} ago` : clock(moment);
 }

@@ -20,7 +20,7 @@ export function taskView(id, dirty) {
   let failed = null;
   const parts = { top: top(), why: why(id, dirty), trace: waterfall(dirty), prompt: promptOf(), attempts: attemptsOf() };
   const said = answer(id, {
-    task: (told) => ((task = { ...task, ...told, output: told.output || task?.output }), dirty()),
+    task: (told) => ((task = merged(task, told)), dirty()),
     attempt: (told) => (attempts.push(told), dirty()),
     begin: () => (attempts = []),
     end: dirty,
@@ -44,6 +44,9 @@ export function taskView(id, dirty) {
       sayOrHide(note, failed ? [failed.message, failed.advice].filter(Boolean).join("; ") : "");
       body.hidden = !task;
       if (!task) return;
+      const seen = mesh.tasks.get(id);
+      task.plan_name ||= seen?.plan_name;
+      task.trace_id ||= seen?.trace_id;
       document.title = `${taskName(task)} · DevTeam`;
       parts.top.draw(task);
       parts.why.draw(task);
@@ -53,6 +56,12 @@ export function taskView(id, dirty) {
       said.draw(task);
     },
   };
+}
+
+/** What a stream tells of a task has no output, and less than what was fetched or is seen in the list. */
+function merged(known, told) {
+  const kept = Object.fromEntries(["output", "plan_name", "trace_id"].map((name) => [name, told[name] || known?.[name]]));
+  return { ...known, ...told, ...kept };
 }
 
 /** Whether it will never change again. */

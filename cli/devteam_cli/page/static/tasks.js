@@ -4,7 +4,7 @@ import { el, say, set } from "./dom.js";
 import { isFresh } from "./figures.js";
 import { mesh, now } from "./mesh.js";
 import { capped, nothing, section, stateMark } from "./section.js";
-import { count, line, since, span } from "./words.js";
+import { age, count, line, since } from "./words.js";
 
 const MOST = 40;
 const ORDER = { running: 0, queued: 1 };
@@ -62,7 +62,7 @@ function taskRow(first) {
       say(place, line(placeOf(task), 160));
       set(where, "title", line(placeOf(task), 600));
       drawPace(task, cells);
-      say(cells.age, began(task) ? span(since(began(task), now())) : "");
+      say(cells.age, began(task) ? age(since(began(task), now())) : "");
     },
   };
 }
@@ -75,7 +75,7 @@ function drawPace(task, cells) {
 }
 
 function placeOf(task) {
-  if (task.state !== "running") return [task.queue, task.wait_reason].filter(Boolean).join(": ");
+  if (task.state !== "running") return task.wait_reason || task.queue;
   const again = task.attempt > 1 ? `, attempt ${task.attempt}` : "";
   return `${task.worker_id}${again}`;
 }

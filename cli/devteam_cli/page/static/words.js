@@ -38,7 +38,12 @@ export function span(seconds) {
   return `${Math.round(length / 86400)} d`;
 }
 
-/** The same in whole seconds, for what ticks: "0 s", "49 s", "3:07". */
+/** How long ago something was; what ticks by the second has no tenths. */
+export function age(seconds) {
+  return seconds < 120 ? `${Math.max(Math.floor(seconds), 0)} s` : span(seconds);
+}
+
+/** The same in whole seconds, for what is awaited: "0 s", "49 s", "3:07". */
 export function ticking(seconds) {
   const whole = Math.max(Math.ceil(seconds), 0);
   if (whole < 100) return `${whole} s`;

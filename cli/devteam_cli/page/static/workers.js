@@ -1,9 +1,10 @@
 // Workers, those in trouble first.
 
 import { el, fill, say, set } from "./dom.js";
+import { activeOf } from "./load.js";
 import { mesh, now } from "./mesh.js";
 import { bar, capped, nothing, section, stateMark } from "./section.js";
-import { bytes, count, line, since, span, spoken, ticking } from "./words.js";
+import { age, bytes, count, line, since, spoken, ticking } from "./words.js";
 
 const MOST = 60;
 // More slots than these are one bar: nobody counts squares.
@@ -54,14 +55,14 @@ function workerCard(first) {
 /** Why it is as it is and what comes next; of a worker that is well, since when. */
 function comingOf(worker) {
   const parts = [];
-  if (worker.status === "healthy") parts.push(`up ${span(upFor(worker))}`);
+  if (worker.status === "healthy") parts.push(`up ${age(upFor(worker))}`);
   else if (worker.status_reason) parts.push(worker.status_reason);
   if (worker.status === "draining" && worker.drain_deadline_at) {
     parts.push(`hands back in ${ticking(-since(worker.drain_deadline_at, now()))}`);
   } else if (worker.next_status_at && IN_DOUBT.has(worker.status)) {
     parts.push(`${spoken(worker.next_status ?? "forgotten")} in ${ticking(-since(worker.next_status_at, now()))}`);
   } else if (worker.last_heartbeat) {
-    parts.push(`beat ${span(since(worker.last_heartbeat, now()))} ago`);
+    parts.push(`beat ${age(since(worker.last_heartbeat, now()))} ago`);
   }
   return parts.join(" · ");
 }
@@ -77,7 +78,9 @@ function slotsOf() {
   const node = el("div", { class: "slots" }, squares, used.node, words);
   return {
     node,
-    update({ active_tasks: active, concurrency }) {
+    update(worker) {
+      const { concurrency } = worker;
+      const active = activeOf(worker);
       const isFew = concurrency <= MOST_SQUARES;
       squares.hidden = !isFew;
       used.node.hidden = isFew;
