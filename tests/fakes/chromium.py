@@ -118,8 +118,9 @@ class Tab:
         await self.call("Emulation.setEmulatedMedia", features=features)
 
     async def open(self, url: str) -> None:
-        """Go there; returns once the browser is on its way."""
+        """Go there; returns once the page and what belongs to it has come."""
         await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete'")
 
     async def run(self, script: str) -> Any:
         """What an expression comes to, awaited if it is a promise."""
@@ -158,13 +159,19 @@ class Tab:
         """Note what the browser says of this page."""
         match method:
             case "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(told["exceptionDetails"]))
+                details = told["exceptionDetails"]
+                self._complain(details.get("exception", {}).get("description") or details["text"])
             case "Runtime.consoleAPICalled" if told["type"] in {"error", "warning", "assert"}:
-                self.complaints.append(json.dumps(told["args"]))
+                self._complain(json.dumps(told["args"]))
             case "Log.entryAdded" if told["entry"]["level"] in {"error", "warning"}:
-                self.complaints.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
+                self._complain(f"{told['entry']['text']} {told['entry'].get('url', '')}")
             case "Network.requestWillBeSent":
                 self.requested.append(told["request"]["url"])
+
+    def _complain(self, words: str) -> None:
+        # What is wrong with a page's drawing is wrong with every frame.
+        if words not in self.complaints:
+            self.complaints.append(words)
 
 
 @asynccontextmanager

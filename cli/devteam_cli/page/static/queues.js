@@ -43,8 +43,8 @@ function queueRow() {
       say(name, line(queue.name, 60));
       paused.hidden = !queue.paused;
       say(waiting, count(queue.waiting));
-      const age = queue.oldest_waiting_since ? `, oldest ${age(since(queue.oldest_waiting_since, now()))}` : "";
-      say(oldest, `waiting${age}`);
+      const longest = queue.oldest_waiting_since ? `, oldest ${age(since(queue.oldest_waiting_since, now()))}` : "";
+      say(oldest, `waiting${longest}`);
       slots.update(queue.running, queue.slots, `${queue.running} of ${queue.slots}`);
       say(words, `${count(queue.running)} running · ${many(queue.slots, "slot")} · ${many(queue.workers, "worker")}`);
     },

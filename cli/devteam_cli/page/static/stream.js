@@ -82,7 +82,7 @@ function silence({ state, wait_reason: reason, depends_on: needed }) {
 }
 
 /** Writes tokens into a box, and keeps the end in sight unless the reader has scrolled away from it. */
-function writing(box) {
+export function writing(box) {
   let block = null;
   let isFollowing = true;
   box.addEventListener("scroll", () => (isFollowing = box.scrollHeight - box.scrollTop - box.clientHeight < 40));

@@ -1,0 +1,245 @@
+"""The page in a real browser: what is seen of a mesh, and how it changes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from devteam import QueueInfo, Span, SpanEvent, Throttle, WorkerInfo, WorkerStatus
+from devteam.models import Vitals
+from devteam.testing import FakeMesh, Run
+from tests.fakes.chromium import Chromium, Tab
+from tests.rpc.page.serving import page_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Gates:
+    """Says a word of its step, waits until the test lets it go on, and says another."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def answer(self, run: Run) -> AsyncIterator[str]:
+        yield f"begun {run.prompt}\n"
+        await self._open.wait()
+        yield "and done"
+
+
+@asynccontextmanager
+async def shown(browser: Chromium, mesh: FakeMesh, path: str = "", **screen: bool | int) -> AsyncIterator[Tab]:
+    """The page of a mesh in a tab of its own. In the end nothing may have gone wrong, nor come from elsewhere."""
+    async with page_of(mesh, temporal_ui="http://127.0.0.1:1") as url, browser.tab(**screen) as tab:  # type: ignore[arg-type]  # sizes and flags
+        await tab.open(f"{url}/{path}")
+        yield tab
+        assert tab.complaints == []
+        assert [asked for asked in tab.requested if not asked.startswith(f"{url}/")] == []
+
+
+async def test_workers_have_a_state_in_words_and_what_comes_next_ticks(browser: Chromium) -> None:
+    now = datetime.now(UTC)
+    workers = [
+        WorkerInfo(
+            id="attic",
+            status=WorkerStatus.UNHEALTHY,
+            status_reason="no beat for 71 s",
+            next_status=WorkerStatus.LOST,
+            next_status_at=now + timedelta(seconds=90),
+        ),
+        WorkerInfo(
+            id="gpu-box",
+            queues=("gpu-queue",),
+            models=("ollama:*",),
+            local_models=("ollama:llama3.3", "ollama:qwen3"),
+            resident_models=("ollama:llama3.3",),
+            gpu=True,
+            gpu_model="RTX 4090",
+            ram_gb=64,
+            cpu_cores=24,
+            concurrency=4,
+            vitals=Vitals(memory_available=16, memory_total=64, disk_free=1, disk_total=100),
+        ),
+    ]
+    async with FakeMesh(workers=workers) as mesh, shown(browser, mesh) as tab:
+        await tab.until("document.querySelectorAll('.card').length === 2")
+        assert await tab.run("[...document.querySelectorAll('.card h3')].map(it => it.innerText)") == [
+            "attic",
+            "gpu-box",
+        ]
+        first = await tab.text(".card .coming")
+        assert first.startswith("no beat for 71 s · lost in ")
+        await tab.until(f"document.querySelector('.card .coming').innerText !== {first!r}")
+        gpu = await tab.text(".card:nth-child(2)")
+        for words in ("healthy", "0 of 4 busy", "RTX 4090 · 24 cores · 64 GB", "gpu-queue", "ollama:*"):
+            assert words in gpu
+        marked = "[...document.querySelectorAll('.tag[data-resident]')].map(it => it.innerText)"
+        assert await tab.run(marked) == ["ollama:llama3.3"]
+        assert await tab.run("document.querySelectorAll('.gauges .bar')[3].dataset.full") == "true"
+        mesh.remove_worker("attic")
+        await tab.until("document.querySelectorAll('.card').length === 1")
+
+
+async def test_queues_and_models_that_are_kept_waiting(browser: Chromium) -> None:
+    now = datetime.now(UTC)
+    queues = [
+        QueueInfo(name="default", waiting=14, running=3, slots=4, workers=2, oldest_waiting_since=now),
+        QueueInfo(name="research", paused=True),
+    ]
+    throttles = [Throttle(model="opus", until=now + timedelta(seconds=90), reason="patience, please", waiting=6)]
+    async with FakeMesh(queues=queues, throttles=throttles) as mesh, shown(browser, mesh) as tab:
+        await tab.until("document.querySelectorAll('.queues > li').length === 2")
+        default, research = await tab.run("[...document.querySelectorAll('.queues > li')].map(it => it.innerText)")
+        assert "14 waiting, oldest" in default
+        assert "3 running · 4 slots · 2 workers" in default
+        assert ("paused" in research, "paused" in default) == (True, False)
+        assert "6 waiting: patience, please" in await tab.text(".held")
+        assert await tab.text(".figure:nth-child(4) b") == "14"
+
+
+async def test_a_task_appears_streams_and_ends(browser: Chromium) -> None:
+    gates = Gates()
+    async with FakeMesh(gates.answer) as mesh, mesh.client() as client, shown(browser, mesh) as tab:
+        await tab.until("document.querySelector('.now .empty code')?.innerText.startsWith('devteam task run')")
+        task = await client.create_task("to say hello", model="haiku")
+        await tab.until("document.querySelector('.tasks a')?.innerText.includes('haiku')")
+        assert await tab.text(".card .slots") == "1 of 1 busy"
+        await tab.run("document.querySelector('.tasks a').click()")
+        await tab.until("document.querySelector('.answer')?.innerText === 'begun to say hello\\n'")
+        assert await tab.run("location.hash") == f"#/task/{task.id}"
+        await tab.until("document.querySelector('.candidates').innerText.includes('fake-1')")
+        assert "running" in await tab.text(".detail header")
+        gates.open()
+        await tab.until("document.querySelector('.answer').innerText === 'begun to say hello\\nand done'")
+        await tab.until("document.querySelector('.detail header').innerText.includes('succeeded')")
+        assert "3 in, 2 out" in await tab.text(".facts")
+        history = await tab.run("[...document.querySelectorAll('.out')].map(it => it.href)")
+        assert history[1] == f"http://127.0.0.1:1/namespaces/default/workflows/plan-{task.id}"
+        await tab.run("document.querySelector('.brand').click()")
+        await tab.until("document.querySelector('.recent a')?.innerText.includes('succeeded')")
+
+
+async def test_a_link_to_a_task_shows_it_from_its_beginning(browser: Chromium) -> None:
+    async with FakeMesh() as mesh, mesh.client() as client:
+        task = await client.wait((await client.create_task("one two three", model="haiku")).id)
+        async with shown(browser, mesh, f"#/task/{task.id}") as tab:
+            await tab.until("document.querySelector('.answer')?.innerText === 'one two three'")
+            await tab.run("document.querySelector('.prompt summary').click()")
+            assert "one two three" in await tab.text(".prompt")
+
+
+async def test_a_plan_is_a_graph_that_fills_in(browser: Chromium) -> None:
+    gates = Gates()
+    steps = [
+        {"id": "read", "prompt": "a", "model": "m"},
+        {"id": "think", "prompt": "b", "model": "m", "depends_on": ["read"]},
+        {"id": "write", "prompt": "c", "model": "m", "depends_on": ["read", "think"]},
+    ]
+    async with FakeMesh(gates.answer) as mesh, mesh.client() as client:
+        plan = await client.create_plan("essay", steps)
+        async with shown(browser, mesh, f"#/plan/{plan.id}") as tab:
+            states = "[...document.querySelectorAll('.step')].map(it => it.dataset.state).join()"
+            await tab.until(f"{states} === 'running,pending,pending'")
+            assert await tab.run("document.querySelectorAll('.edges path').length") == 3
+            assert await tab.text("h1") == "essay"
+            gates.open()
+            await tab.until(f"{states} === 'succeeded,succeeded,succeeded'")
+            await tab.until("document.querySelector('.facts').innerText.includes('3 of 3 done')")
+            await tab.until("document.querySelector('header .state').innerText === 'succeeded'")
+            await tab.run(
+                "document.querySelectorAll('.step')[1].dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+            )
+            await tab.until("document.querySelector('h1')?.innerText === 'think'")
+            assert await tab.text(".crumbs") == "All\nessay"
+
+
+async def test_a_trace_is_a_waterfall_of_what_concerns_the_task(browser: Chromium) -> None:
+    async with FakeMesh() as mesh, mesh.client() as client:
+        task = await client.wait((await client.create_task("hello", model="haiku")).id)
+        assert isinstance(task.trace_id, str)
+        began = datetime.now(UTC)
+
+        def span(number: int, parent: int, name: str, at: float, length: float, **attributes: str) -> Span:
+            start = began + timedelta(seconds=at)
+            ids = [f"{one:016x}" if one else "" for one in (number, parent)]
+            events = (SpanEvent("first_token", start, {"n": "1"}),)
+            end = start + timedelta(seconds=length)
+            return Span(ids[0], task.trace_id, name, start, end, ids[1], attributes=attributes, events=events)
+
+        mesh.keep_spans(
+            span(1, 0, "CreateTask", 0, 10, id=task.id),
+            span(2, 1, "queue wait", 1, 4),
+            span(3, 2, "run", 5, 5),
+            span(4, 0, "of another task", 0, 1, id="task-other"),
+        )
+        async with shown(browser, mesh, f"#/task/{task.id}") as tab:
+            await tab.until("document.querySelectorAll('.span').length === 3")
+            names = await tab.run("[...document.querySelectorAll('.spanname bdi')].map(it => it.innerText)")
+            assert names == ["CreateTask", "queue wait", "run"]
+            lanes = await tab.run(
+                "[...document.querySelectorAll('.lane i')].map(it => [it.style.left, it.style.width])"
+            )
+            assert lanes == [["0%", "100%"], ["10%", "40%"], ["50%", "50%"]]
+            await tab.run("document.querySelector('.span').open = true")
+            await tab.until(f"document.querySelector('.attributes').innerText.includes({task.id!r})")
+            assert "first_token" in await tab.text(".attributes")
+
+
+async def test_an_unknown_task_says_what_to_do(browser: Chromium) -> None:
+    async with FakeMesh() as mesh, page_of(mesh) as url, browser.tab() as tab:
+        await tab.open(f"{url}/#/task/task-nobody")
+        await tab.until("document.querySelector('[role=alert].empty')?.innerText.includes('devteam task list')")
+        assert "no task named 'task-nobody'" in await tab.text(".detail")
+
+
+async def test_while_the_mesh_is_away_the_page_says_so_and_goes_on_by_itself(browser: Chromium) -> None:
+    async with FakeMesh() as mesh, shown(browser, mesh) as tab:
+        await tab.until("document.querySelector('.card') && document.querySelector('#standing').innerText === 'live'")
+        await mesh.stop()
+        await tab.until("document.querySelector('#standing').innerText === 'reconnecting'")
+        assert "Reconnecting to the mesh: cannot reach" in await tab.text("#trouble")
+        assert await tab.run("document.querySelectorAll('.card').length") == 1
+        await mesh.start()
+        await tab.until("document.querySelector('#standing').innerText === 'live'")
+        await tab.until("document.querySelector('#trouble').hidden")
+
+
+async def test_while_its_own_server_is_away_the_page_says_so(browser: Chromium) -> None:
+    async with FakeMesh() as mesh, browser.tab() as tab:
+        async with page_of(mesh) as url:
+            await tab.open(url)
+            await tab.until("document.querySelector('#standing').innerText === 'live'")
+        await tab.until("document.querySelector('#standing').innerText === 'reconnecting'")
+        assert "The page's server does not answer" in await tab.text("#trouble")
+
+
+async def test_an_empty_mesh_says_what_to_type(browser: Chromium) -> None:
+    async with FakeMesh(workers=[], queues=[]) as mesh, shown(browser, mesh) as tab:
+        await tab.until("document.querySelectorAll('.empty:not([hidden])').length === 4")
+        assert await tab.run("[...document.querySelectorAll('.empty code')].map(it => it.innerText)") == [
+            'devteam task run --model sonnet "Say hello"',
+            "devteam-worker start",
+            "devteam plan run FILE",
+        ]
+
+
+async def test_a_thousand_workers_and_tasks_are_capped(browser: Chromium) -> None:
+    workers = [WorkerInfo(id=f"w{number:04}", queues=("default",)) for number in range(1000)]
+    gates = Gates()
+    async with FakeMesh(gates.answer, workers=workers) as mesh, mesh.client() as client:
+        plan = await client.create_plan(
+            "wide", [{"id": f"s{number}", "prompt": "x", "model": "m"} for number in range(1000)]
+        )
+        async with shown(browser, mesh) as tab:
+            await tab.until("document.querySelectorAll('.card').length === 60")
+            await tab.until("document.querySelectorAll('.tasks li').length === 40")
+            more = "[...document.querySelectorAll('.more:not([hidden])')].map(it => it.innerText)"
+            assert await tab.run(more) == ["and 960 more", "and 940 more"]
+            await tab.run("document.querySelector('.fleet .more').click()")
+            await tab.until("document.querySelectorAll('.card').length === 300")
+            await tab.run(f"location.hash = '#/plan/{plan.id}'")
+            await tab.until("document.querySelectorAll('.steps li').length === 1000")
