@@ -1,0 +1,123 @@
+"""The page's pure parts, run where they will run."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from devteam.testing import FakeMesh
+from tests.fakes.chromium import Chromium, Tab
+from tests.rpc.page.serving import page_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def tab(browser: Chromium) -> AsyncIterator[Tab]:
+    async with FakeMesh() as mesh, page_of(mesh) as url, browser.tab() as opened:
+        await opened.open(url)
+        yield opened
+
+
+async def of(tab: Tab, module: str, expression: str) -> Any:
+    """What an expression with the exports of a module (as `it`) comes to."""
+    return await tab.run(f"import('./{module}.js').then(it => {expression})")
+
+
+def steps(**needs: list[str]) -> str:
+    return str([{"step_id": name, "depends_on": needed} for name, needed in needs.items()])
+
+
+SIZES = "{width: 100, height: 40, gap: 10, between: 30, isTall: false}"
+
+
+async def test_a_step_comes_after_all_it_depends_on(tab: Tab) -> None:
+    plan = steps(a=[], b=["a"], c=["a", "b"], d=[])
+    boxes = await of(tab, "graph", f"Object.fromEntries(it.laidOut({plan}, {SIZES}).boxes)")
+    assert {name: box["x"] for name, box in boxes.items()} == {"a": 0, "b": 130, "c": 260, "d": 0}
+
+
+async def test_boxes_do_not_lie_on_each_other(tab: Tab) -> None:
+    many = {f"s{n}": [f"s{m}" for m in range(max(n - 7, 0), n, 3)] for n in range(40)}
+    found = await of(tab, "graph", f"[...it.laidOut({steps(**many)}, {SIZES}).boxes.values()]")
+    assert len(found) == 40
+    for i, one in enumerate(found):
+        for other in found[i + 1 :]:
+            assert abs(one["x"] - other["x"]) >= 100 or abs(one["y"] - other["y"]) >= 40
+
+
+async def test_a_line_passes_by_the_steps_between(tab: Tab) -> None:
+    plan = steps(a=[], b=["a"], c=["a", "b"])
+    layout = await of(tab, "graph", f"(([l]) => [...l.boxes, ...l.lines])([it.laidOut({plan}, {SIZES})])")
+    boxes = dict(layout[:3])
+    by_ends = {(line["from"], line["to"]): line["points"] for line in layout[3:]}
+    assert set(by_ends) == {("a", "b"), ("a", "c"), ("b", "c")}
+    passing = by_ends["a", "c"][1:-1]
+    assert [point["x"] for point in passing] == [130, 230]
+    assert all(not boxes["b"]["y"] <= point["y"] <= boxes["b"]["y"] + 40 for point in passing)
+
+
+async def test_neighbours_stand_side_by_side(tab: Tab) -> None:
+    plan = steps(a=[], b=[], c=["b"], d=["a"])
+    boxes = await of(tab, "graph", f"Object.fromEntries(it.laidOut({plan}, {SIZES}).boxes)")
+    assert (boxes["a"]["y"] < boxes["b"]["y"]) == (boxes["d"]["y"] < boxes["c"]["y"])
+
+
+async def test_what_is_no_plan_is_drawn_all_the_same(tab: Tab) -> None:
+    circle = steps(a=["b"], b=["a"], c=["nobody"])
+    assert await of(tab, "graph", f"it.laidOut({circle}, {SIZES}).boxes.size") == 3
+    assert await of(tab, "graph", f"it.laidOut([], {SIZES}).boxes.size") == 0
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("it.span(0)", "0 ms"),
+        ("it.span(0.42)", "0.4 s"),
+        ("it.span(71)", "71 s"),
+        ("it.span(720)", "12 min"),
+        ("it.span(19800)", "5.5 h"),
+        ("it.span(-5)", "0 ms"),
+        ("it.age(0.9)", "0 s"),
+        ("it.age(-3)", "0 s"),
+        ("it.age(119)", "119 s"),
+        ("it.age(120)", "2 min"),
+        ("it.ticking(48.2)", "49 s"),
+        ("it.ticking(187)", "3:07"),
+        ("it.ticking(-1)", "0 s"),
+        ("it.bytes(64e9)", "64 GB"),
+        ("it.bytes(1234)", "1.2 kB"),
+        ("it.dollars(0.0123)", "$0.0123"),
+        ("it.many(1, 'worker')", "1 worker"),
+        ("it.many(0, 'worker')", "0 workers"),
+        ("it.line('a\\n b\\t c', 4)", "a b…"),
+        ("it.clean('a\\x1b[2Jb\\x1b]8;;http://x\\x07c\\u202e\\x9bd\\n')", "abcd\n"),
+        ("it.clean(null)", ""),
+    ],
+)
+async def test_words(tab: Tab, expression: str, said: str) -> None:
+    assert await of(tab, "words", expression) == said
+
+
+SPANS = str(
+    [
+        {"id": "c", "parent_id": "b", "start": "2026-01-01T00:00:02Z", "attributes": {}},
+        {"id": "a", "parent_id": "", "start": "2026-01-01T00:00:00Z", "attributes": {}},
+        {"id": "b", "parent_id": "a", "start": "2026-01-01T00:00:01Z", "attributes": {"devteam.task.id": "t1"}},
+        {"id": "d", "parent_id": "a", "start": "2026-01-01T00:00:03Z", "attributes": {"devteam.task.id": "t2"}},
+        {"id": "lost", "parent_id": "gone", "start": "2026-01-01T00:00:04Z", "attributes": {}},
+    ]
+)
+
+
+async def test_spans_stand_below_what_they_are_part_of(tab: Tab) -> None:
+    rows = await of(tab, "spans", f"it.ordered({SPANS}).map(row => [row.id, row.depth])")
+    assert rows == [["a", 0], ["b", 1], ["c", 2], ["d", 1], ["lost", 0]]
+
+
+async def test_spans_of_a_task_are_those_that_name_it_what_is_below_and_the_way_up(tab: Tab) -> None:
+    about = "it.about(it.ordered({}), '{}').map(row => row.id).join('')"
+    assert await of(tab, "spans", about.format(SPANS, "t1")) == "abc"
+    assert await of(tab, "spans", about.format(SPANS, "t2")) == "ad"
+    assert await of(tab, "spans", about.format(SPANS, "t3")) == "abcdlost"
