@@ -1,7 +1,7 @@
 """The page in a real browser: what is seen of a mesh, and how it changes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +34,7 @@ class Gates:
 @asynccontextmanager
 async def shown(browser: Chromium, mesh: FakeMesh, path: str = "", **screen: bool | int) -> AsyncIterator[Tab]:
     """The page of a mesh in a tab of its own. In the end nothing may have gone wrong, nor come from elsewhere."""
-    async with page_of(mesh, temporal_ui="http://127.0.0.1:1") as url, browser.tab(**screen) as tab:  # type: ignore[arg-type]  # sizes and flags
+    async with page_of(mesh, temporal_ui="http://127.0.0.1:1") as url, browser.tab(**screen) as tab:
         await tab.open(f"{url}/{path}")
         yield tab
         assert tab.complaints == []
@@ -134,7 +134,7 @@ async def test_a_link_to_a_task_shows_it_from_its_beginning(browser: Chromium) -
 
 async def test_a_plan_is_a_graph_that_fills_in(browser: Chromium) -> None:
     gates = Gates()
-    steps = [
+    steps: list[Mapping[str, object]] = [
         {"id": "read", "prompt": "a", "model": "m"},
         {"id": "think", "prompt": "b", "model": "m", "depends_on": ["read"]},
         {"id": "write", "prompt": "c", "model": "m", "depends_on": ["read", "think"]},

@@ -1,6 +1,7 @@
 """The page on a phone, in the dark, and without a mouse."""
 
 import itertools
+from collections.abc import Mapping
 
 import pytest
 
@@ -15,7 +16,7 @@ LONG = "a-name-that-is-much-longer-than-a-phone-is-wide-and-has-no-place-to-brea
 WORKER = WorkerInfo(
     id=LONG, status_reason=LONG, queues=(LONG, "default"), models=(LONG,) * 3, gpu=True, gpu_model=LONG, concurrency=16
 )
-STEPS = [
+STEPS: list[Mapping[str, object]] = [
     {"id": "read", "prompt": "a", "model": LONG},
     *({"id": f"think-{n}", "prompt": "b", "model": LONG, "depends_on": ["read"]} for n in range(6)),
 ]

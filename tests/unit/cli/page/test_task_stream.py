@@ -7,12 +7,30 @@ from typing import Any
 from devteam_cli.page.task_stream import joined, task_messages
 
 from devteam.errors import Unavailable
-from devteam.events import AttemptStarted, Event, Interrupted, TextToken, ThinkingToken, Tokens, ToolCall, ToolResult
+from devteam.events import (
+    AttemptStarted,
+    Event,
+    Interrupted,
+    TextToken,
+    ThinkingToken,
+    Token,
+    Tokens,
+    ToolCall,
+    ToolResult,
+)
 
 
 def test_text_that_follows_text_is_one_and_what_differs_stays_apart() -> None:
     call, result = ToolCall("c", "search", "{}"), ToolResult("c", "found")
-    tokens = [ThinkingToken("a"), ThinkingToken("b"), TextToken("c"), TextToken("d"), call, result, TextToken("e")]
+    tokens: list[Token] = [
+        ThinkingToken("a"),
+        ThinkingToken("b"),
+        TextToken("c"),
+        TextToken("d"),
+        call,
+        result,
+        TextToken("e"),
+    ]
     assert joined(tokens) == [ThinkingToken("ab"), TextToken("cd"), call, result, TextToken("e")]
 
 
