@@ -12,7 +12,8 @@ let countedAt = -1;
 export function activeOf(worker) {
   if (mesh.mesh.get("crowd")?.others) return worker.active_tasks;
   if (countedAt !== mesh.changes) count();
-  return counted.get(worker.id) ?? 0;
+  // A task that ends is told a moment after the next one has its slot.
+  return Math.min(counted.get(worker.id) ?? 0, Math.max(worker.concurrency, worker.active_tasks));
 }
 
 function count() {

@@ -67,7 +67,7 @@ function drawScale(scale, view, isShown) {
   const marks = isShown ? [0, 0.25, 0.5, 0.75, 1] : [];
   fill(scale, marks, (part) => part, () => {
     const node = el("span");
-    return { node, update: (part) => say(node, span(((view.to - view.from) * part) / 1000)) };
+    return { node, update: (part) => say(node, part ? span(((view.to - view.from) * part) / 1000) : "0") };
   });
 }
 

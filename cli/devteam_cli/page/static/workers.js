@@ -37,7 +37,9 @@ function byTrouble(one, other) {
 
 function workerCard(first) {
   const mark = stateMark();
-  const coming = el("p", { class: "coming" });
+  const reason = el("span");
+  const next = el("b");
+  const coming = el("p", { class: "coming" }, reason, next);
   const parts = [slotsOf(), namesOf("Queues", queuesOf), namesOf("Models", modelsOf), machineOf()];
   const name = el("h3", {}, el("bdi", {}, line(first.id, 80)));
   const node = el("li", { class: "card" }, el("div", { class: "pair" }, name, mark.node), coming, ...parts.map((part) => part.node));
@@ -45,26 +47,28 @@ function workerCard(first) {
     node,
     update(worker) {
       mark.update(worker.status);
-      say(coming, line(comingOf(worker), 200));
+      say(reason, line(reasonOf(worker), 200));
+      say(next, nextOf(worker));
       set(coming, "title", line(worker.status_reason, 400));
       parts.forEach((part) => part.update(worker));
     },
   };
 }
 
-/** Why it is as it is and what comes next; of a worker that is well, since when. */
-function comingOf(worker) {
-  const parts = [];
-  if (worker.status === "healthy") parts.push(`up ${age(upFor(worker))}`);
-  else if (worker.status_reason) parts.push(worker.status_reason);
+/** Why it is as it is; of a worker that is well, since when. */
+function reasonOf(worker) {
+  if (worker.status !== "healthy") return worker.status_reason;
+  const beat = worker.last_heartbeat ? ` · beat ${age(since(worker.last_heartbeat, now()))} ago` : "";
+  return `up ${age(upFor(worker))}${beat}`;
+}
+
+/** What comes next, and when. */
+function nextOf(worker) {
   if (worker.status === "draining" && worker.drain_deadline_at) {
-    parts.push(`hands back in ${ticking(-since(worker.drain_deadline_at, now()))}`);
-  } else if (worker.next_status_at && IN_DOUBT.has(worker.status)) {
-    parts.push(`${spoken(worker.next_status ?? "forgotten")} in ${ticking(-since(worker.next_status_at, now()))}`);
-  } else if (worker.last_heartbeat) {
-    parts.push(`beat ${age(since(worker.last_heartbeat, now()))} ago`);
+    return `hands back in ${ticking(-since(worker.drain_deadline_at, now()))}`;
   }
-  return parts.join(" · ");
+  if (!worker.next_status_at || !IN_DOUBT.has(worker.status)) return "";
+  return `${spoken(worker.next_status ?? "forgotten")} in ${ticking(-since(worker.next_status_at, now()))}`;
 }
 
 function upFor(worker) {
@@ -84,18 +88,17 @@ function slotsOf() {
       const isFew = concurrency <= MOST_SQUARES;
       squares.hidden = !isFew;
       used.node.hidden = isFew;
-      fill(squares, isFew ? [...Array(Math.max(concurrency, active)).keys()] : [], (i) => i, square(() => active));
+      const slots = isFew ? Array.from({ length: Math.max(concurrency, active) }, (_, i) => ({ i, isUsed: i < active })) : [];
+      fill(squares, slots, ({ i }) => i, square);
       used.update(active, concurrency, `${active} of ${concurrency}`);
       say(words, `${count(active)} of ${count(concurrency)} busy`);
     },
   };
 }
 
-function square(active) {
-  return () => {
-    const node = el("i");
-    return { node, update: (i) => set(node, "class", i < active() ? "used" : null) };
-  };
+function square() {
+  const node = el("i");
+  return { node, update: ({ isUsed }) => set(node, "class", isUsed ? "used" : null) };
 }
 
 function namesOf(title, namesIn) {
