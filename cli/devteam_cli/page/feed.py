@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError
 from devteam.mesh.tasks import Backoff
-from devteam.models import QueueInfo, Throttle, Workers
+from devteam.models import QueueInfo, TaskState, Throttle, Workers
 from devteam.sightings import TasksSeen, WorkersSeen
 from devteam.standing import ServiceStatus
 from devteam_cli.failures import advice_on
@@ -150,11 +150,13 @@ class Feed:
 
     def _show_tasks(self, seen: TasksSeen) -> None:
         self._crowd.tell(seen.tasks, seen.removed)
+        now = self._clock.monotonic()
         for task in seen.tasks:
             if task.state.ended:
                 self._pace.forget(task.id)
                 self.board.drop("pace", task.id)
-        now = self._clock.monotonic()
+            elif task.state is TaskState.RUNNING and "tasks" in self._complete_sources:
+                self._pace.began(task.id, task.attempt, now)
         for one in seen.progress:
             rate = round(self._pace.seen(one.task_id, one.attempt, one.tokens, now), 1)
             at = plain(self._clock.now())

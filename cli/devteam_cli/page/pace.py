@@ -20,8 +20,14 @@ class Pace:
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
 
+    def began(self, task_id: str, attempt: int, at: float) -> None:
+        """An attempt begins at `at` seconds; so its first tokens have a rate too. Harmless when it was seen before."""
+        before = self._seen.get(task_id)
+        if before is None or before.attempt != attempt:
+            self._seen[task_id] = _Seen(attempt, 0, at, 0.0)
+
     def seen(self, task_id: str, attempt: int, tokens: int, at: float) -> float:
-        """The rate, now that `tokens` of an attempt are known at `at` seconds; 0 the first time."""
+        """The rate, now that `tokens` of an attempt are known at `at` seconds; 0 when nothing was heard before."""
         before = self._seen.get(task_id)
         rate = 0.0
         if before and before.attempt == attempt and at > before.at:

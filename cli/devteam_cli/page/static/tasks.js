@@ -6,7 +6,8 @@ import { mesh, now } from "./mesh.js";
 import { capped, nothing, section, stateMark } from "./section.js";
 import { age, count, line, since } from "./words.js";
 
-const MOST = 40;
+// As many as have room beside the queues: workers stay in sight, and where they are.
+const MOST = 10;
 const ORDER = { running: 0, queued: 1 };
 
 /** Tasks that run, then those that wait. */

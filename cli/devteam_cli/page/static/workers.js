@@ -11,6 +11,7 @@ const MOST = 60;
 const MOST_SQUARES = 16;
 const MOST_NAMES = 8;
 const TROUBLE = ["lost", "unhealthy", "suspect", "draining", "cordoned", "unknown", "healthy"];
+const WISHES = { cordoned: "takes no new work", draining: "ends what runs, then leaves" };
 const IN_DOUBT = new Set(["lost", "unhealthy", "suspect"]);
 
 /** Every worker as a card. */
@@ -55,8 +56,9 @@ function workerCard(first) {
   };
 }
 
-/** Why it is as it is; of a worker that is well, since when. */
+/** Why it is as it is; of a worker that is well, since when; of one that is as somebody wanted, what that means. */
 function reasonOf(worker) {
+  if (worker.status in WISHES) return WISHES[worker.status];
   if (worker.status !== "healthy") return worker.status_reason;
   const beat = worker.last_heartbeat ? ` · beat ${age(since(worker.last_heartbeat, now()))} ago` : "";
   return `up ${age(upFor(worker))}${beat}`;

@@ -30,3 +30,13 @@ def test_who_ended_is_forgotten() -> None:
     pace.forget("t")
     pace.forget("t")
     assert pace.seen("t", 1, 150, at=11.0) == 0
+
+
+def test_an_attempt_that_was_seen_to_begin_has_a_rate_from_its_first_tokens() -> None:
+    pace = Pace()
+    pace.began("t", 1, at=10.0)
+    assert pace.seen("t", 1, 50, at=11.0) == 50
+    pace.began("t", 1, at=11.5)
+    assert pace.seen("t", 1, 100, at=12.0) == 50
+    pace.began("t", 2, at=13.0)
+    assert pace.seen("t", 2, 10, at=13.5) == 20
