@@ -131,7 +131,7 @@ async def _start_metrics(stack: AsyncExitStack, mesh: Mesh, plan: MeshPlan) -> N
         # As with Temporal's ports; a port that was asked for is taken as it is, or refused.
         wanted = free_port(METRICS_PORT if plan.listen.port else 0)
     port = await stack.enter_async_context(process_metrics("devteam", host, wanted or None))
-    mesh.metrics_url = f"http://{_reachable(host)}:{port}/metrics" if port else ""
+    mesh.metrics_url = f"http://{reachable(host)}:{port}/metrics" if port else ""
 
 
 async def _outlive(temporal: TemporalServer, log: Path) -> None:
