@@ -15,6 +15,11 @@ from devteam.mesh.redaction import hide_fields, hide_text
 # Of a log file, and how many of them are kept.
 _FILE_BYTES = 10 * 1024 * 1024
 _FILES = 3
+# Heard from WARNING on. Below, the SDKs of model providers write down whole requests: prompts do not belong in logs.
+_NOISY = (
+    *("alembic", "grpc._cython.cygrpc", "httpcore", "httpcore2", "httpx", "httpx2"),
+    *("anthropic", "mcp", "ollama", "openai"),
+)
 
 
 def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -28,7 +33,7 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("alembic", "httpcore2", "httpx", "httpx2", "grpc._cython.cygrpc"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

@@ -1,6 +1,7 @@
 """Keys stay on the worker: nothing that is kept, told, logged or traced holds one."""
 
 import sqlite3
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -54,11 +55,22 @@ async def test_a_providers_key_is_nowhere_but_on_the_worker(
             told += [repr(ended), repr([event async for event in client.watch_task(task.id)])]
         assert ended.state is TaskState.SUCCEEDED
         told.append(repr(await client.get_workers()))
-        told.append(mesh.run("explain", task.id).stdout)
+        told += [mesh.run(*command).stdout for command in (("explain", task.id), ("trace", task.id), ("status",))]
+        metrics = scraped_text(mesh.program.line(r"^Metrics: (http://\S+/metrics)$")[1])
     assert {request.headers["authorization"] for request in provider.requests} == {f"Bearer {KEY}"}
     assert all(KEY not in text for text in told)
     assert any(_holds(path, MARK) for path in _files(mesh)), "what is looked for would be found"
     assert [str(path) for path in _files(mesh) if _holds(path, KEY)] == []
+    assert KEY not in metrics
+    assert "devteam_attempts_total{" in metrics, "what would be found there is there"
+    # What was asked is in the Planner's database and nowhere else: no log, trace or metric, and not Temporal's history.
+    assert MARK not in metrics
+    assert {path.name.split("-")[0] for path in _files(mesh) if _holds(path, MARK)} <= {"planner.db"}
+
+
+def scraped_text(url: str) -> str:
+    with urllib.request.urlopen(url) as answer:
+        return str(answer.read().decode())
 
 
 def _files(mesh: Mesh) -> list[Path]:

@@ -81,3 +81,12 @@ def test_a_traceback_shows_no_variable(*, as_json: bool) -> None:
     line = _formatter("test", as_json=as_json).format(record)
     assert "ValueError" in line
     assert "canary-4711" not in line
+
+
+@pytest.mark.parametrize("sdk", ["anthropic._base_client", "openai._base_client", "ollama", "httpx"])
+def test_what_sdks_say_of_their_requests_is_not_written_at_any_level(said: io.StringIO, sdk: str) -> None:
+    set_level("DEBUG")
+    logging.getLogger(sdk).debug("Request options: %s", {"messages": ["the prompt"]})
+    logging.getLogger(sdk).info("HTTP Request: %s", "POST")
+    logging.getLogger(sdk).warning("Retrying")
+    assert [json.loads(line)["event"] for line in said.getvalue().splitlines()] == ["Retrying"]
