@@ -4,12 +4,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
 def pressed(key: str, ended: asyncio.Event) -> Iterator[None]:
-    """Set `ended` once that key is pressed; the terminal is as it was when the block ends.
+    """Set `ended` once that key is pressed, or the terminal is gone; it is as it was when the block ends.
 
     Where stdin is no terminal, or the terminal knows no keys, nothing is read.
     """
@@ -25,7 +25,14 @@ def pressed(key: str, ended: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        if key in os.read(terminal, 64).decode(errors="replace"):
+        try:
+            keys = os.read(terminal, 64)
+        except OSError:
+            keys = b""
+        if not keys:
+            # It would be readable for ever.
+            loop.remove_reader(terminal)
+        if not keys or key in keys.decode(errors="replace"):
             ended.set()
 
     tty.setcbreak(terminal)
@@ -34,4 +41,5 @@ def pressed(key: str, ended: asyncio.Event) -> Iterator[None]:
         yield
     finally:
         loop.remove_reader(terminal)
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        with suppress(termios.error):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
