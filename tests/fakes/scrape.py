@@ -1,11 +1,12 @@
 """What Prometheus gets of a process."""
 
 import urllib.request
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from devteam.mesh.metrics.provider import exposed
+from devteam.mesh.metrics.provider import exposed, metering
 
 _Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -44,6 +45,11 @@ def parsed(text: str) -> Scrape:
                 raise ValueError(f"{sample.name}{sample.labels} is there twice")
             values[key] = sample.value
     return Scrape(text, values)
+
+
+def metered() -> AbstractAsyncContextManager[None]:
+    """Collect metrics of the test's own process. A loop is waited for: what is slow here is the machine."""
+    return metering("test", exposed=True, patience=60.0)
 
 
 async def scraped() -> Scrape:

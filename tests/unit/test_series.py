@@ -12,12 +12,11 @@ from devteam_router.meters import Meters
 
 from devteam.mesh.metrics.catalog import CATALOG
 from devteam.mesh.metrics.labels import OTHER
-from devteam.mesh.metrics.provider import metering
 from devteam.mesh.metrics.readings import readable
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import RouterBench
 from tests.fakes.router_samples import a_run, a_signature, a_worker
-from tests.fakes.scrape import scraped
+from tests.fakes.scrape import metered, scraped
 
 TASKS = 10_000
 DONE = Completion("sim", "", usage=Usage(10, 3, 1, 0, 0.25), time_to_first_token=0.1)
@@ -49,7 +48,7 @@ async def test_ten_thousand_tasks_of_as_many_queues_and_models_make_a_bounded_nu
     clock: FakeClock,
 ) -> None:
     bench = RouterBench(clock)
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, clock).read):
             tally.begin()
             sizes = []

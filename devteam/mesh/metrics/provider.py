@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -19,7 +19,7 @@ from devteam.mesh.metrics.instruments import recording
 from devteam.mesh.metrics.labels import Labels
 from devteam.mesh.metrics.observables import Observables
 from devteam.mesh.metrics.otlp import otlp_wanted
-from devteam.mesh.metrics.readings import Reading, readings
+from devteam.mesh.metrics.readings import PATIENCE, readings
 from devteam.mesh.metrics.usage import usage
 
 # Of what `exposition` returns.
@@ -34,10 +34,10 @@ _turn = threading.Lock()
 
 
 @asynccontextmanager
-async def metering(service: str, *, exposed: bool) -> AsyncIterator[None]:
+async def metering(service: str, *, exposed: bool, patience: float = PATIENCE) -> AsyncIterator[None]:
     """Collect metrics of this process while the block runs: for `exposition` if `exposed`, and for OTLP.
 
-    OTLP gets them if `otlp_wanted`. With neither, nothing is collected.
+    OTLP gets them if `otlp_wanted`. With neither, nothing is collected. `patience` as for `readings`.
     """
     registry = CollectorRegistry() if exposed else None
     readers = _readers(registry)
@@ -52,7 +52,7 @@ async def metering(service: str, *, exposed: bool) -> AsyncIterator[None]:
         shutdown_on_exit=False,
     )
     labels, meter = Labels(), provider.get_meter(names.SCOPE)
-    Observables(meter, labels, _read)
+    Observables(meter, labels, lambda: (*readings(patience), *usage()))
     with recording(meter, labels), _exposing(registry):
         try:
             yield
@@ -77,10 +77,6 @@ def exposition() -> bytes:
 async def exposed() -> bytes:
     """As `exposition`, for who is on an event loop."""
     return await asyncio.to_thread(exposition)
-
-
-def _read() -> Iterable[Reading]:
-    return (*readings(), *usage())
 
 
 def _readers(registry: CollectorRegistry | None) -> list[MetricReader]:

@@ -17,8 +17,9 @@ from devteam.mesh.metrics.catalog import Metric
 
 _log = structlog.get_logger()
 
-# A loop that has no time by then is left alone: its part is missing from this answer, and no later than the next one.
-_PATIENCE = 1.0
+# In seconds. A loop that has no time by then is left alone: its part is missing from this answer, and it
+# is no later than the next one.
+PATIENCE = 1.0
 
 
 class Reading(NamedTuple):
@@ -57,7 +58,7 @@ def readable(read: Read) -> Iterator[None]:
             _sources.remove(source)
 
 
-def readings(patience: float = _PATIENCE) -> list[Reading]:
+def readings(patience: float = PATIENCE) -> list[Reading]:
     """Everything there is to read, within `patience` seconds. For any thread that runs no loop itself."""
     with _turn:
         sources = list(_sources)

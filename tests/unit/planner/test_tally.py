@@ -23,11 +23,10 @@ from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.token_log import TokenLog
 
 from devteam.mesh.errors import Unavailable
-from devteam.mesh.metrics.provider import metering
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.tasks import background
 from tests.fakes.clock import FakeClock
-from tests.fakes.scrape import Scrape, scraped
+from tests.fakes.scrape import Scrape, metered, scraped
 from tests.fakes.step_bench import ASSIGNED, BUSY, DONE, W1, Bench, tokens
 from tests.fakes.step_script import ScriptedDriver, plan_of
 
@@ -35,8 +34,8 @@ USED = Usage(input_tokens=100, output_tokens=5, cache_read_tokens=60, cache_writ
 
 
 @pytest.fixture(autouse=True)
-async def metered() -> AsyncIterator[None]:
-    async with metering("test", exposed=True):
+async def collecting() -> AsyncIterator[None]:
+    async with metered():
         yield
 
 

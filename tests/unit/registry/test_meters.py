@@ -10,11 +10,10 @@ from devteam_registry.health import HealthPolicy
 from devteam_registry.service import Registry
 from devteam_registry.store.memory import MemoryRoutingStore
 
-from devteam.mesh.metrics.provider import metering
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.tasks import background
 from tests.fakes.clock import FakeClock
-from tests.fakes.scrape import scraped
+from tests.fakes.scrape import metered, scraped
 from tests.fakes.worker_store import FakeWorkerStore
 from tests.unit.registry.samples import spec
 
@@ -27,7 +26,7 @@ def registry(clock: FakeClock) -> Registry:
 
 
 async def test_with_no_worker_every_state_is_there_and_0(registry: Registry) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(partial(meters.read, registry)):
             scrape = await scraped()
     assert scrape.of("devteam_workers", "state") == STATES
@@ -41,7 +40,7 @@ async def test_workers_are_counted_by_their_state_and_by_whether_they_take_work(
     for number in range(3):
         await registry.register(spec(f"w{number}"), "i1")
     await registry.update("w0", WishChange(availability=Availability.CORDONED))
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(partial(meters.read, registry)):
             scrape = await scraped()
     assert scrape.of("devteam_workers", "state") == {**STATES, "healthy": 3}
@@ -53,7 +52,7 @@ async def test_a_fleet_that_falls_silent_together_is_told_as_frozen(registry: Re
     await registry.open()
     for number in range(4):
         await registry.register(spec(f"w{number}"), "i1")
-    async with metering("test", exposed=True), background(registry.run):
+    async with metered(), background(registry.run):
         with readable(partial(meters.read, registry)):
             for _ in range(130):
                 await _second(clock)
@@ -66,7 +65,7 @@ async def test_routers_that_watch_are_counted(registry: Registry) -> None:
     await registry.open()
     watch = registry.watch("router-1")
     await anext(watch)
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(partial(meters.read, registry)):
             assert (await scraped()).value("devteam_routers") == 1
             await watch.aclose()

@@ -7,12 +7,11 @@ from devteam_router.meters import Meters
 from devteam_router.ports import RoutingChanged
 from devteam_router.routing import Policy, QueuePolicy, Wishes
 
-from devteam.mesh.metrics.provider import metering
 from devteam.mesh.metrics.readings import readable
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import RouterBench
 from tests.fakes.router_samples import a_run, a_signature, a_worker
-from tests.fakes.scrape import Scrape, scraped
+from tests.fakes.scrape import Scrape, metered, scraped
 
 DEPTH, DEMAND, OLDEST = "devteam_queue_depth", "devteam_queue_demand_slots", "devteam_queue_oldest_wait_seconds"
 USED, FREE, WORKERS = "devteam_queue_slots_used", "devteam_queue_slots_free", "devteam_queue_workers"
@@ -25,7 +24,7 @@ def of_queue(scrape: Scrape, queue: str) -> tuple[float | None, ...]:
 
 
 async def test_with_no_worker_and_no_task_everything_is_there_and_0(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             scrape = await scraped()
     assert of_queue(scrape, "default") == (0, 0, 0, 0, 0, 0)
@@ -37,7 +36,7 @@ async def test_with_no_worker_and_no_task_everything_is_there_and_0(bench: Route
 
 
 async def test_a_queue_tells_what_waits_what_runs_and_the_room_there_is(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             bench.worker(a_worker("w1", queues={"gpu": 2}))
             bench.worker(a_worker("w2", queues={"gpu": 1, "default": 3}))
@@ -52,7 +51,7 @@ async def test_a_queue_tells_what_waits_what_runs_and_the_room_there_is(bench: R
 
 
 async def test_demand_falls_only_when_work_is_done_so_that_who_is_busy_is_not_scaled_away(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             worker = bench.worker(a_worker(queues={"gpu": 4}))
             for number in range(4):
@@ -66,7 +65,7 @@ async def test_demand_falls_only_when_work_is_done_so_that_who_is_busy_is_not_sc
 
 
 async def test_a_queue_that_was_seen_stays_with_0_when_it_is_gone(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             await bench.dispatch(a_run("t1", signature=a_signature("odd")))
             assert of_queue(await scraped(), "odd")[:4] == (1, 1, 0, 0)
@@ -77,7 +76,7 @@ async def test_a_queue_that_was_seen_stays_with_0_when_it_is_gone(bench: RouterB
 async def test_queues_with_a_policy_and_preferred_ones_are_there_from_the_start(clock: FakeClock) -> None:
     bench = RouterBench(clock, policy=Policy(preferences={"opus": ["gpu"]}))
     bench.core.hear(RoutingChanged(Wishes(queues={"night": QueuePolicy(paused=True)})))
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, clock).read):
             scrape = await scraped()
     assert scrape.of(DEPTH, "queue") == {"default": 0, "gpu": 0, "night": 0}
@@ -85,7 +84,7 @@ async def test_queues_with_a_policy_and_preferred_ones_are_there_from_the_start(
 
 async def test_the_oldest_wait_is_right_for_runs_that_came_over_from_another_queue(bench: RouterBench) -> None:
     """They have waited longer than those that were there before."""
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             await bench.dispatch(a_run("old", signature=a_signature("default", model="opus", preferred=True)))
             await bench.advance(10)
@@ -99,7 +98,7 @@ async def test_the_oldest_wait_is_right_for_runs_that_came_over_from_another_que
 
 
 async def test_words_about_attempts_that_are_over_are_counted(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             worker = bench.worker()
             worker.say("nobody's", 1, 2)
@@ -108,7 +107,7 @@ async def test_words_about_attempts_that_are_over_are_counted(bench: RouterBench
 
 
 async def test_tokens_that_no_planner_has_stored_are_the_backlog(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             worker = bench.worker()
             await bench.dispatch(a_run("t1"))
@@ -121,7 +120,7 @@ async def test_tokens_that_no_planner_has_stored_are_the_backlog(bench: RouterBe
 
 
 async def test_the_wait_for_a_worker_is_measured_for_each_run_that_got_one(bench: RouterBench) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, bench.clock).read):
             await bench.dispatch(a_run("t1"))
             await bench.advance(42)
@@ -137,7 +136,7 @@ async def test_the_wait_for_a_worker_is_measured_for_each_run_that_got_one(bench
 async def test_ten_thousand_tasks_in_ten_thousand_queues_of_as_many_models_make_few_series(clock: FakeClock) -> None:
     """The queue that is served has its own series, though it came after all those that somebody made up."""
     bench = RouterBench(clock)
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, clock).read):
             for number in range(10_000):
                 run = a_run(f"t{number}", signature=a_signature(f"q{number}", model=f"m{number}"))
@@ -157,7 +156,7 @@ async def test_ten_thousand_tasks_in_ten_thousand_queues_of_as_many_models_make_
 
 async def test_no_more_than_two_hundred_queues_have_series_of_their_own(clock: FakeClock) -> None:
     bench = RouterBench(clock)
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(Meters(bench.core, clock).read):
             for number in range(1_000):
                 bench.worker(a_worker(f"w{number}", queues={f"q{number}": 2}))

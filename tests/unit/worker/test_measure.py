@@ -6,9 +6,8 @@ import pytest
 from devteam_worker.measure import measured
 from devteam_worker.providers.base import FailureReason, ProviderError, Usage
 
-from devteam.mesh.metrics.provider import metering
 from tests.fakes.clock import FakeClock
-from tests.fakes.scrape import scraped
+from tests.fakes.scrape import metered, scraped
 
 CHAT = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "ollama", "gen_ai_request_model": "llama"}
 FIRST = "gen_ai_client_operation_time_to_first_chunk_seconds"
@@ -16,8 +15,8 @@ DURATION = "gen_ai_client_operation_duration_seconds"
 
 
 @pytest.fixture(autouse=True)
-async def metered() -> AsyncIterator[None]:
-    async with metering("test", exposed=True):
+async def collecting() -> AsyncIterator[None]:
+    async with metered():
         yield
 
 

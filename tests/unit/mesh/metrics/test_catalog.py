@@ -12,7 +12,7 @@ from devteam.mesh.metrics.catalog import CATALOG, Kind, Metric
 from devteam.mesh.metrics.instruments import count, record
 from devteam.mesh.metrics.provider import exposed, metering
 from devteam.mesh.metrics.readings import Reading, readable
-from tests.fakes.scrape import scraped
+from tests.fakes.scrape import metered, scraped
 
 DOCS = Path(__file__).parents[4] / "docs" / "metrics.md"
 # | `devteam_queue_depth` | `devteam.queue.depth` | gauge | `{task}` | `queue` | what it says; what to do |
@@ -58,7 +58,7 @@ def test_only_histograms_have_buckets_and_they_rise(metric: Metric) -> None:
 
 
 async def test_what_prometheus_gets_is_the_catalog_name_by_name_and_no_more() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(read):
             told()
             families = list(text_string_to_metric_families((await exposed()).decode()))
@@ -71,7 +71,7 @@ async def test_what_prometheus_gets_is_the_catalog_name_by_name_and_no_more() ->
 
 
 async def test_series_have_the_labels_of_the_catalog_and_no_more() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(read):
             told()
             scrape = await scraped()
@@ -82,7 +82,7 @@ async def test_series_have_the_labels_of_the_catalog_and_no_more() -> None:
 
 
 async def test_histograms_have_the_buckets_of_the_catalog() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         told()
         scrape = await scraped()
     for metric in CATALOG:

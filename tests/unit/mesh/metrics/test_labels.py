@@ -5,9 +5,8 @@ from devteam.mesh.metrics import catalog
 from devteam.mesh.metrics.instruments import count, record
 from devteam.mesh.metrics.labels import OTHER, Bounded, Labels
 from devteam.mesh.metrics.observables import merged
-from devteam.mesh.metrics.provider import metering
 from devteam.mesh.metrics.readings import Reading
-from tests.fakes.scrape import scraped
+from tests.fakes.scrape import metered, scraped
 
 
 def test_the_first_values_are_told_apart_and_the_later_ones_are_other() -> None:
@@ -36,7 +35,7 @@ def test_what_is_no_name_of_callers_is_left_as_it_is() -> None:
 
 
 async def test_ten_thousand_models_make_a_hundred_and_one_series() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         for number in range(10_000):
             count(catalog.COST_USD, 0.5, f"m{number}")
             record(catalog.TIME_TO_FIRST_TOKEN, 0.1, f"m{number}")

@@ -14,7 +14,7 @@ from devteam.mesh.metrics.provider import exposed, exposition, metering
 from devteam.mesh.metrics.readings import Reading, readable, readings
 from devteam.mesh.tasks import background
 from tests.fakes.clock import FakeClock
-from tests.fakes.scrape import scraped
+from tests.fakes.scrape import metered, scraped
 
 
 def one(value: float = 1) -> list[Reading]:
@@ -28,7 +28,7 @@ async def test_state_is_read_by_the_thread_that_runs_its_loop_and_by_no_other() 
         readers.append(threading.get_ident())
         return one()
 
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(read):
             scrape = await scraped()
     assert readers
@@ -43,7 +43,7 @@ async def test_one_scrape_reads_once_however_many_metrics_there_are() -> None:
         times.append(None)
         return [*one(), Reading(catalog.WATCHERS, 2), Reading(catalog.QUEUE_DEPTH, 3, ("a",))]
 
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(read):
             scrape = await scraped()
             assert len(times) == 1
@@ -153,7 +153,7 @@ async def test_the_exposition_is_refused_to_the_loop_that_it_would_wait_for() ->
 
 
 async def test_scrapes_at_the_same_time_get_everything_once_each() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with readable(one):
             count(catalog.TASKS_CREATED, 5)
             for scrape in await asyncio.gather(*(scraped() for _ in range(8))):
@@ -174,7 +174,7 @@ async def test_scrapes_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         return b""
 
     monkeypatch.setattr(provider, "generate_latest", generate)
-    async with metering("test", exposed=True):
+    async with metered():
         await asyncio.gather(*(exposed() for _ in range(4)))
     assert most == [1, 1, 1, 1]
 
@@ -183,18 +183,18 @@ async def test_while_nobody_collects_what_is_told_is_let_go() -> None:
     count(catalog.TASKS_CREATED, 5)
     record(catalog.LOOP_LAG, 0.5)
     assert await exposed() == b""
-    async with metering("test", exposed=True):
+    async with metered():
         assert (await scraped()).value("devteam_tasks_created_total") is None
 
 
 async def test_a_label_too_many_is_a_defect_that_is_not_passed_over() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         with pytest.raises(ValueError, match="argument"):
             count(catalog.TASKS_ENDED, 1, "succeeded", "more")
 
 
 async def test_the_lag_of_a_loop_is_how_much_too_late_its_timer_came(clock: FakeClock) -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         async with background(lambda: watch_loop(clock)):
             await asyncio.sleep(0)
             clock.stall(3.5)
@@ -206,7 +206,7 @@ async def test_the_lag_of_a_loop_is_how_much_too_late_its_timer_came(clock: Fake
 
 
 async def test_processor_time_and_memory_are_those_of_this_process() -> None:
-    async with metering("test", exposed=True):
+    async with metered():
         before = await scraped()
         deadline = time.process_time() + 0.05
         while time.process_time() < deadline:
@@ -245,3 +245,16 @@ def test_the_environment_decides_about_otlp(
 
 def test_labels_begin_empty_with_each_process() -> None:
     assert Labels().known("queue") == []
+
+
+async def test_how_long_a_busy_loop_is_waited_for_is_the_choice_of_whoever_collects() -> None:
+    """Its own part, too: a scrape is asked for elsewhere."""
+    blocked = threading.Event()
+
+    def read() -> list[Reading]:
+        blocked.wait(1.5)
+        return one()
+
+    async with metering("test", exposed=True, patience=30.0):
+        with readable(read):
+            assert (await scraped()).value("devteam_routers") == 1
