@@ -8,9 +8,8 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from devteam.mesh import names
-from devteam.mesh.errors import DevTeamError
 from devteam.mesh.interceptors.call import Call
-from devteam.mesh.status import code_name
+from devteam.mesh.interceptors.outcome import SUCCESS, Outcome, outcome_of
 
 _tracer = trace.get_tracer(names.SCOPE)
 
@@ -35,20 +34,14 @@ async def trace_layer(call: Call) -> AsyncIterator[None]:
     ) as span:
         try:
             yield
-        except DevTeamError as error:
-            _failed(span, code_name(error), error.reason)
+        except (Exception, asyncio.CancelledError) as error:
+            _failed(span, outcome_of(error))
             raise
-        except asyncio.CancelledError:
-            _failed(span, "CANCELLED", "CANCELLED")
-            raise
-        except Exception as error:
-            _failed(span, "INTERNAL", type(error).__name__)
-            raise
-        span.set_attribute(names.RPC_STATUS, "OK")
+        span.set_attribute(names.RPC_STATUS, SUCCESS.code)
 
 
-def _failed(span: Span, code: str, reason: str) -> None:
-    span.set_attribute(names.RPC_STATUS, code)
-    span.set_attribute(names.ERROR_TYPE, reason)
-    if code in _SERVER_ERRORS:
-        span.set_status(Status(StatusCode.ERROR, reason))
+def _failed(span: Span, outcome: Outcome) -> None:
+    span.set_attribute(names.RPC_STATUS, outcome.code)
+    span.set_attribute(names.ERROR_TYPE, outcome.error_type)
+    if outcome.code in _SERVER_ERRORS:
+        span.set_status(Status(StatusCode.ERROR, outcome.error_type))

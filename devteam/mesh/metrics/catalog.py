@@ -268,7 +268,7 @@ RPC_SERVER_DURATION = Metric(
     Kind.HISTOGRAM,
     "s",
     "Duration of calls that this process answered, streams included",
-    (names.RPC_SYSTEM, names.RPC_METHOD, names.ERROR_TYPE),
+    (names.RPC_SYSTEM, names.RPC_METHOD, names.RPC_STATUS, names.ERROR_TYPE),
     _CALLS,
 )
 LOOP_LAG = Metric(

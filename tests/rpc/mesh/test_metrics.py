@@ -53,9 +53,30 @@ async def test_calls_are_measured_by_method_and_outcome_while_others_run() -> No
         await server.stop()
     calls = "rpc_server_call_duration_seconds_count"
     get = {"rpc_system_name": "grpc", "rpc_method": "devteam.v1.RegistryService/GetWorker"}
+    get["rpc_response_status_code"] = "OK"
     assert (during.value(calls, **get), after.value(calls, **get)) == (None, 1)
-    failed = during.total(calls, rpc_method="devteam.v1.RegistryService/ListWorkers")
-    assert failed == 1
+    failed = {"rpc_method": "devteam.v1.RegistryService/ListWorkers", "rpc_response_status_code": "INTERNAL"}
+    assert during.total(calls, **failed) == 1
+
+
+async def test_a_call_that_its_caller_gave_up_is_neither_a_success_nor_an_error() -> None:
+    servicer = Gated()
+    async with serving() as url:
+        server = MeshServer(Listen(port=0, stop_grace=0.1), CountingIds())
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
+        await server.start()
+        async with grpc.aio.insecure_channel(f"{HOST}:{server.port}") as channel:
+            stub = registry_pb2_grpc.RegistryServiceStub(channel)
+            call = stub.GetWorker(registry_pb2.GetWorkerRequest(worker_id="gate"))
+            await servicer.entered.wait()
+            call.cancel()
+            await servicer.left.wait()
+        await server.stop()
+        scrape = await asyncio.to_thread(scraped_from, url)
+    of_method = {"rpc_system_name": "grpc", "rpc_method": "devteam.v1.RegistryService/GetWorker"}
+    given_up = {**of_method, "rpc_response_status_code": "CANCELLED"}
+    assert scrape.of("rpc_server_call_duration_seconds_count", "rpc_response_status_code") == {"CANCELLED": 1}
+    assert scrape.value("rpc_server_call_duration_seconds_count", **given_up) == 1
 
 
 async def test_a_scrape_is_answered_while_the_event_loop_is_held_up() -> None:
