@@ -45,6 +45,7 @@ WAITED = "devteam.queue.waited"
 WAIT_REASON = "devteam.wait.reason"
 WAIT_DETAIL = "devteam.wait.detail"
 ATTEMPT_REASON = "devteam.attempt.reason"
+GIVEN_BACK = "devteam.attempt.given_back"
 INTERRUPTION = "devteam.interruption"
 # Why a span links to another one: "earlier attempt", "same attempt".
 LINK = "devteam.link"

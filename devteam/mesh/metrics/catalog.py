@@ -161,7 +161,7 @@ ATTEMPTS = Metric(
     "devteam.attempts",
     Kind.COUNTER,
     "{attempt}",
-    "Attempts that are over; the reason is that of the failure, if there was one",
+    "Attempts that are over; the reason is that of the failure or of the hand-back, if there was one",
     ("outcome", "reason"),
 )
 RUN_DURATION = Metric(

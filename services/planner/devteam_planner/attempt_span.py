@@ -107,6 +107,8 @@ def ended(ending: Ending) -> None:
     """It is over, and that is stored."""
     span = trace.get_current_span()
     span.set_attribute(names.OUTCOME, _REQUEUED if ending.state is TaskState.QUEUED else ending.state.value)
+    if ending.given_back is not None:
+        span.set_attribute(names.GIVEN_BACK, ending.given_back.value)
     if ending.failure is not None:
         span.set_attribute(names.ERROR_TYPE, ending.failure.reason.value)
         span.set_status(Status(StatusCode.ERROR, ending.failure.reason.value))

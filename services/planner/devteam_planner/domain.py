@@ -70,6 +70,17 @@ class FailureReason(StrEnum):
     MAX_TURNS = "max_turns"
 
 
+class GivenBack(StrEnum):
+    """Why an attempt ended that costs nothing."""
+
+    DRAINING = "draining"
+    RATE_LIMITED = "rate_limited"
+    # It had a worker, and no Router to tell it so.
+    NEVER_BEGAN = "never_began"
+    # A worker of another version has reasons that are not known here.
+    UNKNOWN = "unknown"
+
+
 class OnWorkerLoss(StrEnum):
     """What becomes of a task whose worker vanished."""
 
@@ -197,6 +208,7 @@ class HandedBack:
     message: str
     retry_after: float | None = None
     provider: str = ""
+    reason: GivenBack = GivenBack.UNKNOWN
 
 
 Outcome = Completion | Failure | Cancelled | HandedBack

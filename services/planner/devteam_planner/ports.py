@@ -12,6 +12,7 @@ from devteam_planner.domain import (
     Cancelled,
     Completion,
     Failure,
+    GivenBack,
     Outcome,
     Plan,
     PlanState,
@@ -28,7 +29,8 @@ class Ending:
 
     `state` is the task's next state: an end, or QUEUED when another attempt follows. `burns` says whether the attempt
     counts against the policy's max_attempts. `wait_reason` says why another attempt follows, unless `failure` does.
-    `stopped` is the worker's word that a cancel has stopped its model.
+    `given_back` says why an attempt that was not cancelled costs nothing. `stopped` is the worker's word that a cancel
+    has stopped its model.
     """
 
     state: TaskState
@@ -37,6 +39,7 @@ class Ending:
     completion: Completion | None = None
     failure: Failure | None = None
     wait_reason: str = ""
+    given_back: GivenBack | None = None
     stopped: Cancelled | None = None
 
 

@@ -6,6 +6,7 @@ from devteam_planner.domain import (
     Cancelled,
     Failure,
     FailureReason,
+    GivenBack,
     HandedBack,
     OnWorkerLoss,
     Task,
@@ -94,7 +95,7 @@ def _failed(task: Task, failure: Failure, jitter: float) -> Verdict:
 def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
     worker_id = task.worker.worker_id if task.worker else "unknown"
     why = f"handed back by worker {worker_id}: {outcome.message}"
-    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why)
+    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=outcome.reason)
     if outcome.provider and outcome.retry_after:
         # The Routers keep the whole model waiting. The next attempt waits in their sight, not unseen in a timer.
         return Verdict(ending)
@@ -103,7 +104,8 @@ def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
 
 def _not_begun(task: Task, outcome: RunLost, jitter: float) -> Verdict:
     why = f"its router was lost before worker {outcome.worker.worker_id} began"
-    return Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), _pause_between_free_ones(task, jitter))
+    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=GivenBack.NEVER_BEGAN)
+    return Verdict(ending, _pause_between_free_ones(task, jitter))
 
 
 def _pause_between_free_ones(task: Task, jitter: float) -> float:

@@ -3,7 +3,7 @@
 from devteam.mesh.clock import Clock
 from devteam.mesh.metrics import catalog
 from devteam.mesh.metrics.instruments import count, record
-from devteam_planner.domain import Completion, FailureReason, Outcome, Plan, PlanState, TaskState, Usage
+from devteam_planner.domain import Completion, FailureReason, GivenBack, Outcome, Plan, PlanState, TaskState, Usage
 from devteam_planner.ports import Ending, RunAssigned
 
 _SUCCEEDED, _FAILED, _LOST, _CANCELLED, _HANDED_BACK = "succeeded", "failed", "lost", "cancelled", "handed_back"
@@ -11,7 +11,6 @@ _SUCCEEDED, _FAILED, _LOST, _CANCELLED, _HANDED_BACK = "succeeded", "failed", "l
 _OUTCOMES = {
     TaskState.SUCCEEDED: _SUCCEEDED,
     TaskState.CANCELLED: _CANCELLED,
-    TaskState.QUEUED: _HANDED_BACK,
 }
 _LOSSES = {FailureReason.WORKER_LOST, FailureReason.POISON}
 _FENCED = ("tokens", "end", "assigned", "waiting")
@@ -25,6 +24,8 @@ def begin() -> None:
             count(catalog.TASKS_ENDED, 0, state.value)
     for outcome in _OUTCOMES.values():
         count(catalog.ATTEMPTS, 0, outcome, "")
+    for given_back in GivenBack:
+        count(catalog.ATTEMPTS, 0, _HANDED_BACK, given_back.value)
     for reason in FailureReason:
         count(catalog.ATTEMPTS, 0, _outcome_of(reason), reason.value)
     for what in _FENCED:
@@ -58,7 +59,10 @@ def attempt_ended(model: str, ending: Ending) -> None:
         count(catalog.ATTEMPTS, 1, _outcome_of(reason), reason.value)
         _used(model, ending.failure.usage)
         return
-    count(catalog.ATTEMPTS, 1, _OUTCOMES[ending.state], "")
+    if ending.state is TaskState.QUEUED:
+        count(catalog.ATTEMPTS, 1, _HANDED_BACK, (ending.given_back or GivenBack.UNKNOWN).value)
+    else:
+        count(catalog.ATTEMPTS, 1, _OUTCOMES[ending.state], "")
     if ending.completion is not None:
         _used(ending.completion.model or model, ending.completion.usage)
 

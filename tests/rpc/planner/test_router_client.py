@@ -15,6 +15,7 @@ from devteam_planner.domain import (
     Failure,
     FailureReason,
     Generation,
+    GivenBack,
     HandedBack,
     Outcome,
     Placement,
@@ -233,7 +234,7 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
                     provider="anthropic",
                 )
             ),
-            HandedBack("429", retry_after=9.0, provider="anthropic"),
+            HandedBack("429", 9.0, "anthropic", GivenBack.RATE_LIMITED),
         ),
         (
             report(
@@ -241,7 +242,7 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
                     reason=run_pb2.HAND_BACK_REASON_DRAINING, message="draining", provider="anthropic"
                 )
             ),
-            HandedBack("draining"),
+            HandedBack("draining", reason=GivenBack.DRAINING),
         ),
         (
             report(),

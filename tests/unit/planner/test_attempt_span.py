@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import structlog
 from devteam_planner import attempt_span, cancels
-from devteam_planner.domain import Cancelled, Failure, FailureReason, HandedBack, StepOutcome, TaskState
+from devteam_planner.domain import Cancelled, Failure, FailureReason, GivenBack, HandedBack, StepOutcome, TaskState
 from devteam_planner.ports import Ending, RouterGone, RunAssigned, RunCancelling, RunLost, RunReport
 from devteam_planner.retry_policy import brief
 from opentelemetry.sdk.trace import ReadableSpan
@@ -169,6 +169,13 @@ async def test_the_trail_of_a_cancel_is_in_the_attempts_span(bench: Bench, spans
     ]
     assert attributes(attempt)["devteam.outcome"] == "cancelled"
     assert attempt.status.status_code is StatusCode.UNSET
+
+
+async def test_an_attempt_that_costs_nothing_says_why(bench: Bench, spans: Spans) -> None:
+    bench.router.script(ASSIGNED, RunReport(HandedBack("429", reason=GivenBack.RATE_LIMITED), 0))
+    await bench.run()
+    told = attributes(spans.one("attempt a"))
+    assert (told["devteam.outcome"], told["devteam.attempt.given_back"]) == ("requeued", "rate_limited")
 
 
 @pytest.mark.parametrize("outcome", [QUOTED, replace(QUOTED, retryable=False), HandedBack("I heard: Say hello")])

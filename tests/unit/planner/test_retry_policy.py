@@ -8,6 +8,7 @@ from devteam_planner.domain import (
     Cancelled,
     Failure,
     FailureReason,
+    GivenBack,
     HandedBack,
     OnWorkerLoss,
     RunPolicy,
@@ -89,7 +90,8 @@ def test_a_lost_worker_means_another_attempt_at_once() -> None:
 def test_what_no_worker_began_costs_nothing_and_does_not_spin(attempt: int, pause: float) -> None:
     why = "its router was lost before worker w1 began"
     decided = decide(a_task(attempt=attempt), replace(LOST, never_began=True))
-    assert decided == Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), pause)
+    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=GivenBack.NEVER_BEGAN)
+    assert decided == Verdict(ending, pause)
 
 
 def test_what_perhaps_somebody_else_began_ends_a_task_that_must_not_run_twice() -> None:
@@ -123,8 +125,9 @@ def test_the_third_lost_worker_makes_a_task_poison() -> None:
 def test_a_hand_back_burns_nothing_and_is_slow_only_when_repeated(attempt: int, burnt: int, pause: float) -> None:
     task = a_task(attempt=attempt, burnt=burnt)
     why = "handed back by worker w1: draining"
-    expected = Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why), pause)
-    assert decide(task, HandedBack("draining")) == expected
+    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=GivenBack.DRAINING)
+    expected = Verdict(ending, pause)
+    assert decide(task, HandedBack("draining", reason=GivenBack.DRAINING)) == expected
 
 
 def test_a_hand_back_may_name_its_own_wait() -> None:
@@ -134,8 +137,8 @@ def test_a_hand_back_may_name_its_own_wait() -> None:
 def test_what_a_provider_keeps_waiting_waits_at_the_router() -> None:
     """However often it was handed back before, and without burning an attempt."""
     why = "handed back by worker w1: slow down"
-    expected = Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why))
-    throttled = HandedBack("slow down", retry_after=30.0, provider="anthropic")
+    expected = Verdict(Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=GivenBack.RATE_LIMITED))
+    throttled = HandedBack("slow down", 30.0, "anthropic", GivenBack.RATE_LIMITED)
     assert decide(a_task(attempt=50), throttled) == expected
 
 

@@ -12,6 +12,7 @@ from devteam_planner.domain import (
     Cancelled,
     Failure,
     FailureReason,
+    GivenBack,
     HandedBack,
     RunPolicy,
     TaskSpec,
@@ -94,9 +95,10 @@ async def test_of_a_run_that_was_not_seen_from_its_start_no_pace_is_told(bench: 
     [
         (RunReport(BUSY, 0), ("failed", "rate_limited"), {}),
         (RunReport(Failure(FailureReason.REFUSED, "no"), 0), ("failed", "refused"), {"failed": 1}),
-        (RunReport(HandedBack("draining"), 0), ("handed_back", ""), {}),
+        (RunReport(HandedBack("bye", reason=GivenBack.DRAINING), 0), ("handed_back", "draining"), {}),
+        (RunReport(HandedBack("429", reason=GivenBack.RATE_LIMITED), 0), ("handed_back", "rate_limited"), {}),
         (RunLost(W1, "gone"), ("lost", "worker_lost"), {}),
-        (RunLost(W1, "gone", never_began=True), ("handed_back", ""), {}),
+        (RunLost(W1, "gone", never_began=True), ("handed_back", "never_began"), {}),
     ],
 )
 async def test_an_attempt_counts_under_how_it_ended(

@@ -16,6 +16,7 @@ from devteam_planner.domain import (
     Failure,
     FailureReason,
     Generation,
+    GivenBack,
     HandedBack,
     Outcome,
     Placement,
@@ -29,6 +30,11 @@ from devteam_planner.ports import RunAssigned, RunCancelling, RunEvent, RunLost,
 _LONGEST_TEXT = 4_000
 _LONGEST_SECONDS = 24 * 3600.0
 _REASONS = {run_pb2.FailureReason.Value(f"FAILURE_REASON_{reason.name}"): reason for reason in FailureReason}
+
+_GIVEN_BACK = {
+    run_pb2.HAND_BACK_REASON_DRAINING: GivenBack.DRAINING,
+    run_pb2.HAND_BACK_REASON_RATE_LIMITED: GivenBack.RATE_LIMITED,
+}
 
 
 def dispatch_to_proto(run: Run, *, last_seq: int, assigned: WorkerInstance | None) -> router_pb2.DispatchRequest:
@@ -195,6 +201,7 @@ def _handed_back_from_proto(hand_back: run_pb2.HandBack) -> HandedBack:
         message=_storable(hand_back.message),
         retry_after=_seconds(hand_back, "retry_after"),
         provider=_storable(hand_back.provider) if limited else "",
+        reason=_GIVEN_BACK.get(hand_back.reason, GivenBack.UNKNOWN),
     )
 
 
