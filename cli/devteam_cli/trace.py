@@ -13,16 +13,18 @@ from devteam_cli import output
 from devteam_cli.output import Output
 from devteam_cli.session import Session, connected, console
 from devteam_cli.stderr import say
-from devteam_cli.trace_tree import Branch, grown, of_task
+from devteam_cli.trace_tree import Branch, attempts_alone, grown, of_task
 
 if TYPE_CHECKING:
     from devteam.client import DevTeamClient
     from devteam.traces import Trace
 
+# Spans that are drawn one by one unless --all is said: more are no picture.
+_MANY = 100
 _TRACE_ID = re.compile("[0-9a-fA-F]{32}")
 
 Traced = Annotated[str, typer.Argument(help="The id of a task, a plan or a trace.", metavar="TASK_OR_PLAN")]
-Everything = Annotated[bool, typer.Option("--all", help="Of a plan's step: show the whole plan.")]
+Everything = Annotated[bool, typer.Option("--all", help="All: of a plan's step the plan, of a long trace each span.")]
 Otlp = Annotated[bool, typer.Option("--otlp", help="Write OTLP as JSON, for other tools to import.")]
 
 
@@ -46,7 +48,7 @@ async def trace(session: Session, *, traced: Traced, everything: Everything = Fa
         roots = of_task(roots, sought.task_id)
         if not roots:
             raise NotFound("trace", sought.trace_id, message=_nothing(sought))
-    _write(session, found, roots, otlp=otlp)
+    _write(session, found, roots, otlp=otlp, whole=everything or bool(sought.task_id))
     if found.truncated:
         say(f"there are more spans than an answer holds; these are the first {len(found.spans)}")
     if sought.running:
@@ -89,7 +91,7 @@ def _nothing(sought: _Sought) -> str:
     return f"no span of {sought.title} is kept: it is older than what there is room for, or went elsewhere"
 
 
-def _write(session: Session, found: "Trace", roots: Sequence[Branch], *, otlp: bool) -> None:
+def _write(session: Session, found: "Trace", roots: Sequence[Branch], *, otlp: bool, whole: bool) -> None:
     spans = [span for root in roots for span in root.spans()]
     if otlp:
         from devteam_cli.trace_otlp import otlp_json
@@ -103,4 +105,14 @@ def _write(session: Session, found: "Trace", roots: Sequence[Branch], *, otlp: b
         from devteam_cli.trace_view import heading, waterfall
 
         screen = console(sys.stdout)
-        session.show(heading(found.id, spans), *waterfall(roots, screen.width if screen.is_terminal else 0))
+        drawn = roots if whole else _readable(roots, len(spans))
+        session.show(heading(found.id, spans), *waterfall(drawn, screen.width if screen.is_terminal else 0))
+
+
+def _readable(roots: Sequence[Branch], spans: int) -> Sequence[Branch]:
+    """All of it, or of a long trace its attempts, if there are several."""
+    attempts = attempts_alone(roots)
+    if spans <= _MANY or len(attempts) < 2:
+        return roots
+    say("each bar is an attempt; --all draws every span, and `devteam trace TASK` those of one step")
+    return attempts

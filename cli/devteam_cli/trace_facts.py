@@ -9,6 +9,10 @@ from devteam_cli.text import printable, span
 
 # What events and links say of where and why; the rest is for -o json.
 _TELLING = (names.WAIT_DETAIL, names.WORKER_ID, names.ATTEMPT_REASON)
+# Goes without saying.
+_FIRST = "first attempt"
+# An even number.
+_MOST_EVENTS = 8
 
 
 def brief(length: timedelta) -> str:
@@ -34,14 +38,27 @@ def failure(told: Span) -> str:
 def facts(told: Span) -> list[str]:
     """Where it ran, what for, and what it took."""
     known = told.attributes
+    reason = known.get(names.ATTEMPT_REASON)
     found = [
-        _worded("on {}", known.get(names.WORKER_ID)),
-        _worded("{}", known.get(names.ATTEMPT_REASON)),
-        _worded("{}", known.get(names.PLACEMENT)),
+        # Why it was placed says where.
+        _worded("{}", known.get(names.PLACEMENT)) or _worded("on {}", known.get(names.WORKER_ID)),
+        _worded("{}", reason if reason != _FIRST else ""),
+        _worded("handed back: {}", known.get(names.GIVEN_BACK, "").replace("_", " ")),
         _first_token(known),
         _tokens(known),
     ]
     return [fact for fact in found if fact]
+
+
+def happenings(told: Span) -> list[str]:
+    """Its events; of very many the first and the last ones."""
+    # When a model began to speak is among the facts.
+    spoke = names.EVENT_FIRST_TOKEN if names.GEN_AI_FIRST_CHUNK in told.attributes else ""
+    lines = [happened(told, event) for event in told.events if event.name != spoke]
+    left_out = len(lines) - _MOST_EVENTS
+    if left_out <= 1:
+        return lines
+    return [*lines[: _MOST_EVENTS // 2], f"... and {left_out} more, which -o json has", *lines[-_MOST_EVENTS // 2 :]]
 
 
 def happened(told: Span, event: SpanEvent) -> str:

@@ -1,6 +1,6 @@
 """Spans as a tree, also when some of them were never told."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,8 +33,8 @@ class Branch:
 def grown(spans: Sequence[Span]) -> list[Branch]:
     """The trees of these spans, each level by its start.
 
-    A span whose parent is not among them hangs on the nearest one that is: of the same attempt or task, begun before it
-    and ended after that if there is one; else the first root.
+    A span whose parent is not among them hangs on the nearest one that is: of the same attempt, begun before it and
+    ended after that if there is one; else the first root.
     """
     ordered = sorted(spans, key=_age)
     branches = {span.id: Branch(span) for span in ordered}
@@ -59,11 +59,21 @@ def grown(spans: Sequence[Span]) -> list[Branch]:
 
 def of_task(roots: Sequence[Branch], task_id: str) -> list[Branch]:
     """The topmost branches that are about this task: its attempts."""
+    return _topmost(roots, lambda span: _task_of(span) == task_id)
+
+
+def attempts_alone(roots: Sequence[Branch]) -> list[Branch]:
+    """The attempts of all tasks, by their start, without what happened below them."""
+    found = _topmost(roots, lambda span: bool(_task_of(span)))
+    return [Branch(branch.span, note=branch.note) for branch in sorted(found, key=lambda branch: _age(branch.span))]
+
+
+def _topmost(roots: Sequence[Branch], wanted: Callable[[Span], bool]) -> list[Branch]:
     found: list[Branch] = []
     open_branches = list(reversed(roots))
     while open_branches:
         branch = open_branches.pop()
-        if branch.span.attributes.get(names.TASK_ID) == task_id:
+        if wanted(branch.span):
             found.append(branch)
         else:
             open_branches += reversed(branch.children)
@@ -103,14 +113,10 @@ def _place(top: Branch, roots: list[Branch], branches: Mapping[str, Branch], of_
 
 
 def _nearest(orphan: Span, known: Sequence[Span]) -> Span | None:
-    """The last of its task that began before it: of its attempt and not ended yet, as far as there is such a one."""
-    before = [span for span in known if span.start <= orphan.start]
+    """The last of its attempt that began before it, and had not ended yet if there is such a one."""
     attempt = orphan.attributes.get(names.ATTEMPT)
-    return max(
-        before,
-        key=lambda span: (span.attributes.get(names.ATTEMPT) == attempt, span.end >= orphan.start, _age(span)),
-        default=None,
-    )
+    before = [span for span in known if span.start <= orphan.start and span.attributes.get(names.ATTEMPT) == attempt]
+    return max(before, key=lambda span: (span.end >= orphan.start, _age(span)), default=None)
 
 
 def _task_of(span: Span) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from devteam.mesh import names
 from devteam.traces import Span
-from devteam_cli.trace_facts import brief, facts, failure, goes_back, happened, line, short_name
+from devteam_cli.trace_facts import brief, facts, failure, goes_back, happenings, line, short_name
 from devteam_cli.trace_tree import Branch
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _DURATION, _SERVICE = 8, 16
 _WIDE, _NARROW = 80, 44
 # Levels of a tree that are drawn; what lies deeper is drawn as if it lay there.
 _DEEPEST = 12
+_ASKED, _DONE = "StartActivity:", "RunActivity:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def _rows(roots: Sequence[Branch]) -> Iterator[_Row]:
     waiting = [(branch, "", "", 0) for branch in reversed(roots)]
     while waiting:
         branch, head, below, depth = waiting.pop()
+        branch = _what_came_of(branch)
         yield _Row(branch, head, below + ("│  " if branch.children and depth < _DEEPEST else "   "))
         last = branch.children[-1] if branch.children else None
         for child in reversed(branch.children):
@@ -74,6 +76,15 @@ def _rows(roots: Sequence[Branch]) -> Iterator[_Row]:
                 waiting.append((child, below + ("└─ " if end else "├─ "), below + ("   " if end else "│  "), depth + 1))
             else:
                 waiting.append((child, head, below, depth))
+
+
+def _what_came_of(branch: Branch) -> Branch:
+    """Temporal notes the moment in which it asks for something: it is drawn as what was done then, if that was told."""
+    asked = branch.span.name.removeprefix(_ASKED)
+    if asked == branch.span.name or len(branch.children) != 1 or branch.span.failed or branch.note:
+        return branch
+    (done,) = branch.children
+    return done if done.span.name == f"{_DONE}{asked}" else branch
 
 
 def _layout(rows: Sequence[_Row], width: int) -> Layout:
@@ -125,7 +136,7 @@ def _notes(row: _Row, layout: Layout, known: dict[str, Span]) -> "Iterator[Text]
     span = row.branch.span
     notes = [(row.branch.note, "yellow"), (failure(span) and f"error: {failure(span)}", "red")]
     notes.append((" · ".join(facts(span)), "dim"))
-    notes += [(happened(span, event), "dim") for event in span.events]
+    notes += [(told, "dim") for told in happenings(span)]
     notes += [(goes_back(link, known), "dim") for link in span.links]
     for note, style in notes:
         for part in _wrapped(note, layout.width - len(row.below)) if layout.width else [note]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from devteam import Plan, Span, Step, Task
 from devteam.testing import FakeMesh, Run
-from tests.fakes.traces import TRACE, plan_spans
+from tests.fakes.traces import TRACE, plan_spans, span
 from tests.rpc.cli.command import ran
 from tests.rpc.cli.test_terminal import plain, typed
 
@@ -54,6 +54,24 @@ async def test_a_step_is_shown_by_its_attempts_unless_all_is_wanted() -> None:
     assert step.out.splitlines()[1].startswith("attempt write devteam")
     assert len(step.out.splitlines()) == 3
     assert "chat sonnet" in everything.out
+
+
+async def test_of_a_long_trace_the_attempts_are_drawn_unless_all_of_it_is_wanted() -> None:
+    async with FakeMesh() as mesh:
+        mesh.keep_spans(*plan_spans(), *(span(number, "tool", number, 900, 6) for number in range(10, 110)))
+        brief = await ran(mesh, "trace", TRACE)
+        whole = await ran(mesh, "trace", TRACE, "--all")
+        data = json.loads((await ran(mesh, "trace", TRACE, "-o", "json")).out)
+    told = brief.out.splitlines()
+    assert told[0] == f"trace {TRACE}: 109 spans in 5.0 s, from devteam and devteam-worker"
+    assert [line.split(" devteam")[0] for line in told[1:] if line[0] != " "] == [
+        "attempt research",
+        "attempt research",
+        "attempt write   ",
+    ]
+    assert brief.err.startswith("each bar is an attempt; --all draws every span")
+    assert whole.out.count("─ tool") == 100
+    assert len(data["spans"]) == 109
 
 
 async def test_a_trace_may_be_named_itself() -> None:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from devteam_cli.trace_facts import brief, happened
-from devteam_cli.trace_tree import grown, of_task
+from devteam_cli.trace_facts import brief, facts, happened, happenings
+from devteam_cli.trace_tree import attempts_alone, grown, of_task
 from devteam_cli.trace_view import heading, waterfall
 
 from devteam.traces import Span, SpanEvent
-from tests.fakes.traces import TRACE, moment, plan_spans, span
+from tests.fakes.traces import TRACE, moment, of, plan_spans, span
 
 AT_60 = """
 PlannerService/CreatePlan ━                            40 ms
@@ -164,3 +164,59 @@ def test_lengths_of_time_are_told_to_the_millisecond_where_that_matters(seconds:
 def test_an_event_says_who_and_why() -> None:
     event = SpanEvent("waiting", moment(5), {"devteam.wait.reason": "paused", "devteam.wait.detail": "by hand"})
     assert happened(span(1, "queue wait", 0, 9), event) == "+5 ms waiting: paused, by hand"
+
+
+def test_what_goes_on_in_an_attempt_does_not_hang_on_the_one_before() -> None:
+    """Its own span is told when it ends."""
+    spans = [
+        span(1, "CreateTask", 0, 10),
+        span(2, "attempt task", 1, 100, 1, attributes=of("a", 1)),
+        span(3, "run task", 2, 99, 2, attributes=of("a", 1)),
+        span(4, "queue wait", 101, 110, 0x44, attributes=of("a", 2)),
+    ]
+    [root] = grown(spans)
+    assert [child.span.name for child in root.children] == ["attempt task", "queue wait"]
+
+
+def test_attempts_alone_are_a_bar_each() -> None:
+    alone = attempts_alone(grown(plan_spans()))
+    assert [branch.span.id[-1] for branch in alone] == ["3", "6", "9"]
+    assert [branch.children for branch in alone] == [[], [], []]
+
+
+def test_what_temporal_asked_for_and_had_done_is_one_line() -> None:
+    asked = span(1, "StartActivity:run_step", 0, 0)
+    done = span(2, "RunActivity:run_step", 1, 50, 1)
+    attempt = span(3, "attempt a", 2, 49, 2)
+    assert [line.split("devteam")[0].strip() for line in drawn([asked, done, attempt]).splitlines()] == [
+        "RunActivity:run_step",
+        "└─ attempt a",
+    ]
+    again = span(4, "RunActivity:run_step", 60, 70, 1)
+    assert len(drawn([asked, done, again]).splitlines()) == 3, "done twice, asked for once"
+    assert len(drawn([asked]).splitlines()) == 1, "still being done"
+
+
+def test_a_fact_is_told_once() -> None:
+    """The reason of a placement names the worker; what models say first is a fact and an event."""
+    chosen = {"devteam.worker.id": "gpu", "devteam.placement.reason": "placed on gpu: it is idle"}
+    assert facts(span(1, "queue wait", 0, 1, attributes=chosen)) == ["placed on gpu: it is idle"]
+    first = {"devteam.worker.id": "gpu", "devteam.attempt.reason": "first attempt"}
+    assert facts(span(1, "attempt a", 0, 1, attributes=first)) == ["on gpu"]
+    back = {"devteam.attempt.given_back": "rate_limited"}
+    assert facts(span(1, "attempt a", 0, 1, attributes=back)) == ["handed back: rate limited"]
+    spoke = (SpanEvent("first_token", moment(5)),)
+    assert happenings(span(1, "chat", 0, 9, events=spoke)) == ["+5 ms first_token"]
+    timed = {"gen_ai.response.time_to_first_chunk": "0.005"}
+    assert happenings(span(1, "chat", 0, 9, events=spoke, attributes=timed)) == []
+
+
+def test_of_very_many_events_the_first_and_the_last_are_told() -> None:
+    waits = span(1, "queue wait", 0, 900, events=tuple(SpanEvent(f"e{number}", moment(number)) for number in range(50)))
+    told = happenings(waits)
+    assert (told[0], told[4], told[-1], len(told)) == (
+        "+0.0 ms e0",
+        "... and 42 more, which -o json has",
+        "+49 ms e49",
+        9,
+    )
