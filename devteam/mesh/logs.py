@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +21,9 @@ _NOISY = (
     *("alembic", "grpc._cython.cygrpc", "httpcore", "httpcore2", "httpx", "httpx2"),
     *("anthropic", "mcp", "ollama", "openai"),
 )
+# What sends spans and metrics to a collector, and says so of every batch that it cannot send.
+_EXPORTER = "opentelemetry.exporter.otlp.proto.grpc.exporter"
+_SELDOM_SECONDS = 300.0
 
 
 def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -35,6 +39,8 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
     root.setLevel(level.upper())
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    exporter = logging.getLogger(_EXPORTER)
+    exporter.filters = [_Seldom()]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -46,6 +52,25 @@ def configure_logs(service: str, *, level: str = "INFO", stream: TextIO | None =
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+class _Seldom(logging.Filter):
+    """A collector that is away is told of once in five minutes, and not with every batch; tries are not told of."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._silent_until: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Errors name what is exported first: spans and metrics are told of apart."""
+        if record.levelno < logging.ERROR:
+            return False
+        what = record.args[0] if isinstance(record.args, tuple) and record.args else record.msg
+        told_lately = self._now() < self._silent_until.get(what, 0.0)
+        if not told_lately:
+            self._silent_until[what] = self._now() + _SELDOM_SECONDS
+        return not told_lately
 
 
 def log_to_file(service: str, path: Path, *, file_bytes: int = _FILE_BYTES) -> None:

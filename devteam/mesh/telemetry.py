@@ -3,8 +3,9 @@
 import asyncio
 import os
 import platform
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -36,14 +37,30 @@ class Telemetry:
         self._processor = processor
 
     def shutdown(self) -> None:
-        """Send what is left, and nothing any more. What goes to a mesh gets two seconds."""
-        from devteam.mesh.spans.sender import MeshExporter
-
-        exporter = self._processor.span_exporter
-        if isinstance(exporter, MeshExporter):
-            exporter.hurry()
+        """Send what is left, and nothing any more. What goes to a mesh or to a collector gets two seconds."""
         self._outlet.unplug()
-        self._processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK gives it no types
+        with _in_time(self._processor.span_exporter):
+            self._processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK gives it no types
+
+
+@contextmanager
+def _in_time(exporter: SpanExporter) -> Iterator[None]:
+    """The exporter's last words: whoever does not listen must not hold up the end of a process."""
+    from devteam.mesh.spans.sender import PATIENCE, MeshExporter
+
+    if isinstance(exporter, MeshExporter):
+        exporter.hurry()
+    if not _otlp_endpoint():
+        yield
+        return
+    # The SDK would go on for as long as a call may take, and then begin with the next batch.
+    silence = threading.Timer(PATIENCE, exporter.shutdown)
+    silence.daemon = True
+    silence.start()
+    try:
+        yield
+    finally:
+        silence.cancel()
 
 
 def configure_telemetry(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,20 @@ print(json.dumps([type(told._processor.span_exporter).__name__, span_file(file) 
 """
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
     assert said(script, tmp_path / "traces.db", **endpoint) == ["OTLPSpanExporter", True]
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_process(tmp_path: Path) -> None:
+    script = """
+import time
+told = configure_telemetry("devteam", file)
+span("run")
+begun = time.monotonic()
+told.shutdown()
+print(json.dumps(time.monotonic() - begun))
+"""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        where = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
+        assert said(script, tmp_path / "traces.db", **where, OTEL_EXPORTER_OTLP_TIMEOUT="50") < 20
 
 
 def test_without_a_file_spans_go_to_the_mesh(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from devteam.mesh.logs import _formatter, configure_logs, log_to_file, set_level
+from devteam.mesh.logs import _formatter, _Seldom, configure_logs, log_to_file, set_level
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
@@ -90,3 +91,24 @@ def test_what_sdks_say_of_their_requests_is_not_written_at_any_level(said: io.St
     logging.getLogger(sdk).info("HTTP Request: %s", "POST")
     logging.getLogger(sdk).warning("Retrying")
     assert [json.loads(line)["event"] for line in said.getvalue().splitlines()] == ["Retrying"]
+
+
+def test_a_collector_that_is_away_is_told_of_once_for_spans_and_once_for_metrics(said: io.StringIO) -> None:
+    log = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")
+    for _ in range(10):
+        log.warning("Transient error %s encountered while exporting %s", "UNAVAILABLE", "traces")
+        log.error("Failed to export %s to %s", "traces", "nowhere")
+        log.error("Failed to export %s to %s", "metrics", "nowhere")
+    events = [json.loads(line)["event"] for line in said.getvalue().splitlines()]
+    assert events == ["Failed to export traces to nowhere", "Failed to export metrics to nowhere"]
+
+
+def test_a_collector_that_stays_away_is_told_of_again_after_a_while() -> None:
+    clock = FakeClock()
+    seldom = _Seldom(clock.monotonic)
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "Failed to export %s", ("traces",), None)
+    told = []
+    for _ in range(3):
+        told.append(seldom.filter(record))
+        clock.advance(200)
+    assert told == [True, False, True]
