@@ -13,12 +13,14 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
-from devteam.mesh.address import DEFAULT_URL
+from devteam.mesh.address import DEFAULT_URL, is_loopback
 from devteam.mesh.errors import InvalidInput
 from devteam.mesh.validation import Violations
 from devteam_worker.models import DEFAULT_ALIASES
@@ -102,9 +104,21 @@ class WorkerSettings(BaseSettings):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = "INFO"
     # Serve /metrics at this port (0: nowhere), for this machine alone unless another of its addresses is named.
     metrics_port: int = Field(0, ge=0, le=65_535)
+    # Said on purpose: others may read it, without TLS and keys. Before the address, which is checked with it in hand.
+    metrics_insecure: bool = False
     metrics_host: str = Field("127.0.0.1", min_length=1)
     # The file that spans are kept in; None: they go to the mesh. An OTLP endpoint in the environment wins over both.
     trace_file: Path | None = None
+
+    @field_validator("metrics_host")
+    @classmethod
+    def _exposed_on_purpose(cls, host: str, told: ValidationInfo) -> str:
+        if not is_loopback(host) and not told.data.get("metrics_insecure"):
+            raise ValueError(
+                "must be an address of this machine alone, as 127.0.0.1, or metricsInsecure must be true: whoever "
+                "reaches this page reads which models run here and what they cost, without a key"
+            )
+        return host
 
     @model_validator(mode="before")
     @classmethod

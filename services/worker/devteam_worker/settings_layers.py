@@ -31,6 +31,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "DEVTEAM_PROVIDER": ("provider",),
     "DEVTEAM_LOG_LEVEL": ("logLevel",),
     "DEVTEAM_METRICS_PORT": ("metricsPort",),
+    "DEVTEAM_METRICS_INSECURE": ("metricsInsecure",),
     "DEVTEAM_METRICS_HOST": ("metricsHost",),
     "DEVTEAM_LABELS": ("labels",),
     "DEVTEAM_DATA_SOURCES": ("dataSources",),

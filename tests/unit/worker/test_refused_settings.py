@@ -55,8 +55,8 @@ worker:
         (
             "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
             "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, sim, "
-            "drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, metricsHost, "
-            "traceFile"
+            "drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, "
+            "metricsInsecure, metricsHost, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
         "worker.queues[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
@@ -99,6 +99,19 @@ def test_labels_of_the_environment_have_their_form(file: Path) -> None:
         "DEVTEAM_LABELS: must be of the form name=value,name=value",
         "worker.dataSources[0].name: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
     ]
+
+
+def test_metrics_are_shown_to_others_only_on_purpose(file: Path) -> None:
+    meant = "worker: {metricsHost: 0.0.0.0, metricsPort: 7494, metricsInsecure: true}"
+
+    assert refused(file, "worker: {metricsHost: 0.0.0.0, metricsPort: 7494}") == [
+        (
+            "worker.metricsHost: must be an address of this machine alone, as 127.0.0.1, or metricsInsecure must be "
+            "true: whoever reaches this page reads which models run here and what they cost, without a key"
+        )
+    ]
+    assert load(file, meant).metrics_host == "0.0.0.0"
+    assert load(file, "", environ={"DEVTEAM_METRICS_INSECURE": "true", "DEVTEAM_METRICS_HOST": "::"}).metrics_insecure
 
 
 def test_an_unknown_flag_is_refused(file: Path) -> None:
