@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from devteam.mesh.errors import Unavailable
+from devteam.mesh.spans import file as span_file
 from devteam.mesh.spans.store import Bounds, SpanStore
 from tests.fakes.stored_spans import BEGIN, record, stored_spans
 
@@ -76,6 +77,19 @@ def test_the_file_stays_as_small_as_it_was_told_to(file: Path) -> None:
     store.close()
     assert count_of(file, 300) == 30
     assert 500_000 < file.stat().st_size < 1_300_000
+
+
+def test_the_journal_beside_it_stays_small_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite alone lets it grow while several write at once, to many times the file's size."""
+    monkeypatch.setattr(span_file, "_JOURNAL_BYTES", 256 * 1024)
+    store = SpanStore(file)
+    lengths = []
+    for trace in range(1, 31):
+        store.add([record(trace, span, size=1_000) for span in range(1, 101)])
+        lengths.append(file.with_name("traces.db-wal").stat().st_size)
+    store.close()
+    assert max(lengths) < 2 * 256 * 1024 + 300_000
+    assert count_of(file, 30) == 100
 
 
 def test_one_trace_cannot_push_out_all_others(file: Path) -> None:

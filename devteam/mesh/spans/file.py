@@ -73,6 +73,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def shorten_journal(connection: sqlite3.Connection, path: Path) -> None:
+    """Empty the journal once it is long: where several write at once SQLite rarely finds the moment to begin it anew.
+
+    Whoever writes meanwhile waits; if somebody reads for too long, the next write tries again.
+    """
+    if _size(path.with_name(f"{path.name}-wal")) > 2 * _JOURNAL_BYTES:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
 def set_aside(path: Path) -> None:
     """Give the file another name, and with it what SQLite keeps beside it. Raises OSError."""
     aside = path.with_name(f"{path.name}.unreadable")
@@ -86,6 +95,13 @@ def set_aside(path: Path) -> None:
 def is_unreadable(error: sqlite3.Error) -> bool:
     """Whether it says that the file is damaged, or no database at all."""
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _prepared(connection: sqlite3.Connection) -> bool:

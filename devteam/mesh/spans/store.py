@@ -12,7 +12,15 @@ from typing import TypeVar
 import structlog
 
 from devteam.mesh.errors import Unavailable
-from devteam.mesh.spans.file import ForeignFile, connected, is_unreadable, opened, set_aside, transaction
+from devteam.mesh.spans.file import (
+    ForeignFile,
+    connected,
+    is_unreadable,
+    opened,
+    set_aside,
+    shorten_journal,
+    transaction,
+)
 from devteam.mesh.spans.record import Record
 
 _log = structlog.get_logger()
@@ -91,6 +99,7 @@ class SpanStore:
                 self._add_to(connection, trace_id, of_trace)
             connection.execute("UPDATE total SET writes = writes + 1")
             self._make_room(connection)
+        shorten_journal(connection, self._path)
 
     def _add_to(self, connection: sqlite3.Connection, trace_id: bytes, records: Iterable[Record]) -> None:
         known = connection.execute("SELECT spans, bytes FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
