@@ -25,6 +25,8 @@ from tests.fakes.otlp_collector import MetricsCollector
 from tests.fakes.scrape import Scrape, scraped_from
 
 HOST = "127.0.0.1"
+CALLS, GET_WORKER = "rpc_server_call_duration_seconds_count", "devteam.v1.RegistryService/GetWorker"
+GATE = registry_pb2.GetWorkerRequest(worker_id="gate")
 
 
 @asynccontextmanager
@@ -34,49 +36,45 @@ async def serving() -> AsyncIterator[str]:
         yield f"http://{HOST}:{port}/metrics"
 
 
-async def test_calls_are_measured_by_method_and_outcome_while_others_run() -> None:
+@asynccontextmanager
+async def called() -> AsyncIterator[tuple[Gated, "registry_pb2_grpc.RegistryServiceAsyncStub"]]:
+    """A Registry that keeps a caller waiting who asks for "gate"."""
     servicer = Gated()
-    async with serving() as url:
-        server = MeshServer(Listen(port=0, stop_grace=0.1), CountingIds())
-        registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
-        await server.start()
-        async with grpc.aio.insecure_channel(f"{HOST}:{server.port}") as channel:
-            stub = registry_pb2_grpc.RegistryServiceStub(channel)
-            waiting = asyncio.ensure_future(stub.GetWorker(registry_pb2.GetWorkerRequest(worker_id="gate")))
-            await servicer.entered.wait()
-            with pytest.raises(grpc.aio.AioRpcError):
-                await stub.ListWorkers(registry_pb2.ListWorkersRequest())
-            during = await asyncio.to_thread(scraped_from, url)
-            servicer.gate.set()
-            await waiting
-            after = await asyncio.to_thread(scraped_from, url)
-        await server.stop()
-    calls = "rpc_server_call_duration_seconds_count"
-    get = {"rpc_system_name": "grpc", "rpc_method": "devteam.v1.RegistryService/GetWorker"}
-    get["rpc_response_status_code"] = "OK"
-    assert (during.value(calls, **get), after.value(calls, **get)) == (None, 1)
+    server = MeshServer(Listen(port=0, stop_grace=0.1), CountingIds())
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"{HOST}:{server.port}") as channel:
+        yield servicer, registry_pb2_grpc.RegistryServiceStub(channel)
+    await server.stop()
+
+
+async def test_calls_are_measured_by_method_and_outcome_while_others_run() -> None:
+    async with serving() as url, called() as (servicer, stub):
+        waiting = asyncio.ensure_future(stub.GetWorker(GATE))
+        await servicer.entered.wait()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.ListWorkers(registry_pb2.ListWorkersRequest())
+        during = await asyncio.to_thread(scraped_from, url)
+        servicer.gate.set()
+        await waiting
+        after = await asyncio.to_thread(scraped_from, url)
+    get = {"rpc_system_name": "grpc", "rpc_method": GET_WORKER, "rpc_response_status_code": "OK"}
+    assert (during.value(CALLS, **get), after.value(CALLS, **get)) == (None, 1)
     failed = {"rpc_method": "devteam.v1.RegistryService/ListWorkers", "rpc_response_status_code": "INTERNAL"}
-    assert during.total(calls, **failed) == 1
+    assert during.total(CALLS, **failed) == 1
 
 
 async def test_a_call_that_its_caller_gave_up_is_neither_a_success_nor_an_error() -> None:
-    servicer = Gated()
     async with serving() as url:
-        server = MeshServer(Listen(port=0, stop_grace=0.1), CountingIds())
-        registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
-        await server.start()
-        async with grpc.aio.insecure_channel(f"{HOST}:{server.port}") as channel:
-            stub = registry_pb2_grpc.RegistryServiceStub(channel)
-            call = stub.GetWorker(registry_pb2.GetWorkerRequest(worker_id="gate"))
+        async with called() as (servicer, stub):
+            call = stub.GetWorker(GATE)
             await servicer.entered.wait()
             call.cancel()
             await servicer.left.wait()
-        await server.stop()
         scrape = await asyncio.to_thread(scraped_from, url)
-    of_method = {"rpc_system_name": "grpc", "rpc_method": "devteam.v1.RegistryService/GetWorker"}
-    given_up = {**of_method, "rpc_response_status_code": "CANCELLED"}
-    assert scrape.of("rpc_server_call_duration_seconds_count", "rpc_response_status_code") == {"CANCELLED": 1}
-    assert scrape.value("rpc_server_call_duration_seconds_count", **given_up) == 1
+    given_up = {"rpc_system_name": "grpc", "rpc_method": GET_WORKER, "rpc_response_status_code": "CANCELLED"}
+    assert scrape.of(CALLS, "rpc_response_status_code") == {"CANCELLED": 1}
+    assert scrape.value(CALLS, **given_up) == 1, "and it has no error_type"
 
 
 async def test_a_scrape_is_answered_while_the_event_loop_is_held_up() -> None:
