@@ -22,6 +22,8 @@ class Pace:
         if tokens and not self.tokens:
             self.first_token_at = now
         self.tokens = tokens
+        if now < self._told[-1][0]:  # the clock was set back
+            self._told.clear()
         self._told.append((now, tokens))
         while len(self._told) > 2 and (now - self._told[1][0]).total_seconds() >= _WINDOW:
             self._told.popleft()
@@ -29,8 +31,8 @@ class Pace:
     def rate(self, now: datetime) -> float | None:
         """Tokens a second of late; None while too little is known."""
         begun, first = self._told[0]
-        if len(self._told) == 1:
+        if len(self._told) == 1 or now <= begun:
             return None
         if now - self._told[-1][0] > timedelta(seconds=_WINDOW):
             return 0.0
-        return (self.tokens - first) / max((now - begun).total_seconds(), 0.001)
+        return (self.tokens - first) / (now - begun).total_seconds()

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from devteam.sightings import TasksSeen, WorkersSeen
     from devteam_cli.top_view import TopView
 
-_Look: TypeAlias = "TasksSeen | WorkersSeen | tuple[QueueInfo, ...]"
+# The last: all queues, or why they cannot be seen.
+_Look: TypeAlias = "TasksSeen | WorkersSeen | list[QueueInfo] | str"
 
 _FRAME = 0.5
 _LOOK_AT_QUEUES = 1.0
@@ -149,9 +150,11 @@ def _take(view: "TopView", look: "_Look") -> str:
         case WorkersSeen():
             view.see_workers(look)
             return "workers" if look.current else ""
+        case str():
+            view.see_queues(None, look)
         case _:
-            view.queues = look
-            return "queues"
+            view.see_queues(look)
+    return "queues"
 
 
 async def _looks(client: "DevTeamClient") -> "AsyncGenerator[_Look, None]":
@@ -167,13 +170,13 @@ async def _looks(client: "DevTeamClient") -> "AsyncGenerator[_Look, None]":
             yield look
 
 
-async def _queues(client: "DevTeamClient") -> "AsyncGenerator[tuple[QueueInfo, ...], None]":
-    """All queues, once a second; a router that is away is asked again, and the watches say what is wrong."""
-    known: tuple[QueueInfo, ...] = ()
+async def _queues(client: "DevTeamClient") -> "AsyncGenerator[list[QueueInfo] | str, None]":
+    """All queues, once a second; a router that is away is asked again."""
     while True:
-        with suppress(Unavailable, DeadlineExceeded):
-            known = tuple(await client.list_queues())
-        yield known
+        try:
+            yield await client.list_queues()
+        except (Unavailable, DeadlineExceeded) as error:
+            yield error.message
         await asyncio.sleep(_LOOK_AT_QUEUES)
 
 
@@ -187,4 +190,10 @@ def _data(view: "TopView", now: datetime) -> dict[str, object]:
         for task in view.running
     ]
     waiting = [{**output.members(task), "waiting_since": since} for task, since in view.waiting(None)]
-    return {"workers": view.workers, "queues": view.queues, "running": running, "waiting": waiting}
+    return {
+        "workers": view.workers,
+        "queues": view.queues,
+        "running": running,
+        "waiting": waiting,
+        "trouble": view.trouble,
+    }

@@ -62,13 +62,12 @@ def frame(view: TopView, title: str, now: datetime, *, width: int, height: int |
 
     head = Text.assemble((_totals(view, now), "bold"), f" · {printable(title)}", no_wrap=True)
     picture = [head]
-    if view.trouble:
-        picture.append(Text(printable(view.trouble), "red", no_wrap=True))
+    picture += [Text(printable(trouble), "red", no_wrap=True) for trouble in view.trouble]
     sections = [section for section in _sections(view, now) if section.count]
     rooms = _rooms([section.count for section in sections], None if height is None else height - len(picture))
     for section, room in zip(sections, rooms, strict=True):
         picture += _drawn(section, room, width)
-    if not sections:
+    if not sections and not view.trouble:
         picture += [Text(""), Text("nobody is here and nothing waits; start a worker with `devteam-worker start`")]
     for line in picture:
         line.truncate(width, overflow="ellipsis")

@@ -15,7 +15,9 @@ class TopView:
 
     def __init__(self) -> None:
         self.queues: Sequence[QueueInfo] = ()
-        self.trouble = ""
+        # What has not been told in full yet, and what is told no more, and why.
+        self._missing = {"queues", "tasks", "workers"}
+        self._lost: dict[str, str] = {}
         self._workers: dict[str, WorkerInfo] = {}
         self._open: dict[str, Task] = {}
         self._running: dict[str, Task] = {}
@@ -23,6 +25,16 @@ class TopView:
         # What waits for a worker, and since when; not what waits for other steps.
         self._waiting: dict[str, datetime] = {}
         self._paces: dict[str, Pace] = {}
+
+    @property
+    def trouble(self) -> list[str]:
+        """What of the picture is missing, or may be old; empty when it is as the mesh is."""
+        waiting = sorted(self._missing - self._lost.keys())
+        said = [f"waiting for the mesh to tell of its {', '.join(waiting)}"] if waiting else []
+        for reason in dict.fromkeys(self._lost.values()):
+            old = ", ".join(sorted(what for what, why in self._lost.items() if why == reason))
+            said.append(f"reconnecting ({old} as last known); the connection is lost: {reason}")
+        return said
 
     @property
     def workers(self) -> list[WorkerInfo]:
@@ -63,16 +75,21 @@ class TopView:
         """Tokens a second, of all that runs."""
         return sum(pace.rate(now) or 0.0 for task in self._running.values() if (pace := self.pace(task)))
 
+    def see_queues(self, queues: Sequence[QueueInfo] | None, trouble: str = "") -> None:
+        """Take in all queues; None when they cannot be seen, for the reason given."""
+        self._note("queues", trouble, current=queues is not None)
+        self.queues = self.queues if queues is None else queues
+
     def see_workers(self, seen: WorkersSeen) -> None:
         """Take in what was told of workers."""
-        self._note_trouble(seen.interrupted, current=seen.current)
+        self._note("workers", seen.interrupted, current=seen.current)
         self._workers.update({worker.id: worker for worker in seen.workers})
         for worker_id in seen.removed:
             self._workers.pop(worker_id, None)
 
     def see_tasks(self, seen: TasksSeen, now: datetime) -> None:
         """Take in what was told of tasks."""
-        self._note_trouble(seen.interrupted, current=seen.current)
+        self._note("tasks", seen.interrupted, current=seen.current)
         for task in seen.tasks:
             self._see_task(task, now)
         for task_id in seen.removed:
@@ -112,8 +129,9 @@ class TopView:
         if before := self._running.pop(task_id, None):
             self._busy[before.worker_id] -= 1
 
-    def _note_trouble(self, interrupted: str, *, current: bool) -> None:
-        if interrupted:
-            self.trouble = f"reconnecting; the connection is lost: {interrupted}"
+    def _note(self, what: str, lost: str, *, current: bool) -> None:
+        if lost:
+            self._lost[what] = lost
         elif current:
-            self.trouble = ""
+            self._lost.pop(what, None)
+            self._missing.discard(what)

@@ -54,10 +54,12 @@ def busy_view(workers: int = 12, waits: int = 30) -> TopView:
     view.see_tasks(TasksSeen(progress=(TaskProgress("t-5", 1, 0), TaskProgress("t-75", 1, 1000)), current=True), at(-4))
     view.see_tasks(TasksSeen(progress=(TaskProgress("t-5", 1, 80),), current=True), at(-2))
     view.see_tasks(TasksSeen(progress=(TaskProgress("t-75", 1, 1200),), current=True), NOON)
-    view.queues = (
-        QueueInfo(name="default", slots=44, workers=11),
-        QueueInfo(name="gpu", waiting=30, running=3, slots=44, workers=11, oldest_waiting_since=at(-129)),
-        QueueInfo(name="night", waiting=2, paused=True, oldest_waiting_since=at(-4000)),
+    view.see_queues(
+        (
+            QueueInfo(name="default", slots=44, workers=11),
+            QueueInfo(name="gpu", waiting=30, running=3, slots=44, workers=11, oldest_waiting_since=at(-129)),
+            QueueInfo(name="night", waiting=2, paused=True, oldest_waiting_since=at(-4000)),
+        )
     )
     return view
 
@@ -132,8 +134,17 @@ def test_off_a_screen_everything_is_there() -> None:
 
 
 def test_an_empty_mesh_says_what_to_do() -> None:
-    assert drawn(TopView(), width=80, height=24) == [
-        "0 workers · 0 running on 0 slots · 0 waiting · 0 tokens/s · http://mesh:7400 · 12:00:00"[:79] + "…",
+    """Once that is known; until then the picture says what it waits for."""
+    view = TopView()
+    head = "0 workers · 0 running on 0 slots · 0 waiting · 0 tokens/s · http://mesh:7400 · 12:00:00"[:79] + "…"
+    assert drawn(view, width=80, height=24) == [head, "waiting for the mesh to tell of its queues, tasks, workers"]
+    view.see_workers(WorkersSeen(current=True))
+    view.see_tasks(TasksSeen(current=False), NOON)
+    view.see_queues(())
+    assert drawn(view, width=80, height=24)[1:] == ["waiting for the mesh to tell of its tasks"]
+    view.see_tasks(TasksSeen(current=True), NOON)
+    assert drawn(view, width=80, height=24) == [
+        head,
         "",
         "nobody is here and nothing waits; start a worker with `devteam-worker start`",
     ]
@@ -141,14 +152,32 @@ def test_an_empty_mesh_says_what_to_do() -> None:
 
 def test_a_broken_connection_is_on_the_picture_until_all_is_known_again() -> None:
     view = busy_view()
+    lost = "reconnecting (tasks as last known); the connection is lost: Connection refused"
     view.see_tasks(TasksSeen(interrupted="Connection refused"), NOON)
-    assert drawn(view, width=80, height=24)[1] == "reconnecting; the connection is lost: Connection refused"
+    assert drawn(view, width=80, height=24)[1] == lost
     view.see_tasks(TasksSeen(), NOON)
-    assert "reconnecting" in drawn(view, width=80, height=24)[1]
+    assert drawn(view, width=80, height=24)[1] == lost
     view.see_tasks(TasksSeen(current=True, removed=("t-5",)), NOON)
     picture = drawn(view, width=80, height=24)
     assert picture[1] == ""
     assert not any(line.startswith("t-5 ") for line in picture)
+
+
+def test_each_service_that_is_away_leaves_its_own_part_old() -> None:
+    """What another one tells does not make up for it."""
+    view = busy_view()
+    view.see_tasks(TasksSeen(interrupted="refused"), NOON)
+    view.see_workers(WorkersSeen(interrupted="refused"))
+    view.see_queues(None, "no answer within 10 s")
+    assert view.trouble == [
+        "reconnecting (tasks, workers as last known); the connection is lost: refused",
+        "reconnecting (queues as last known); the connection is lost: no answer within 10 s",
+    ]
+    assert len(view.queues) == 3
+    view.see_workers(WorkersSeen(current=True))
+    view.see_queues(())
+    assert view.trouble == ["reconnecting (tasks as last known); the connection is lost: refused"]
+    assert view.queues == ()
 
 
 def test_what_a_task_waits_for_is_counted_from_when_it_could_have_run() -> None:
@@ -176,6 +205,17 @@ def test_a_rate_looks_back_a_few_seconds() -> None:
     assert pace.rate(at(24)) == pytest.approx(50 / 9)
     assert pace.rate(at(26)) == 0.0
     assert pace.first_token_at is None
+
+
+def test_a_clock_that_is_set_back_makes_no_rate() -> None:
+    """Nor does it keep what was told before it."""
+    pace = Pace(1, 100, NOON)
+    pace.add(110, at(1))
+    assert pace.rate(at(-3600)) is None
+    pace.add(120, at(-3599))
+    assert pace.rate(at(-3599)) is None
+    pace.add(130, at(-3598))
+    assert pace.rate(at(-3598)) == 10.0
 
 
 def test_words_of_others_are_not_obeyed() -> None:
