@@ -1,16 +1,16 @@
 """`devteam events`: what happens in the mesh, a line each."""
 
 import sys
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from collections.abc import Callable, Iterable
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from devteam.mesh.errors import DevTeamError
 from devteam_cli import output
 from devteam_cli.arguments import length_of_time
-from devteam_cli.merged import merged
 from devteam_cli.output import Output
 from devteam_cli.session import Session, connected, console
 from devteam_cli.stderr import say
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
     from devteam.client import DevTeamClient
     from devteam_cli.happenings import Happening
-    from devteam_cli.story import Story
-
-# Of tasks or of workers, what happened, and whether the beginning has been told.
-_Look: TypeAlias = "tuple[str, list[Happening], bool]"
 
 _STYLES = {
     "succeeded": "green",
@@ -70,11 +66,12 @@ async def events(
         raise typer.BadParameter("a document that never ends is of no use; take -o jsonl", param_hint="--follow")
     _check_kinds(kind)
     length = length_of_time(since or ("0s" if follow else "1h"))
+    mesh_now = await _clock(session.client)
     try:
-        begin = datetime.now(UTC) - length
+        begin = mesh_now() - length
     except OverflowError:
         raise typer.BadParameter("lies before all time", param_hint="--since") from None
-    await _tell(session, begin, tuple(kind), follow=follow, utc=utc)
+    await _write(session, begin, mesh_now, _Writer(session, tuple(kind), utc=utc), follow=follow)
 
 
 def _check_kinds(kinds: Iterable[str]) -> None:
@@ -86,42 +83,27 @@ def _check_kinds(kinds: Iterable[str]) -> None:
             raise typer.BadParameter(f"{kind!r} is none; there are {', '.join(sorted(known))}", param_hint="--kind")
 
 
-async def _tell(session: Session, since: datetime, kinds: tuple[str, ...], *, follow: bool, utc: bool) -> None:
+async def _write(
+    session: Session, since: datetime, now: Callable[[], datetime], writer: "_Writer", *, follow: bool
+) -> None:
     from devteam_cli.story import Story
+    from devteam_cli.telling import told
 
-    story, writer = Story(since), _Writer(session, kinds, utc=utc)
-    # Nothing is told until both beginnings are known: only then is the order.
-    began: list[Happening] = []
-    missing = {"tasks", "workers"}
-    client = session.client
-    async with aclosing(merged(_tasks(client, story), _workers(client, story))) as looks:
-        async for what, told, current in looks:
-            if not missing:
-                writer.write(told)
-                continue
-            began += told
-            missing -= {what} if current else set()
-            if not missing:
-                writer.write(sorted(began, key=lambda happening: happening.at))
-                if story.since > since:
-                    say(f"more has ended since than a mesh tells of; this begins at {writer.time(story.since)}")
-                if not follow:
-                    return
+    story, is_beginning = Story(since), True
+    async with aclosing(told(session.client, story, now, follow=follow)) as parts:
+        async for happenings in parts:
+            writer.write(happenings)
+            if is_beginning and story.since > since:
+                say(f"more has ended since than a mesh tells of; this begins at {writer.time(story.since)}")
+            is_beginning = False
 
 
-async def _tasks(client: "DevTeamClient", story: "Story") -> "AsyncGenerator[_Look, None]":
-    async with aclosing(client.watch_tasks(since=story.since)) as looks:
-        async for seen in looks:
-            told = story.tasks(seen, datetime.now(UTC))
-            for plan_id in sorted(story.unsure):
-                told += story.looked_up(await client.get_plan(plan_id))
-            yield "tasks", told, seen.current
-
-
-async def _workers(client: "DevTeamClient", story: "Story") -> "AsyncGenerator[_Look, None]":
-    async with aclosing(client.watch_workers()) as looks:
-        async for seen in looks:
-            yield "workers", story.workers(seen, datetime.now(UTC)), seen.current
+async def _clock(client: "DevTeamClient") -> Callable[[], datetime]:
+    """The Planner's clock, by which it says when things happened; this machine's where it does not say."""
+    ahead = timedelta()
+    with suppress(DevTeamError):  # whatever is wrong, the watches will say it
+        ahead = next((one.clock_ahead for one in await client.get_status() if one.name == "planner"), ahead)
+    return lambda: datetime.now(UTC) + ahead
 
 
 class _Writer:
@@ -158,5 +140,5 @@ class _Writer:
 
         style = _STYLES.get(happening.kind.partition(".")[2], "")
         line = Text.assemble((f"{self.time(happening.at)} ", "dim"), (f"{happening.kind:<16} ", style))
-        line.append(f"{happening.subject} " if happening.subject else "", "bold")
+        line.append(f"{printable(happening.subject)} " if happening.subject else "", "bold")
         return line.append(printable(" ".join(happening.text.split())))

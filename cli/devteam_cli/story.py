@@ -33,7 +33,9 @@ class Story:
         self._routing: Routing | None = None
         # Looks that belong to a beginning which has not been told to its end.
         self._begun: list[Task] = []
-        self._current = self._away = False
+        self._current = False
+        # Of tasks and of workers: what cannot be heard of now.
+        self._unheard: set[str] = set()
         self.unsure: set[str] = set()
 
     @property
@@ -44,7 +46,8 @@ class Story:
     def tasks(self, seen: TasksSeen, now: datetime) -> list[Happening]:
         """What is news in a look at tasks; in the order of their moments what there was at a beginning."""
         if seen.interrupted:
-            return self._interrupted(seen.interrupted, now)
+            self._begun, self._current = [], False
+            return [self._interrupted("tasks", seen.interrupted, now)]
         tasks = [*self._begun, *(task for task in seen.tasks if task.id not in self._over)]
         if not seen.current:
             self._begun = tasks
@@ -57,17 +60,20 @@ class Story:
         if self._current:
             return told
         self._current = True
-        return [*self._back(now), *sorted(told, key=lambda happening: happening.at)]
+        return [*self._back("tasks", now), *sorted(told, key=lambda happening: happening.at)]
 
     def workers(self, seen: WorkersSeen, now: datetime) -> list[Happening]:
         """What is news in a look at workers."""
-        told: list[Happening] = []
+        if seen.interrupted:
+            return [self._interrupted("workers", seen.interrupted, now)]
+        told = self._back("workers", now) if seen.current else []
         for worker in seen.workers:
             told += happenings.of_worker(self._workers.get(worker.id), worker, self._since, now)
             self._workers[worker.id] = worker
         for worker_id in seen.removed:
             self._workers.pop(worker_id, None)
-            told.append(happenings.of_leaver(worker_id, seen.reasons.get(worker_id, ""), now))
+            reason = seen.reasons.get(worker_id, "left while nobody could tell why")
+            told.append(happenings.of_leaver(worker_id, reason, now))
         if seen.routing is not None:
             told += happenings.of_queues(self._routing, seen.routing, now)
             self._routing = seen.routing
@@ -131,10 +137,13 @@ class Story:
             self._since = max(self._since, min(ends))
         return tasks
 
-    def _interrupted(self, reason: str, now: datetime) -> list[Happening]:
-        self._begun, self._current, self._away = [], False, True
-        return [Happening(at=now, kind="mesh.interrupted", text=f"connection lost ({reason}); trying again")]
+    def _interrupted(self, what: str, reason: str, now: datetime) -> Happening:
+        self._unheard.add(what)
+        text = f"nothing is heard of {what}: connection lost ({reason}); trying again"
+        return Happening(at=now, kind="mesh.interrupted", text=text)
 
-    def _back(self, now: datetime) -> list[Happening]:
-        away, self._away = self._away, False
-        return [Happening(at=now, kind="mesh.back", text="connected again")] if away else []
+    def _back(self, what: str, now: datetime) -> list[Happening]:
+        if what not in self._unheard:
+            return []
+        self._unheard.discard(what)
+        return [Happening(at=now, kind="mesh.back", text=f"{what} are heard of again, and what was missed is told")]

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from devteam import WorkerInfo, WorkerStatus
+from devteam import ServiceStatus, WorkerInfo, WorkerStatus
 from devteam.testing import FakeMesh, Run, WorkerLost
 from tests.rpc.cli.command import ran
 from tests.rpc.cli.test_process import devteam, line_with, rest_of
@@ -34,6 +34,17 @@ async def test_what_happened_is_told_to_its_end() -> None:
     assert told(lines.out) == [f"task.{kind} {task.id}" for kind in ("queued", "placed", "succeeded")]
     assert [event["kind"] for event in json.loads(document.out)] == ["task.succeeded"]
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "")
+
+
+async def test_a_length_of_time_is_counted_on_the_planners_clock() -> None:
+    """By which things happen; it is this one that says it is two hours later."""
+    ahead = ServiceStatus(name="planner", clock_ahead=timedelta(hours=2))
+    async with FakeMesh(services=[ahead]) as mesh, mesh.client() as client:
+        await client.wait((await client.create_task("one", model="m")).id)
+        of_late = await ran(mesh, "events", "--since", "1h")
+        of_all = await ran(mesh, "events", "--since", "3h")
+    assert (of_late.code, of_late.out) == (0, "")
+    assert len(of_all.out.splitlines()) == 3
 
 
 async def test_what_is_asked_for_wrongly_is_refused_with_what_would_be_right() -> None:

@@ -238,6 +238,23 @@ def test_a_broken_connection_is_told_and_what_was_missed_after_it() -> None:
     ]
 
 
+def test_a_registry_that_is_gone_is_told_as_well() -> None:
+    """Of tasks all is heard meanwhile; what left in the dark has no reason."""
+    story = Story(NOON)
+    story.tasks(TasksSeen((RUNNING,), current=True), LATER)
+    story.workers(WorkersSeen((WORKER, replace(WORKER, id="w2")), current=True), LATER)
+    [lost] = story.workers(WorkersSeen(interrupted="refused"), LATER)
+    assert (lost.kind, lost.text) == (
+        "mesh.interrupted",
+        "nothing is heard of workers: connection lost (refused); trying again",
+    )
+    assert kinds(story.tasks(TasksSeen((SUCCEEDED,), current=True), LATER)) == ["task.succeeded t-1"]
+    assert story.workers(WorkersSeen((WORKER,)), LATER) == []
+    back, left = story.workers(WorkersSeen(removed=("w2",), current=True), LATER)
+    assert (back.kind, back.text) == ("mesh.back", "workers are heard of again, and what was missed is told")
+    assert (left.subject, left.text) == ("w2", "left while nobody could tell why")
+
+
 def test_workers_leave_and_queues_are_paused() -> None:
     """What there was at the beginning is no news."""
     story = Story(at(10))
