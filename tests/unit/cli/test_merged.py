@@ -23,17 +23,17 @@ async def failing(error: Exception) -> AsyncGenerator[int, None]:
 
 
 async def gathered(*streams: AsyncGenerator[int, None]) -> list[int]:
-    async with asyncio.timeout(60):
-        return sorted([item async for item in merged(*streams)])
+    return sorted([item async for item in merged(*streams)])
 
 
 @pytest.mark.parametrize("error", [Unavailable("gone"), KeyError("a defect")])
 async def test_whatever_one_raises_is_raised_at_once(error: Exception) -> None:
     """And the other is closed; nobody waits for what will not come."""
     closed: list[str] = []
-    with pytest.raises(type(error)):
-        await gathered(counting(closed), failing(error))
-    assert closed == ["counting"]
+    async with asyncio.timeout(60) as limit:
+        with pytest.raises(type(error)):
+            await gathered(counting(closed), failing(error))
+    assert (closed, limit.expired()) == (["counting"], False)
 
 
 async def test_it_ends_with_the_first_that_ends() -> None:
