@@ -13,6 +13,11 @@ from devteam_cli.text import left, span
 # Clocks further apart than this, beyond all doubt, make people wonder about the times that they are shown.
 SKEW = timedelta(seconds=1)
 
+# A plan begins within so much time, unless Temporal is away or has too much to do.
+_BEGINS = timedelta(seconds=10)
+# So many of a kind are named one by one.
+_NAMED = 3
+
 _IN_DOUBT = {WorkerStatus.SUSPECT, WorkerStatus.UNHEALTHY, WorkerStatus.LOST}
 
 
@@ -31,6 +36,7 @@ def concerns(seen: Overview, now: datetime) -> list[Concern]:
         *_services(seen.services, now),
         *of_fleet(seen),
         *nobody_runs(seen, now),
+        *of_starts(seen, now),
         *of_workers(seen, now),
         *of_queues(seen),
         *of_waits(seen),
@@ -79,10 +85,21 @@ def nobody_runs(seen: Overview, now: datetime) -> Iterator[Concern]:
     if seen.workers is None:
         return
     known = {worker.id: worker for worker in seen.workers}
-    for worker_id, tasks in _by_worker(seen.running).items():
-        worker = known.get(worker_id)
-        if worker is None or worker.status in _IN_DOUBT:
-            yield _nobody_runs_them(worker_id, worker, tasks, now)
+    doubtful = {
+        worker_id: tasks
+        for worker_id, tasks in _by_worker(seen.running).items()
+        if worker_id not in known or known[worker_id].status in _IN_DOUBT
+    }
+    if len(doubtful) > _NAMED:
+        tasks = [task for of_one in doubtful.values() for task in of_one]
+        said = (
+            f"shown as running on {len(doubtful)} workers that are not well or not registered: perhaps nobody runs them"
+        )
+        remedy = "they go on if their workers come back, and else start again by themselves once those are given up"
+        yield Concern(f"{len(tasks)} tasks, such as {tasks[0].id}", said, remedy)
+        return
+    for worker_id, tasks in doubtful.items():
+        yield _nobody_runs_them(worker_id, known.get(worker_id), tasks, now)
 
 
 def _nobody_runs_them(worker_id: str, worker: WorkerInfo | None, tasks: Sequence[Task], now: datetime) -> Concern:
@@ -97,13 +114,37 @@ def _nobody_runs_them(worker_id: str, worker: WorkerInfo | None, tasks: Sequence
     return Concern(subject, said, f"{comes} elsewhere once the worker is given up")
 
 
+def of_starts(seen: Overview, now: datetime) -> Iterator[Concern]:
+    """Tasks that wait for nothing, and have not begun."""
+    ahead = next((service.clock_ahead for service in seen.services if service.name == "planner"), timedelta())
+    since = [(task.created_at, task.id) for task in seen.not_begun if task.created_at]
+    late = sorted(one for one in since if now + ahead - one[0] > _BEGINS)
+    if late:
+        oldest, task_id = late[0]
+        subject = f"task {task_id}" if len(late) == 1 else f"{len(late)} tasks, such as {task_id}"
+        said = f"not begun for {span(now + ahead - oldest)}, though nothing is waited for"
+        yield Concern(
+            subject, said, "Temporal begins them: see whether it is there (`devteam doctor`) and how busy it is"
+        )
+
+
 def of_workers(seen: Overview, now: datetime) -> Iterator[Concern]:
-    """Workers that fell silent, or lost their stream."""
+    """Workers that fell silent, or lost their stream; of many in the same state only one is named."""
+    by_status: dict[WorkerStatus, list[WorkerInfo]] = {}
     for worker in seen.workers or ():
         if worker.status in _IN_DOUBT:
-            coming = f"; {_next(worker)} in {left(worker.next_status_at, now)}" if worker.next_status_at else ""
-            remedy = "see whether its machine is up and reaches the mesh: `devteam-worker doctor` there"
-            yield Concern(f"worker {worker.id}", f"{worker.status.value}{_why(worker)}{coming}", remedy)
+            by_status.setdefault(worker.status, []).append(worker)
+    for workers in by_status.values():
+        if len(workers) > _NAMED:
+            yield _not_well(f"{len(workers)} workers, such as {workers[0].id}", workers[0], now)
+        else:
+            yield from (_not_well(f"worker {worker.id}", worker, now) for worker in workers)
+
+
+def _not_well(subject: str, worker: WorkerInfo, now: datetime) -> Concern:
+    coming = f"; {_next(worker)} in {left(worker.next_status_at, now)}" if worker.next_status_at else ""
+    remedy = "see whether its machine is up and reaches the mesh: `devteam-worker doctor` there"
+    return Concern(subject, f"{worker.status.value}{_why(worker)}{coming}", remedy)
 
 
 def of_queues(seen: Overview) -> Iterator[Concern]:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from devteam.errors import DevTeamError
+from devteam.errors import DeadlineExceeded, DevTeamError, Unavailable
 from devteam.models import Explanation, Plan, PlanState, QueueInfo, Task, TaskState, Throttle, WaitReason, Workers
 from devteam.standing import ServiceStatus
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 
 _Seen = TypeVar("_Seen")
 
-# Tasks and plans that are looked at, each the newest of a kind: enough to see what is wrong, and soon.
-_TASKS, _PLANS, _PLANS_OPENED = 100, 500, 20
+# Plans that are counted in each state.
+_PLANS = 500
+# Seconds that the Planner may take to tell of all tasks.
+_TELLING = 10.0
 # Kinds of waiting tasks, by queue and model, that a Router is asked about.
 _KINDS = 10
 
@@ -42,7 +45,8 @@ class Wait:
 class Overview:
     """What was seen. `workers` is None, and others are empty, where it could not be: `unseen` says what, and why.
 
-    `running` and `waits` are examples, not all; `plans` are those that have not ended, 500 of a state at most.
+    `not_begun` are tasks that wait for nothing but the start of their plan; `waits` are examples, one of a kind.
+    `plans` are those that have not ended, 500 of a state at most.
     """
 
     url: str
@@ -52,6 +56,7 @@ class Overview:
     throttles: Sequence[Throttle] = ()
     plans: Sequence[Plan] = ()
     running: Sequence[Task] = ()
+    not_begun: Sequence[Task] = ()
     waits: Sequence[Wait] = ()
     unseen: dict[str, str] = field(default_factory=dict)
 
@@ -73,9 +78,8 @@ async def overview(client: "DevTeamClient") -> Overview:
         seen("queues", client.list_queues(), []),
         seen("throttles", client.list_throttles(), []),
         seen("plans", _plans(client), []),
-        seen("tasks", _tasks(client), []),
+        seen("tasks", _tasks(client, services), []),
     )
-    tasks += await seen("steps of plans", _steps(client, plans), [])
     return Overview(
         url=client.api_url,
         services=services,
@@ -84,6 +88,7 @@ async def overview(client: "DevTeamClient") -> Overview:
         throttles=throttles,
         plans=plans,
         running=[task for task in tasks if task.state is TaskState.RUNNING],
+        not_begun=[task for task in tasks if task.state is TaskState.PENDING and not task.depends_on],
         waits=await seen("what waits", _waits(client, tasks), []),
         unseen=unseen,
     )
@@ -98,15 +103,21 @@ async def _plans(client: "DevTeamClient") -> list[Plan]:
     return _joined(await asyncio.gather(*(client.list_plans(state=state, limit=_PLANS) for state in states)))
 
 
-async def _tasks(client: "DevTeamClient") -> list[Task]:
-    """Tasks that are no steps."""
-    states = (TaskState.RUNNING, TaskState.QUEUED)
-    return _joined(await asyncio.gather(*(client.list_tasks(state=state, limit=_TASKS) for state in states)))
-
-
-async def _steps(client: "DevTeamClient", plans: Sequence[Plan]) -> list[Task]:
-    running = [plan.id for plan in plans if plan.state is PlanState.RUNNING][:_PLANS_OPENED]
-    return [task for plan in await asyncio.gather(*map(client.get_plan, running)) for task in plan.tasks]
+async def _tasks(client: "DevTeamClient", services: Sequence[ServiceStatus]) -> list[Task]:
+    """All that have not ended: what a watch begins with."""
+    for service in services:
+        if service.name == "planner" and service.problem:  # a watch would wait for it to come back
+            raise Unavailable(service.problem)
+    tasks: list[Task] = []
+    try:
+        async with asyncio.timeout(_TELLING), aclosing(client.watch_tasks()) as looks:
+            async for seen in looks:
+                tasks += seen.tasks
+                if seen.current:
+                    break
+    except TimeoutError:
+        raise DeadlineExceeded(f"the Planner has not told of all tasks within {_TELLING:g} s") from None
+    return tasks
 
 
 async def _waits(client: "DevTeamClient", tasks: Iterable[Task]) -> list[Wait]:

@@ -59,7 +59,7 @@ def as_data(seen: Overview, found: Sequence[Concern]) -> dict[str, object]:
         },
         "queues": plain(list(seen.queues)),
         "throttles": plain(list(seen.throttles)),
-        "tasks": {"running": _running(seen), "waiting": _waiting(seen)},
+        "tasks": {"running": _running(seen), "waiting": _waiting(seen), "not_begun": len(seen.not_begun)},
         "plans": {
             "running": _plans(seen, PlanState.RUNNING),
             "waiting": _plans(seen, PlanState.PENDING),
@@ -103,7 +103,9 @@ def _note(service: ServiceStatus) -> str:
 
 def _work(seen: Overview) -> str:
     plans = f"plans: {_plans(seen, PlanState.RUNNING)} running, {_plans(seen, PlanState.PENDING)} not begun"
-    return f"tasks: {_running(seen)} running, {_waiting(seen)} waiting   {plans}"
+    tasks = f"tasks: {_running(seen)} running, {_waiting(seen)} waiting"
+    begin = f", {len(seen.not_begun)} not begun" if seen.not_begun else ""
+    return f"{tasks}{begin}   {plans}"
 
 
 def _workers(workers: Workers, *, used: int) -> str:

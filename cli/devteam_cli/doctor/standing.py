@@ -95,6 +95,7 @@ def _work(seen: Overview, now: datetime) -> Iterator[Finding]:
         *_as_findings(problem, concerns.of_queues(seen)),
         *_as_findings(problem, concerns.of_waits(seen)),
         *_as_findings(warning, concerns.nobody_runs(seen, now)),
+        *_as_findings(warning, concerns.of_starts(seen, now)),
     ]
     waiting = sum(queue.waiting for queue in seen.queues)
     yield from found or [ok(f"{waiting} tasks wait, none of them in vain as far as is seen", "work")]

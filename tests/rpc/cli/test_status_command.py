@@ -108,7 +108,7 @@ async def test_all_of_it_is_data() -> None:
     assert data["workers"] == {
         "total": 2, "by_status": {"healthy": 1, "unhealthy": 1}, "slots": 5, "used": 2, "notice": "deaths are frozen",
     }  # fmt: skip
-    assert data["tasks"] == {"running": 2, "waiting": 3}
+    assert data["tasks"] == {"running": 2, "waiting": 3, "not_begun": 0}
     planner = data["services"][2]
     assert (planner["name"], planner["version"], planner["traces"]) == ("planner", "1.0", "store")
     assert 10_799 <= planner["uptime"] < 10_900

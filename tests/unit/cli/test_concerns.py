@@ -1,5 +1,6 @@
 """What about a mesh needs attention, and with which remedy."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,6 +101,37 @@ def test_running_with_nobody_running_it_is_pointed_out(status: WorkerStatus) -> 
     assert "comes back within 49 s" in task.remedy
     assert worker.said == f"{status.value} (no beat for 71 s); lost in 49 s"
     assert "devteam-worker doctor" in worker.remedy
+
+
+def test_many_workers_that_fell_silent_together_are_one_concern_of_each_state() -> None:
+    """And so is what they are shown to run: the screen is one screen."""
+    ill = [WorkerInfo(id=f"w{n}", status=WorkerStatus.UNHEALTHY, status_reason="no beat for 71 s") for n in range(200)]
+    lost = [WorkerInfo(id="x", status=WorkerStatus.LOST)]
+    tasks, workers, other = found(
+        workers=Workers([*ill, *lost]), running=[a_task(f"t-{n}", worker_id=f"w{n // 2}") for n in range(400)]
+    )
+    assert (tasks.subject, workers.subject, other.subject) == (
+        "400 tasks, such as t-0",
+        "200 workers, such as w0",
+        "worker x",
+    )
+    assert tasks.said.startswith("shown as running on 200 workers")
+    assert workers.said == "unhealthy (no beat for 71 s)"
+
+
+def begun_never(task_id: str, ago: float) -> Task:
+    return replace(a_task(task_id, TaskState.PENDING, ""), created_at=NOW - timedelta(seconds=ago))
+
+
+def test_tasks_that_do_not_begin_are_pointed_out() -> None:
+    """By the Planner's clock; those that were just created are on their way."""
+    tasks = [begun_never("t-1", 5), begun_never("t-2", 120), begun_never("t-3", 11)]
+    [concern] = found(not_begun=tasks)
+    assert concern.subject == "2 tasks, such as t-2"
+    assert concern.said == "not begun for 2 min, though nothing is waited for"
+    assert "Temporal" in concern.remedy
+    behind = ServiceStatus(name="planner", clock_ahead=timedelta(seconds=-115), clock_margin=timedelta(minutes=5))
+    assert found(not_begun=tasks, services=[behind]) == []
 
 
 def test_a_task_of_a_worker_that_nobody_knows_is_pointed_out() -> None:
