@@ -1,15 +1,20 @@
 """`devteam explain`: why a task waits, or where one would go."""
 
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from devteam.models import Explanation
+from devteam.mesh.errors import DevTeamError, NotFound
+from devteam.models import Explanation, Task
 from devteam_cli import output
 from devteam_cli.completion import task_ids
-from devteam_cli.explain_view import candidates_table, facts, headline
+from devteam_cli.explain_view import candidates_table, facts, headline, known_of
 from devteam_cli.session import Session, connected, taking
 from devteam_cli.task_options import placed
+
+if TYPE_CHECKING:
+    from devteam.client import DevTeamClient
 
 Explained = Annotated[
     str | None, typer.Argument(help="The id of a task; none with --dry-run.", metavar="TASK", autocompletion=task_ids)
@@ -28,16 +33,29 @@ async def explain(
     dry_run: DryRun = False,
     model: Model = "",
 ) -> None:
-    """Say why a task waits, why it runs where it runs, or (--dry-run) where it would go."""
+    """Say why a task waits, why it runs or ran where it does, or (--dry-run) where it would go."""
     _check(task_id, placement, model, dry_run=dry_run)
+    task = None
     if task_id is None:
         explanation = await session.client.explain_run(model=model, **placement)
     else:
-        explanation = await session.client.explain(task_id)
+        explanation, task = await _explained(session.client, task_id)
     if session.is_text:
-        _show(session, explanation, submitted=not dry_run)
+        _show(session, explanation, headline(explanation, task, submitted=not dry_run))
     else:
         output.write_item(session.output, explanation)
+
+
+async def _explained(client: "DevTeamClient", task_id: str) -> tuple[Explanation, Task | None]:
+    """What a Router says of a task, or what the Planner knows where none holds it: not yet, or no more."""
+    try:
+        explanation = await client.explain(task_id)
+    except NotFound:
+        task = await client.get_task(task_id)
+        return known_of(task), task
+    with suppress(DevTeamError):  # it only tells whether the task has ended meanwhile
+        return explanation, await client.get_task(task_id)
+    return explanation, None
 
 
 def _check(task_id: str | None, placement: dict[str, Any], model: str, *, dry_run: bool) -> None:
@@ -49,8 +67,8 @@ def _check(task_id: str | None, placement: dict[str, Any], model: str, *, dry_ru
         raise typer.BadParameter("a TASK says itself how it is placed; such options go with --dry-run")
 
 
-def _show(session: Session, explanation: Explanation, *, submitted: bool) -> None:
-    session.show(headline(explanation, submitted=submitted))
+def _show(session: Session, explanation: Explanation, first: str) -> None:
+    session.show(first)
     if (known := facts(explanation)).row_count:
         session.show(known)
     if explanation.candidates:

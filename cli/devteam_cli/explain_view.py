@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from devteam.models import Candidate, Explanation, WaitReason
+from devteam.models import Candidate, Explanation, Task, TaskState, WaitReason
 from devteam_cli.render import details, table
 from devteam_cli.text import clock, left, printable, span
 
@@ -11,14 +11,33 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def headline(explanation: Explanation, *, submitted: bool) -> str:
-    """How it stands, in one line; what is not `submitted` only would stand so."""
+def headline(explanation: Explanation, task: Task | None = None, *, submitted: bool) -> str:
+    """How it stands, in one line; what is not `submitted` only would stand so. `task` says whether it has ended."""
     best = _best(explanation)
     queue = explanation.queue or (best.queue if best else "")
     reason = explanation.reason or (best.merits if best else "")
     where = f" (queue {queue})" if queue else ""
     why = f": {reason}" if reason else ""
-    return printable(f"{_standing(explanation, submitted=submitted)}{where}{why}")
+    ended = task is not None and task.state.ended
+    standing = _end(explanation, task) if task and ended else _standing(explanation, submitted=submitted)
+    return printable(f"{standing}{where}{why}")
+
+
+def known_of(task: Task) -> Explanation:
+    """What a task itself tells of where it is, and why."""
+    if task.worker_id and task.state not in {TaskState.PENDING, TaskState.QUEUED}:
+        return Explanation(reason=task.placement_reason, queue=task.queue, worker_id=task.worker_id)
+    if task.state.ended:
+        return Explanation(reason="", queue=task.queue)
+    return Explanation(reason=_wait(task), queue=task.queue or task.spec.queue, wait_reason=WaitReason.UNKNOWN)
+
+
+def _wait(task: Task) -> str:
+    if task.state is not TaskState.PENDING:
+        return task.wait_reason or "no Router holds it now; ask again in a few seconds"
+    if task.depends_on:
+        return f"it begins when {', '.join(task.depends_on)} {'has' if len(task.depends_on) == 1 else 'have'} succeeded"
+    return "its plan has not begun; Temporal begins it: see `devteam doctor` if that takes long"
 
 
 def facts(explanation: Explanation, now: datetime | None = None) -> "Table":
@@ -49,6 +68,12 @@ def _standing(explanation: Explanation, *, submitted: bool) -> str:
         return "waits" if submitted else "would wait"
     best = _best(explanation)
     return f"could start now on {best.worker_id}" if best else "could start now"
+
+
+def _end(explanation: Explanation, task: Task) -> str:
+    if explanation.worker_id:
+        return f"{task.state.value}, ran on {explanation.worker_id}"
+    return f"{task.state.value}, and no worker ran it"
 
 
 def _best(explanation: Explanation) -> Candidate | None:

@@ -130,3 +130,16 @@ async def test_queues_are_shown_and_tasks_explained() -> None:
         explained = await ran(mesh, "explain", task.id)
     assert shown.out.splitlines()[1].split() == ["gpu-queue", "open", "2", "4", "4", "1", "-", "-"]
     assert explained.out.splitlines()[0] == "runs on fake-1 (queue gpu-queue): the only worker of a fake mesh"
+
+
+async def test_what_no_router_holds_any_more_is_explained_by_the_planner() -> None:
+    """Who ran it, and why there; of what is no task, that is said."""
+    async with FakeMesh() as mesh, mesh.client() as client:
+        task = await client.create_task("p", model="m")
+        await client.wait(task.id)
+        ended = await ran(mesh, "explain", task.id)
+        nothing = await ran(mesh, "explain", "t-none")
+    assert ended.out.splitlines()[0].startswith("succeeded, ran on fake-1")
+    assert ended.out.splitlines()[0].endswith(": the only worker of a fake mesh")
+    assert nothing.code == 3
+    assert "`devteam task list` shows what there is" in nothing.err

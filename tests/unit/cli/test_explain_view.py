@@ -1,12 +1,13 @@
 """Why a task waits, or why it runs where it runs, as people read it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from devteam_cli.explain_view import candidates_table, facts, headline
+from devteam_cli.explain_view import candidates_table, facts, headline, known_of
 
-from devteam.models import Candidate, Explanation, WaitReason
-from devteam.specs import Strategy
+from devteam.models import Candidate, Explanation, Task, TaskState, WaitReason
+from devteam.specs import Strategy, TaskSpec
 from tests.unit.cli.drawing import drawn
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -40,6 +41,38 @@ FREE = Explanation(
 )
 def test_the_first_line_says_how_it_stands(explanation: Explanation, submitted: bool, line: str) -> None:
     assert headline(explanation, submitted=submitted) == line
+
+
+def a_task(state: TaskState, **more: Any) -> Task:
+    spec = TaskSpec(prompt="", model="opus", queue="gpu")
+    return Task(id="p-1.c", plan_id="p-1", step_id="c", state=state, spec=spec, **more)
+
+
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (
+            a_task(TaskState.SUCCEEDED, worker_id="w2", queue="cpu", placement_reason="the tightest fit"),
+            "succeeded, ran on w2 (queue cpu): the tightest fit",
+        ),
+        (a_task(TaskState.SKIPPED), "skipped, and no worker ran it"),
+        (a_task(TaskState.RUNNING, worker_id="w2", placement_reason="in turn"), "runs on w2: in turn"),
+        (a_task(TaskState.PENDING, depends_on=("a",)), "waits (queue gpu): it begins when a has succeeded"),
+        (a_task(TaskState.PENDING, depends_on=("a", "b")), "waits (queue gpu): it begins when a, b have succeeded"),
+        (
+            a_task(TaskState.PENDING),
+            "waits (queue gpu): its plan has not begun; Temporal begins it: see `devteam doctor` if that takes long",
+        ),
+        (a_task(TaskState.QUEUED, wait_reason="all slots are busy"), "waits (queue gpu): all slots are busy"),
+        (a_task(TaskState.QUEUED), "waits (queue gpu): no Router holds it now; ask again in a few seconds"),
+    ],
+)
+def test_what_no_router_holds_is_told_out_of_the_task(task: Task, line: str) -> None:
+    assert headline(known_of(task), task, submitted=True) == line
+
+
+def test_what_a_router_remembers_of_a_task_that_has_ended_is_past() -> None:
+    assert headline(PLACED, a_task(TaskState.FAILED), submitted=True).startswith("failed, ran on w2 (queue gpu)")
 
 
 def test_a_wait_that_ends_by_itself_says_when() -> None:
