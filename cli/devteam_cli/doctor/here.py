@@ -32,6 +32,6 @@ async def providers(here: Surroundings) -> Sequence[Finding]:
 
 
 def _of_worker(name: str, found: "of_worker.Finding") -> Finding:
-    broken = found.verdict.value == "broken"
-    verdict = Verdict.WARNING if broken else Verdict(found.verdict.value)
+    problem = found.verdict.value == "problem"
+    verdict = Verdict.WARNING if problem else Verdict(found.verdict.value)
     return Finding(verdict, found.found, found.fix, f"here: {name}")

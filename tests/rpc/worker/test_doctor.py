@@ -100,7 +100,7 @@ async def test_nobody_there(tmp_path: Path) -> None:
 async def test_something_else_than_a_mesh(tmp_path: Path) -> None:
     async with HttpServer() as server:
         found = await seen(around(tmp_path, {"api_url": server.url}, patience=SOON))
-        assert (found["connection"].verdict, found["mesh"].verdict) == (Verdict.OK, Verdict.BROKEN)
+        assert (found["connection"].verdict, found["mesh"].verdict) == (Verdict.OK, Verdict.PROBLEM)
         secure = server.url.replace("http:", "https:")
         found = await seen(around(tmp_path, {"api_url": secure}, patience=SOON))
         assert "does not speak TLS" in found["tls"].found
@@ -142,9 +142,9 @@ async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) ->
     ("reply", "verdict", "said"),
     [
         (json_reply({"data": [], "has_more": False}), Verdict.OK, "answers, and takes the key"),
-        (json_reply({"type": "error", "error": WRONG_KEY}, 401), Verdict.BROKEN, "refuses the key"),
+        (json_reply({"type": "error", "error": WRONG_KEY}, 401), Verdict.PROBLEM, "refuses the key"),
         (json_reply({}, 529), Verdict.WARNING, "answers with an error (529)"),
-        (Reply((Act.CUT,)), Verdict.BROKEN, "cannot be reached"),
+        (Reply((Act.CUT,)), Verdict.PROBLEM, "cannot be reached"),
     ],
 )
 async def test_what_claudes_api_says_to_the_key(tmp_path: Path, reply: Reply, verdict: Verdict, said: str) -> None:
@@ -162,16 +162,16 @@ async def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
     found = await seen(around(tmp_path, {}), provider_checks.CHECKS[:2])
     assert verdicts(found) == {"anthropic key": "skipped", "anthropic": "skipped"}
     found = await seen(around(tmp_path, {"provider": "anthropic"}), provider_checks.CHECKS[:2])
-    assert verdicts(found) == {"anthropic key": "broken", "anthropic": "skipped"}
+    assert verdicts(found) == {"anthropic key": "problem", "anthropic": "skipped"}
 
 
 @pytest.mark.parametrize(
     ("reply", "verdict", "said"),
     [
         (json_reply({"object": "list", "data": []}), Verdict.OK, "answers, and takes the key"),
-        (json_reply({"error": {"message": f"bad key {KEY}"}}, 401), Verdict.BROKEN, "refuses the key"),
+        (json_reply({"error": {"message": f"bad key {KEY}"}}, 401), Verdict.PROBLEM, "refuses the key"),
         (json_reply({}, 503), Verdict.WARNING, "answers with an error (503)"),
-        (Reply((Act.CUT,)), Verdict.BROKEN, "cannot be reached"),
+        (Reply((Act.CUT,)), Verdict.PROBLEM, "cannot be reached"),
     ],
 )
 async def test_what_an_openai_server_says_to_the_key(tmp_path: Path, reply: Reply, verdict: Verdict, said: str) -> None:
@@ -185,7 +185,7 @@ async def test_what_an_openai_server_says_to_the_key(tmp_path: Path, reply: Repl
     assert KEY not in repr(found)
 
 
-@pytest.mark.parametrize(("provider", "verdict"), [("auto", "skipped"), ("openai", "broken"), ("sim", "skipped")])
+@pytest.mark.parametrize(("provider", "verdict"), [("auto", "skipped"), ("openai", "problem"), ("sim", "skipped")])
 async def test_without_key_and_server_no_openai_model_is_there(tmp_path: Path, provider: str, verdict: str) -> None:
     found = await seen(around(tmp_path, {"provider": provider}), provider_checks.CHECKS[2:4])
     assert verdicts(found) == {"openai key": verdict, "openai": "skipped"}
@@ -198,7 +198,7 @@ async def test_which_models_ollama_has(tmp_path: Path) -> None:
         found = await provider_checks.ollama(here)
     assert (found.verdict, found.found) == (Verdict.OK, f"Ollama on {server.url} has llama3.2, qwen3")
     found = await provider_checks.ollama(here)
-    assert (found.verdict, found.found) == (Verdict.BROKEN, f"no Ollama answers on {server.url}")
+    assert (found.verdict, found.found) == (Verdict.PROBLEM, f"no Ollama answers on {server.url}")
     async with OllamaServer() as server:
         server.install({})
         found = await provider_checks.ollama(around(tmp_path, {"ollama": {"host": server.url}}))
@@ -208,7 +208,7 @@ async def test_which_models_ollama_has(tmp_path: Path) -> None:
 async def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file, of all things")
     found = await machine_checks.data_folder(around(tmp_path / "data" / "more", {}))
-    assert found.verdict is Verdict.BROKEN
+    assert found.verdict is Verdict.PROBLEM
     assert (await machine_checks.data_folder(around(tmp_path / "new", {}))).verdict is Verdict.OK
     assert list((tmp_path / "new").iterdir()) == []
     assert (await machine_checks.disk(around(tmp_path / "not" / "yet", {}))).found.endswith("not/yet")
@@ -239,7 +239,7 @@ async def test_documents_and_servers_that_are_missing_are_named(tmp_path: Path) 
         },
     }
     found = await seen(around(tmp_path, flags), tool_checks.CHECKS)
-    assert verdicts(found) == {"documents": "broken", "mcp servers": "broken"}
+    assert verdicts(found) == {"documents": "problem", "mcp servers": "problem"}
     assert found["documents"].found == f"docs: {tmp_path / 'nope'} is no folder that this user can see"
     assert found["mcp servers"].found == (
         "near: there is no program 'no-such-program'; here: there is no program './server'; "
@@ -255,7 +255,7 @@ async def test_a_check_that_stumbles_is_a_finding(tmp_path: Path) -> None:
     too_long = around(tmp_path / ("x" * 300), {})
     found = await examine((Check("odd", stumble), *machine_checks.CHECKS), too_long)
     assert found["odd"].found == "it could not be looked at (ValueError)"
-    assert (found["disk"].verdict, found["disk"].found.partition(": ")[2]) == (Verdict.BROKEN, "File name too long")
+    assert (found["disk"].verdict, found["disk"].found.partition(": ")[2]) == (Verdict.PROBLEM, "File name too long")
     assert found["memory"].verdict in {Verdict.OK, Verdict.WARNING}
 
 
@@ -275,7 +275,7 @@ async def test_the_command_says_it_all_and_fails_when_something_is_broken(machin
     await machine.mesh.stop()
     code, out, _ = await machine.command("doctor", "-o", "json", **nobody)
     found = {each["check"]: each for each in json.loads(out)}
-    assert (code, found["connection"]["verdict"]) == (1, "broken")
+    assert (code, found["connection"]["verdict"]) == (1, "problem")
     assert found["connection"]["fix"].startswith("start the mesh there")
     (machine.folder / "worker.yaml").write_text("worker: {concurency: 4}\n")
     code, out, _ = await machine.command("doctor", **nobody)

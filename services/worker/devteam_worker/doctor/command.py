@@ -38,7 +38,7 @@ def doctor(
     patience: Annotated[float, typer.Option(help="Seconds for each answer over a network.", min=0.1)] = 5.0,
     form: Format = Output.TABLE,
 ) -> None:
-    """Look at all that a worker needs, and say what to do where something is missing; exit code 1 when it is broken.
+    """Look at all that a worker needs, and say what to do where something is missing; exit code 1 on a problem.
 
     Reads settings as a worker that is started from this shell. Asks only the mesh, and the providers that are set.
     """
@@ -55,7 +55,7 @@ def doctor(
     else:
         write_columns([(it.verdict, name, it.found) for name, it in found.items()])
         _write_fixes(found)
-    if any(finding.verdict is Verdict.BROKEN for finding in found.values()):
+    if any(finding.verdict is Verdict.PROBLEM for finding in found.values()):
         raise SystemExit(1)
 
 
@@ -86,7 +86,7 @@ async def _examined(which: Callable[[], Path | None], data: Path, patience: floa
 def _wrong(settings: "InvalidInput") -> "dict[str, Finding]":
     """What is wrong with variables of the environment, and with the file."""
     from devteam.mesh.errors import InvalidInput
-    from devteam_worker.doctor.finding import broken
+    from devteam_worker.doctor.finding import problem
     from devteam_worker.settings_layers import ENVIRONMENT
 
     variables = [violation for violation in settings.violations if violation.field in ENVIRONMENT]
@@ -94,10 +94,10 @@ def _wrong(settings: "InvalidInput") -> "dict[str, Finding]":
     found = {}
     if others:
         fix = "mend it: devteam-worker config schema says what it may hold"
-        found[_FILE] = broken(InvalidInput(*others).message, fix)
+        found[_FILE] = problem(InvalidInput(*others).message, fix)
     if variables:
         names = ", ".join(dict.fromkeys(violation.field for violation in variables))
-        found["environment"] = broken(InvalidInput(*variables).message, f"set {names} to something else, or unset it")
+        found["environment"] = problem(InvalidInput(*variables).message, f"set {names} to something else, or unset it")
     return found
 
 

@@ -15,7 +15,7 @@ class Verdict(StrEnum):
     # It works, but not as well as it might.
     WARNING = "warning"
     # A worker does not work so.
-    BROKEN = "broken"
+    PROBLEM = "problem"
     # Nothing to look at, or nothing that could be seen.
     SKIPPED = "skipped"
 
@@ -47,7 +47,7 @@ Look = Callable[[Surroundings], Awaitable[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A look at one thing, which says nothing where another thing (`after`) is broken already."""
+    """A look at one thing, which says nothing where something before it (`after`) did not work."""
 
     name: str
     look: Look
@@ -59,7 +59,7 @@ async def examine(checks: Sequence[Check], surroundings: Surroundings) -> dict[s
     findings: dict[str, Finding] = {}
     for check in checks:
         before = findings.get(check.after)
-        if before is not None and before.verdict in {Verdict.BROKEN, Verdict.SKIPPED}:
+        if before is not None and before.verdict in {Verdict.PROBLEM, Verdict.SKIPPED}:
             findings[check.name] = Finding(Verdict.SKIPPED, f"not looked at, because of {check.after}")
         else:
             findings[check.name] = await _looked(check, surroundings)
@@ -77,8 +77,8 @@ def unseen(error: Exception) -> Finding:
     """Something kept a check from looking. Of what it says only this is shown: it could quote a secret."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return broken(f"{where}{error.strerror}", "give it to this user, or name another one")
-    return broken(f"it could not be looked at ({type(error).__name__})", "look at the settings that it is about")
+        return problem(f"{where}{error.strerror}", "give it to this user, or name another one")
+    return problem(f"it could not be looked at ({type(error).__name__})", "look at the settings that it is about")
 
 
 def ok(found: str) -> Finding:
@@ -91,9 +91,9 @@ def warning(found: str, fix: str) -> Finding:
     return Finding(Verdict.WARNING, found, fix)
 
 
-def broken(found: str, fix: str) -> Finding:
+def problem(found: str, fix: str) -> Finding:
     """It does not work."""
-    return Finding(Verdict.BROKEN, found, fix)
+    return Finding(Verdict.PROBLEM, found, fix)
 
 
 def skipped(found: str) -> Finding:

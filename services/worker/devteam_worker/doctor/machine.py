@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own, for one call
 
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, warning
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, warning
 from devteam_worker.hardware import detect
 
 _GB = 1e9
@@ -21,7 +21,7 @@ async def data_folder(here: Surroundings) -> Finding:
     try:
         await asyncio.to_thread(_write_in, here.data)
     except OSError as error:
-        return broken(f"{here.data} cannot be written ({error.strerror})", "give it to this user, or set DEVTEAM_DATA")
+        return problem(f"{here.data} cannot be written ({error.strerror})", "give it to this user, or set DEVTEAM_DATA")
     return ok(f"{here.data} can be written")
 
 
@@ -30,7 +30,7 @@ async def disk(here: Surroundings) -> Finding:
     free = shutil.disk_usage(_nearest(here.data)).free / _GB
     found = f"{free:.1f} GB free at {here.data}"
     if free < _NO_DISK:
-        return broken(found, "make room, or set DEVTEAM_DATA to another disk")
+        return problem(found, "make room, or set DEVTEAM_DATA to another disk")
     return warning(found, "make room: models and logs need it") if free < _LITTLE_DISK else ok(found)
 
 

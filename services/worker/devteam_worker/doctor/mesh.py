@@ -17,7 +17,7 @@ from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
 from devteam.mesh.reach import connected, place_of
 from devteam.mesh.version import version as installed_version
 from devteam.v1 import registry_pb2, registry_pb2_grpc, status_pb2
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped, warning
 
 # Seconds by which clocks may differ before people wonder about times that they are shown.
 _SKEW = 5.0
@@ -37,7 +37,7 @@ async def address(here: Surroundings) -> Finding:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError):
         # The last of them: it is no name at all, as in a..b.
-        return broken(f"the name {host} does not resolve", _SET_URL)
+        return problem(f"the name {host} does not resolve", _SET_URL)
     return ok(f"{url} is {', '.join(dict.fromkeys(str(entry[4][0]) for entry in found))}")
 
 
@@ -51,10 +51,10 @@ async def connection(here: Surroundings) -> Finding:
         async with connected(url, here.patience):
             return ok(f"{host}:{port} accepts connections")
     except TimeoutError:
-        return broken(f"{host}:{port} does not answer", "look for a firewall in between, or for another address")
+        return problem(f"{host}:{port} does not answer", "look for a firewall in between, or for another address")
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else "nobody answers"
-        return broken(f"{host}:{port} cannot be reached ({why})", f"start the mesh there, or {_SET_URL}")
+        return problem(f"{host}:{port} cannot be reached ({why})", f"start the mesh there, or {_SET_URL}")
 
 
 async def tls(here: Surroundings) -> Finding:
@@ -68,15 +68,15 @@ async def tls(here: Surroundings) -> Finding:
         context = await asyncio.to_thread(ssl.create_default_context, cafile=roots)
     except OSError as error:
         why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-        return broken(f"{_ROOTS} names {roots}: {why}", f"let {_ROOTS} name a file with the mesh's authority")
+        return problem(f"{_ROOTS} names {roots}: {why}", f"let {_ROOTS} name a file with the mesh's authority")
     context.set_alpn_protocols(["h2"])
     try:
         async with connected(url, here.patience, context) as (_, writer):
             until = str(writer.get_extra_info("peercert")["notAfter"])
     except ssl.SSLCertVerificationError as error:
-        return broken(f"the certificate is not trusted: {error.verify_message}", f"let {_ROOTS} name its authority")
+        return problem(f"the certificate is not trusted: {error.verify_message}", f"let {_ROOTS} name its authority")
     except (OSError, TimeoutError):
-        return broken(f"{host}:{port} does not speak TLS", "say http:// where the mesh has no TLS")
+        return problem(f"{host}:{port} does not speak TLS", "say http:// where the mesh has no TLS")
     return ok(f"the certificate of {host} is trusted until {until}")
 
 
@@ -86,9 +86,9 @@ async def answer(here: Surroundings) -> Finding:
         async with _registry(here) as registry:
             await registry.GetRouting(registry_pb2.GetRoutingRequest(), timeout=here.patience)
     except (Unauthenticated, PermissionDenied):
-        return broken("the mesh refuses the key", "set DEVTEAM_API_KEY to a key of this mesh")
+        return problem("the mesh refuses the key", "set DEVTEAM_API_KEY to a key of this mesh")
     except DevTeamError as error:
-        return broken(f"no Registry answers: {error.message}", f"look at the mesh: devteam workers; or {_SET_URL}")
+        return problem(f"no Registry answers: {error.message}", f"look at the mesh: devteam workers; or {_SET_URL}")
     key = "a key" if here.settings.api_key.get_secret_value() else "no key"
     return ok(f"the mesh answers, and asks for no more than {key}")
 

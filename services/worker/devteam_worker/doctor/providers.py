@@ -4,7 +4,7 @@ import asyncio
 from importlib.util import find_spec
 from typing import Any
 
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped, warning
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped, warning
 from devteam_worker.providers.base import LocalModel, Provider, ProviderError
 from devteam_worker.settings_view import harmless
 
@@ -23,7 +23,7 @@ async def anthropic_key(here: Surroundings) -> Finding:
         return ok(f"{_ANTHROPIC_KEY} is set")
     if provider == "auto":
         return skipped(f"{_ANTHROPIC_KEY} is not set: no Claude models here")
-    return broken(f"the provider is anthropic, and {_ANTHROPIC_KEY} is not set", f"set {_ANTHROPIC_KEY}")
+    return problem(f"the provider is anthropic, and {_ANTHROPIC_KEY} is not set", f"set {_ANTHROPIC_KEY}")
 
 
 async def anthropic_answer(here: Surroundings) -> Finding:
@@ -50,9 +50,9 @@ async def openai_key(here: Surroundings) -> Finding:
         why = f"neither {_OPENAI_KEY} nor openai.baseUrl is set"
         if settings.provider == "auto":
             return skipped(f"{why}: no openai models here")
-        return broken(f"the provider is openai, and {why}", f"set {_OPENAI_KEY} or openai.baseUrl")
+        return problem(f"the provider is openai, and {why}", f"set {_OPENAI_KEY} or openai.baseUrl")
     if find_spec("openai") is None:
-        return broken("the OpenAI SDK is not installed", 'run `pip install "devteam-orchestrator[openai]"`')
+        return problem("the OpenAI SDK is not installed", 'run `pip install "devteam-orchestrator[openai]"`')
     return ok(f"{_OPENAI_KEY} is set" if key else "openai.baseUrl is set")
 
 
@@ -84,7 +84,7 @@ async def ollama(here: Surroundings) -> Finding:
             models = await _ollama_models(settings.ollama.host)
     except (ProviderError, TimeoutError):
         if settings.provider == "ollama" or settings.ollama.host:
-            return broken(f"no Ollama answers on {where}", "run `ollama serve` there, or set ollama.host")
+            return problem(f"no Ollama answers on {where}", "run `ollama serve` there, or set ollama.host")
         return skipped(f"no Ollama answers on {where}")
     if not models:
         return warning(f"Ollama on {where} has no models", "pull one: ollama pull llama3.2")
@@ -111,10 +111,10 @@ async def _listed(
             await client.models.list(**limits)
     except sdk.APIStatusError as error:
         if error.status_code in _REFUSES_KEY:
-            return broken(f"{where} refuses the key", f"set {key} to one that is valid")
+            return problem(f"{where} refuses the key", f"set {key} to one that is valid")
         return warning(f"{where} answers with an error ({error.status_code})", "try again later")
     except (sdk.APIError, TimeoutError):
-        return broken(f"{where} cannot be reached", f"look at this machine's way there: proxy, firewall, {url}")
+        return problem(f"{where} cannot be reached", f"look at this machine's way there: proxy, firewall, {url}")
     return ok(f"{where} answers, and takes the key")
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, broken, ok, skipped
+from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped
 from devteam_worker.settings_sections import DataSourceSettings, McpServerSettings
 from devteam_worker.tools.base import ToolError
 from devteam_worker.tools.variables import filled
@@ -20,7 +20,7 @@ async def documents(here: Surroundings) -> Finding:
     # In a thread: a folder of another machine may take its time.
     missing = await asyncio.to_thread(_missing, ((source.name, _folder(source)) for source in sources))
     if missing:
-        return broken(missing, "mend dataSources, or give this user the folder; until then its tools are left out")
+        return problem(missing, "mend dataSources, or give this user the folder; until then its tools are left out")
     return ok(f"{', '.join(source.name for source in sources)} can be read")
 
 
@@ -33,7 +33,7 @@ async def mcp_servers(here: Surroundings) -> Finding:
         _missing, ((name, _server(server, here.environ)) for name, server in servers.items())
     )
     if missing:
-        return broken(missing, "install it, set its variables, or mend mcpServers; until then its tools are left out")
+        return problem(missing, "install it, set its variables, or mend mcpServers; until then its tools are left out")
     return ok(f"{', '.join(servers)}: programs and variables are there")
 
 
