@@ -44,6 +44,9 @@ _RUNNING = (
     Column("TOKENS/S", right=True),
 )
 _WAITING = (Column("TASK"), Column("MODEL", 3), Column("QUEUE", 2), Column("WAITS", right=True), Column("WHY"))
+# On a small screen, what is left out first. A section takes a blank, its titles, a row and the count of the others.
+_GIVES_WAY = ("queues", "waiting", "workers")
+_SMALLEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,11 @@ def frame(view: TopView, title: str, now: datetime, *, width: int, height: int |
     head = Text.assemble((_totals(view, now), "bold"), f" · {printable(title)}", no_wrap=True)
     picture = [head]
     picture += [Text(printable(trouble), "red", no_wrap=True) for trouble in view.trouble]
-    sections = [section for section in _sections(view, now) if section.count]
+    sections = _fitting(_sections(view, now), None if height is None else height - len(picture))
     rooms = _rooms([section.count for section in sections], None if height is None else height - len(picture))
     for section, room in zip(sections, rooms, strict=True):
         picture += _drawn(section, room, width)
-    if not sections and not view.trouble:
+    if view.is_empty and not view.trouble:
         picture += [Text(""), Text("nobody is here and nothing waits; start a worker with `devteam-worker start`")]
     for line in picture:
         line.truncate(width, overflow="ellipsis")
@@ -96,6 +99,16 @@ def _sections(view: TopView, now: datetime) -> list[_Section]:
             "waiting", _WAITING, view.waiting_count, lambda most: [_waiting(*one, now) for one in view.waiting(most)]
         ),
     ]
+
+
+def _fitting(sections: Sequence[_Section], height: int | None) -> list[_Section]:
+    """Those that have anything in them, without some where not all of them could show a row."""
+    fitting = [section for section in sections if section.count]
+    for name in _GIVES_WAY:
+        if height is None or sum(min(section.count + 2, _SMALLEST) for section in fitting) <= height:
+            break
+        fitting = [section for section in fitting if section.name != name]
+    return fitting
 
 
 def _rooms(counts: Sequence[int], height: int | None) -> list[int | None]:

@@ -46,6 +46,11 @@ class TopView:
         """The longest running first."""
         return sorted(self._running.values(), key=lambda task: (task.started_at is None, task.started_at, task.id))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not (self._workers or self.queues or self._running or self._waiting)
+
     def running_on(self, worker_id: str) -> int:
         """How many run on that worker: sooner known than by its next beat."""
         return self._busy[worker_id]

@@ -129,6 +129,28 @@ def test_no_picture_is_larger_than_its_screen(width: int, height: int) -> None:
     assert max(line.cell_len for line in picture) <= width
 
 
+SMALLEST = """\
+12 workers · 3 running on 45 slots · 30…
+
+WORKER     STATE    SLOTS
+zeus       suspect    0/1
+worker-01  healthy    2/4
+and 10 more workers
+
+TASK  WORKER      AGE  TOKENS  TOKENS/S
+t-75  worker-02  75 s    1200      50.0
+and 2 more running"""
+
+
+def test_a_picture_of_40_by_10() -> None:
+    """Queues and what waits give way first; they are counted in the first line."""
+    assert "\n".join(drawn(busy_view(), width=40, height=10)) == SMALLEST
+
+
+def test_on_the_smallest_screen_what_runs_is_left() -> None:
+    assert drawn(busy_view(), width=80, height=6)[2].startswith("TASK  MODEL")
+
+
 def test_off_a_screen_everything_is_there() -> None:
     assert len(drawn(busy_view(), width=10_000)) == 1 + (2 + 12) + (2 + 3) + (2 + 3) + (2 + 30)
 
