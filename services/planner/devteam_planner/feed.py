@@ -74,12 +74,16 @@ class Feed:
                 await self._follow(listener)
 
     async def _follow(self, listener: Listener) -> None:
+        away = False
         while self._lines:
             try:
                 await self._read()
                 await self._count()
+                away = False
             except Unavailable as error:
-                _log.warning("those who look on are told later", error=error.message)
+                if not away:  # once for each time that it goes away, not twice a second
+                    _log.warning("those who look on are told later", error=error.message)
+                away = True
             await self._clock.sleep(_GATHER)
             if self._lines:
                 await listener.heard(self._poll - _GATHER)

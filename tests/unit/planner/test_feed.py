@@ -14,6 +14,7 @@ from devteam_planner.onlookers import Onlookers
 from devteam_planner.overview import Count, Write
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.store.memory_overview import MemoryOverview
+from structlog.testing import capture_logs
 
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.tasks import background
@@ -138,6 +139,18 @@ async def test_changes_that_follow_each_other_come_as_one(clock: FakeClock) -> N
             assert [(seen.wait_reason, seen.version) for seen in news.tasks] == [("three", 4)]
             await scene.pass_time(2)
             assert line.take() == News()
+
+
+async def test_a_store_that_stays_away_is_logged_once(clock: FakeClock) -> None:
+    """And once more when it goes away again."""
+    scene = Scene(clock)
+    with capture_logs() as logs:
+        async with scene.running():
+            with scene.feed.line(counts=False):
+                for away in (True, False, True):
+                    scene.overview.away = away
+                    await scene.pass_time(5)
+    assert [line["event"] for line in logs] == ["those who look on are told later"] * 2
 
 
 async def test_a_store_that_was_away_is_read_from_where_it_was_left(clock: FakeClock) -> None:
