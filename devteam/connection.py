@@ -69,7 +69,7 @@ class Connection:
     def _in_words(self, error: DevTeamError) -> DevTeamError:
         """What gRPC itself has to say names sockets; say which mesh and what is wrong instead."""
         if isinstance(error, Unavailable) and error.reason == "UNAVAILABLE":
-            return Unavailable(f"cannot reach {self._url}: {_cause(error.message)}", reason="UNREACHABLE")
+            return Unavailable(f"cannot reach {self._url}: {cause_of(error.message)}", reason="UNREACHABLE")
         if isinstance(error, DeadlineExceeded) and error.message == "Deadline Exceeded":
             return DeadlineExceeded(f"{self._url} did not answer within {self._timeout:g} s")
         if isinstance(error, Internal) and error.reason == "UNIMPLEMENTED":
@@ -94,6 +94,9 @@ async def listed(
     return items
 
 
-def _cause(message: str) -> str:
-    """The last part of gRPC's chain of causes, e.g. "Connection refused"."""
-    return message.rsplit(": ", 1)[-1].strip().rstrip(")") or "no connection"
+def cause_of(message: str) -> str:
+    """The last of gRPC's chain of causes, e.g. "Connection refused", without brackets that earlier ones opened."""
+    cause = message.rsplit(": ", 1)[-1].strip()
+    while cause.endswith((")", "]")) and cause.count(cause[-1]) > cause.count("(" if cause[-1] == ")" else "["):
+        cause = cause[:-1]
+    return cause or "no connection"

@@ -16,17 +16,18 @@ def target_of(url: str) -> tuple[str, bool]:
     Anything that is not http://host:port or https://host:port is left to gRPC. Raises InvalidInput for a URL that names
     no host.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS:
+    scheme = url.partition(":")[0].lower()
+    if scheme not in _DEFAULT_PORTS:
         return url, False
     try:
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        parts = urlsplit(url)
+        name, port = parts.hostname, parts.port or _DEFAULT_PORTS[scheme]
     except ValueError:
-        port = 0
-    if not parts.hostname or not port:
+        name, port = None, 0
+    if not name or not port:
         raise InvalidInput(Violation("api_url", "URL_FORMAT", f"{url!r} is not of the form http://host:port"))
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{host}:{port}", parts.scheme == "https"
+    host = f"[{name}]" if ":" in name else name
+    return f"{host}:{port}", scheme == "https"
 
 
 def without_secrets(address: str) -> str:

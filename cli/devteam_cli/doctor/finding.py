@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 
 class Verdict(StrEnum):
@@ -45,7 +44,7 @@ class Surroundings:
     @property
     def is_plain_url(self) -> bool:
         """Whether the address is a URL; all else is left to gRPC, which alone knows what it means."""
-        return urlsplit(self.url).scheme in {"http", "https"}
+        return self.url.lower().startswith(("http://", "https://"))
 
 
 Look = Callable[[Surroundings], Awaitable[Sequence[Finding]]]

@@ -74,6 +74,7 @@ async def test_nothing_listens() -> None:
         ("http://nobody.invalid:1", "the name nobody.invalid does not resolve"),
         ("http://a..b:80", "the name a..b does not resolve"),
         ("http://", "'http://' is not of the form http://host:port"),
+        ("http://[::1", "'http://[::1' is not of the form http://host:port"),
     ],
 )
 async def test_an_address_that_means_nothing(url: str, said: str) -> None:

@@ -20,6 +20,7 @@ from tests.rpc.cli.command import ran
         (("task", "run", "-m", "x", " "), "the prompt is empty"),
         (("frobnicate",), "No such command 'frobnicate'"),
         (("--api-url", "http://", "workers"), "'http://' is not of the form http://host:port"),
+        (("--api-url", "http://[::1", "status"), "'http://[::1' is not of the form http://host:port"),
     ],
 )
 async def test_a_wrong_command_line_is_exit_code_2(arguments: tuple[str, ...], message: str) -> None:

@@ -49,7 +49,7 @@ def test_an_address_means_a_target(url: str, expected: tuple[str, bool]) -> None
     assert target_of(url) == expected
 
 
-@pytest.mark.parametrize("url", ["http://", "http://host:port", "https://:443"])
+@pytest.mark.parametrize("url", ["http://", "http://host:port", "https://:443", "http://[::1", "http:mesh"])
 def test_an_address_without_host_or_port_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):
         target_of(url)
