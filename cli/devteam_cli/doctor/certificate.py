@@ -5,8 +5,9 @@ import ssl
 import time
 from datetime import timedelta
 
+from devteam.mesh.finding import Finding, ok, problem, warning
 from devteam.mesh.reach import connected, place_of
-from devteam_cli.doctor.finding import Finding, Surroundings, ok, problem, warning
+from devteam_cli.doctor.examination import Surroundings
 from devteam_cli.text import span
 
 # gRPC's own variable for the authorities that it trusts.

@@ -15,7 +15,8 @@ from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption, show
 from devteam_cli.stderr import say
 
 if TYPE_CHECKING:
-    from devteam_cli.doctor.finding import Finding, Surroundings
+    from devteam.mesh.finding import Finding
+    from devteam_cli.doctor.examination import Surroundings
 
 Idle = Annotated[
     float, typer.Option(help="Seconds to hold a stream open without a word, to see whether it is cut.", min=0.0)
@@ -36,8 +37,8 @@ def doctor(
 
     Exit code 1 when there is a problem. Asks the mesh, and the model providers that a worker here would use.
     """
+    from devteam.mesh.finding import Verdict
     from devteam.mesh.logs import configure_logs
-    from devteam_cli.doctor.finding import Verdict
 
     # What providers log of their troubles is what is said here anyway.
     configure_logs("devteam", level="CRITICAL")
@@ -54,7 +55,7 @@ def doctor(
 
 def _surroundings(said: Defaults, patience: float, idle: float) -> "Surroundings":
     from devteam.mesh.address import DEFAULT_URL
-    from devteam_cli.doctor.finding import Surroundings
+    from devteam_cli.doctor.examination import Surroundings
 
     url = said.api_url or os.environ.get("DEVTEAM_API_URL") or DEFAULT_URL
     key = os.environ.get("DEVTEAM_API_KEY", "") if said.api_key is None else said.api_key
@@ -63,7 +64,7 @@ def _surroundings(said: Defaults, patience: float, idle: float) -> "Surroundings
 
 async def _examined(here: "Surroundings") -> "list[Finding]":
     from devteam_cli.doctor import idle, way
-    from devteam_cli.doctor.finding import Check, examine
+    from devteam_cli.doctor.examination import Check, examine
     from devteam_cli.doctor.here import providers
 
     checks = (
@@ -79,7 +80,7 @@ async def _examined(here: "Surroundings") -> "list[Finding]":
 async def _standing(here: "Surroundings") -> "Sequence[Finding]":
     from devteam.client import DevTeamClient
     from devteam.errors import DevTeamError
-    from devteam_cli.doctor.finding import warning
+    from devteam.mesh.finding import warning
     from devteam_cli.doctor.standing import findings
     from devteam_cli.overview import overview
 

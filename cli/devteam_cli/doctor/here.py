@@ -1,13 +1,11 @@
 """What a worker on this machine could run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from devteam_cli.doctor.finding import Finding, Surroundings, Verdict, skipped, warning
-
-if TYPE_CHECKING:
-    from devteam_worker.doctor import finding as of_worker
+from devteam.mesh.finding import Finding, Verdict, skipped, warning
+from devteam_cli.doctor.examination import Surroundings
 
 
 async def providers(here: Surroundings) -> Sequence[Finding]:
@@ -16,8 +14,8 @@ async def providers(here: Surroundings) -> Sequence[Finding]:
         return [skipped('no worker is installed here: pip install "devteam-orchestrator[worker]"')]
     from devteam_worker.command_line import file_of
     from devteam_worker.data_folder import folder
-    from devteam_worker.doctor.finding import Surroundings as OfWorker
-    from devteam_worker.doctor.finding import examine
+    from devteam_worker.doctor.examination import Surroundings as OfWorker
+    from devteam_worker.doctor.examination import examine
     from devteam_worker.doctor.providers import CHECKS
     from devteam_worker.settings import load_settings
 
@@ -31,7 +29,6 @@ async def providers(here: Surroundings) -> Sequence[Finding]:
     return [_of_worker(name, finding) for name, finding in found.items()]
 
 
-def _of_worker(name: str, found: "of_worker.Finding") -> Finding:
-    problem = found.verdict.value == "problem"
-    verdict = Verdict.WARNING if problem else Verdict(found.verdict.value)
-    return Finding(verdict, found.found, found.fix, f"here: {name}")
+def _of_worker(name: str, found: Finding) -> Finding:
+    verdict = Verdict.WARNING if found.verdict is Verdict.PROBLEM else found.verdict
+    return replace(found, verdict=verdict, check=f"here: {name}")

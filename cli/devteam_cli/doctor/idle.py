@@ -11,7 +11,8 @@ import grpc
 
 from devteam.mesh import options
 from devteam.mesh.channel import open_channel
-from devteam_cli.doctor.finding import Finding, Surroundings, ok, problem, skipped, warning
+from devteam.mesh.finding import Finding, ok, problem, skipped, warning
+from devteam_cli.doctor.examination import Surroundings
 from devteam_cli.text import span
 
 # Health is what every gRPC server can be asked for; messages are empty: of the server as a whole.

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
+from devteam.mesh.finding import Finding, ok, problem, skipped, warning
 from devteam.mesh.version import version
 from devteam.models import WorkerStatus
 from devteam.standing import Dependency, DependencyState, ServiceStatus
 from devteam_cli import concerns
 from devteam_cli.concerns import Concern, lag, skew
-from devteam_cli.doctor.finding import Finding, ok, problem, skipped, warning
 from devteam_cli.overview import Overview
 from devteam_cli.queue_view import throttle_line
 from devteam_cli.text import span

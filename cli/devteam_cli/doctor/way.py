@@ -9,9 +9,10 @@ from fnmatch import fnmatchcase
 from devteam.client import DevTeamClient
 from devteam.errors import DevTeamError, FailedPrecondition, InvalidInput, PermissionDenied, Unauthenticated
 from devteam.mesh.address import without_secrets
+from devteam.mesh.finding import Finding, ok, problem, skipped, warning
 from devteam.mesh.reach import connected, place_of
 from devteam_cli.doctor.certificate import tls, unverified
-from devteam_cli.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped, warning
+from devteam_cli.doctor.examination import Check, Surroundings
 from devteam_cli.doctor.greeting import Greeting, greeted
 
 _SET_URL = "name the mesh's address with --api-url or DEVTEAM_API_URL"

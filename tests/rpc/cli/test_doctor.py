@@ -13,11 +13,12 @@ from devteam_cli.doctor import idle as idle_checks
 from devteam_cli.doctor import way
 from devteam_cli.doctor.certificate import tls
 from devteam_cli.doctor.command import _examined
-from devteam_cli.doctor.finding import Check, Finding, Surroundings, Verdict, examine, skipped
+from devteam_cli.doctor.examination import Check, Surroundings, examine
 
 from devteam import Dependency, DependencyState, ServiceStatus
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import Unauthenticated
+from devteam.mesh.finding import Finding, Verdict, skipped
 from devteam.mesh.server import Listen, MeshServer
 from devteam.testing import FakeMesh
 from devteam.v1 import registry_pb2

@@ -14,10 +14,11 @@ from devteam_worker.doctor import machine as machine_checks
 from devteam_worker.doctor import mesh as mesh_checks
 from devteam_worker.doctor import providers as provider_checks
 from devteam_worker.doctor import tools as tool_checks
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, Verdict, examine, ok, skipped
+from devteam_worker.doctor.examination import Check, Surroundings, examine
 from devteam_worker.settings import load_settings
 
 from devteam.mesh.errors import Unauthenticated
+from devteam.mesh.finding import Finding, Verdict, ok, skipped
 from devteam.mesh.version import version
 from tests.fakes.http_server import Act, HttpServer, Reply, json_reply
 from tests.fakes.mesh_server import ScriptedMesh

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from devteam_cli.doctor.finding import Check, Finding, Surroundings, Verdict, examine, ok, problem, skipped
+from devteam_cli.doctor.examination import Check, Surroundings, examine
 from devteam_cli.doctor.standing import findings
 from devteam_cli.overview import Overview, Wait
 
@@ -23,6 +23,7 @@ from devteam import (
     Workers,
     WorkerStatus,
 )
+from devteam.mesh.finding import Finding, Verdict, ok, problem, skipped
 from devteam.mesh.version import version
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -25,7 +25,7 @@ from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
     from devteam.mesh.errors import InvalidInput
-    from devteam_worker.doctor.finding import Finding
+    from devteam.mesh.finding import Finding
 
 _FILE = "worker file"
 
@@ -42,8 +42,8 @@ def doctor(
 
     Reads settings as a worker that is started from this shell. Asks only the mesh, and the providers that are set.
     """
+    from devteam.mesh.finding import Verdict
     from devteam.mesh.logs import configure_logs
-    from devteam_worker.doctor.finding import Verdict
 
     # What providers log of their troubles is what is said here anyway.
     configure_logs("devteam-worker", level="CRITICAL")
@@ -68,8 +68,9 @@ def _file(file: Path | None, worker_id: str | None, data: Path | None) -> Path |
 
 async def _examined(which: Callable[[], Path | None], data: Path, patience: float) -> "dict[str, Finding]":
     from devteam.mesh.errors import InvalidInput
+    from devteam.mesh.finding import ok
     from devteam_worker.doctor import machine, mesh, providers, tools
-    from devteam_worker.doctor.finding import Surroundings, examine, ok, unseen
+    from devteam_worker.doctor.examination import Surroundings, examine, unseen
     from devteam_worker.settings import load_settings
 
     try:
@@ -86,7 +87,7 @@ async def _examined(which: Callable[[], Path | None], data: Path, patience: floa
 def _wrong(settings: "InvalidInput") -> "dict[str, Finding]":
     """What is wrong with variables of the environment, and with the file."""
     from devteam.mesh.errors import InvalidInput
-    from devteam_worker.doctor.finding import problem
+    from devteam.mesh.finding import problem
     from devteam_worker.settings_layers import ENVIRONMENT
 
     variables = [violation for violation in settings.violations if violation.field in ENVIRONMENT]

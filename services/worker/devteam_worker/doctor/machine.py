@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own, for one call
 
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, warning
+from devteam.mesh.finding import Finding, ok, problem, warning
+from devteam_worker.doctor.examination import Check, Surroundings
 from devteam_worker.hardware import detect
 
 _GB = 1e9

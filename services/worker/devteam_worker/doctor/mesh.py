@@ -14,10 +14,11 @@ import grpc
 from devteam.mesh import status
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
+from devteam.mesh.finding import Finding, ok, problem, skipped, warning
 from devteam.mesh.reach import connected, place_of
 from devteam.mesh.version import version as installed_version
 from devteam.v1 import registry_pb2, registry_pb2_grpc, status_pb2
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped, warning
+from devteam_worker.doctor.examination import Check, Surroundings
 
 # Seconds by which clocks may differ before people wonder about times that they are shown.
 _SKEW = 5.0

@@ -4,7 +4,8 @@ import asyncio
 from importlib.util import find_spec
 from typing import Any
 
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped, warning
+from devteam.mesh.finding import Finding, ok, problem, skipped, warning
+from devteam_worker.doctor.examination import Check, Surroundings
 from devteam_worker.providers.base import LocalModel, Provider, ProviderError
 from devteam_worker.settings_view import harmless
 

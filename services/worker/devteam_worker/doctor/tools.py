@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from devteam_worker.doctor.finding import Check, Finding, Surroundings, ok, problem, skipped
+from devteam.mesh.finding import Finding, ok, problem, skipped
+from devteam_worker.doctor.examination import Check, Surroundings
 from devteam_worker.settings_sections import DataSourceSettings, McpServerSettings
 from devteam_worker.tools.base import ToolError
 from devteam_worker.tools.variables import filled

@@ -2,31 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from devteam.mesh.finding import Finding, Verdict, problem
 from devteam_worker.settings import WorkerSettings
-
-
-class Verdict(StrEnum):
-    """How grave a finding is."""
-
-    OK = "ok"
-    # It works, but not as well as it might.
-    WARNING = "warning"
-    # A worker does not work so.
-    PROBLEM = "problem"
-    # Nothing to look at, or nothing that could be seen.
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, in a sentence, and what to do about it; empty where there is nothing to do."""
-
-    verdict: Verdict
-    found: str
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +58,3 @@ def unseen(error: Exception) -> Finding:
         where = f"{error.filename}: " if error.filename else ""
         return problem(f"{where}{error.strerror}", "give it to this user, or name another one")
     return problem(f"it could not be looked at ({type(error).__name__})", "look at the settings that it is about")
-
-
-def ok(found: str) -> Finding:
-    """All is well."""
-    return Finding(Verdict.OK, found)
-
-
-def warning(found: str, fix: str) -> Finding:
-    """It works, but."""
-    return Finding(Verdict.WARNING, found, fix)
-
-
-def problem(found: str, fix: str) -> Finding:
-    """It does not work."""
-    return Finding(Verdict.PROBLEM, found, fix)
-
-
-def skipped(found: str) -> Finding:
-    """Nothing to see."""
-    return Finding(Verdict.SKIPPED, found)

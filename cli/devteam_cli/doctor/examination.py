@@ -2,29 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-
-class Verdict(StrEnum):
-    """How grave a finding is."""
-
-    OK = "ok"
-    # It works, but not as well as it might, or not for long.
-    WARNING = "warning"
-    # Something does not work.
-    PROBLEM = "problem"
-    # Nothing to look at, or nothing that could be seen.
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found, in a sentence, and what to do about it; `check` is filled in by `examine`."""
-
-    verdict: Verdict
-    found: str
-    fix: str = ""
-    check: str = ""
+from devteam.mesh.finding import Finding, Verdict, skipped, warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +60,3 @@ async def _looked(check: Check, here: Surroundings) -> Sequence[Finding]:
     except Exception as error:  # noqa: BLE001 - whatever one check stumbles over, the others are worth having
         # Of what it says nothing is shown: it could quote a secret.
         return [warning(f"it could not be looked at ({type(error).__name__})", "look at the settings it is about")]
-
-
-def ok(found: str, check: str = "") -> Finding:
-    """All is well."""
-    return Finding(Verdict.OK, found, check=check)
-
-
-def warning(found: str, fix: str, check: str = "") -> Finding:
-    """It works, but."""
-    return Finding(Verdict.WARNING, found, fix, check)
-
-
-def problem(found: str, fix: str, check: str = "") -> Finding:
-    """It does not work."""
-    return Finding(Verdict.PROBLEM, found, fix, check)
-
-
-def skipped(found: str, check: str = "") -> Finding:
-    """Nothing to see."""
-    return Finding(Verdict.SKIPPED, found, check=check)
