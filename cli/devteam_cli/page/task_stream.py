@@ -12,7 +12,10 @@ from devteam_cli.page.sse import message
 
 
 async def task_messages(first: Event, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
-    """Its events, of which the first has come; "failed" when it cannot be watched any more, and at last "end"."""
+    """Its events, of which the first has come, and at last "end"; "failed" when it cannot be watched any more.
+
+    A browser that has heard no "end" connects again, and begins anew.
+    """
     async with aclosing(events):
         yield message("begin", {})
         try:
@@ -23,6 +26,7 @@ async def task_messages(first: Event, events: AsyncGenerator[Event, None]) -> As
                     yield sent
         except DevTeamError as error:
             yield message("failed", told(error.message, advice_on(error)))
+            return
     yield message("end", {})
 
 

@@ -192,11 +192,38 @@ async def test_a_trace_is_a_waterfall_of_what_concerns_the_task(browser: Chromiu
             assert "first_token" in await tab.text(".attributes")
 
 
-async def test_an_unknown_task_says_what_to_do(browser: Chromium) -> None:
-    async with FakeMesh() as mesh, page_of(mesh) as url, browser.tab() as tab:
-        await tab.open(f"{url}/#/task/task-nobody")
-        await tab.until("document.querySelector('[role=alert].empty')?.innerText.includes('devteam task list')")
-        assert "no task named 'task-nobody'" in await tab.text(".detail")
+@pytest.mark.parametrize("kind", ["task", "plan"])
+async def test_what_is_not_there_says_what_to_do_and_nothing_else(browser: Chromium, kind: str) -> None:
+    async with FakeMesh() as mesh, page_of(mesh, temporal_ui="http://127.0.0.1:1") as url, browser.tab() as tab:
+        await tab.open(f"{url}/#/{kind}/nobody")
+        await tab.until(f"document.querySelector('[role=alert].empty')?.innerText.includes('devteam {kind} list')")
+        seen = await tab.text(".detail")
+        assert seen.startswith(f"no {kind} named 'nobody'")
+        assert "\n" not in seen.strip()
+
+
+@pytest.mark.parametrize("kind", ["task", "plan"])
+async def test_what_was_opened_while_the_mesh_is_away_comes_with_it(browser: Chromium, kind: str) -> None:
+    async with FakeMesh() as mesh, mesh.client() as client, page_of(mesh) as url, browser.tab() as tab:
+        task = await client.wait((await client.create_task("hello", model="m")).id)
+        await mesh.stop()
+        await tab.open(f"{url}/#/{kind}/{task.id}")
+        await tab.until("document.querySelector('.detail .empty')?.innerText.includes('cannot reach')")
+        await mesh.start()
+        await tab.until("document.querySelector('.detail .state')?.innerText === 'succeeded'")
+        await tab.until("document.querySelector('.detail .empty').hidden")
+
+
+async def test_an_answer_that_was_refused_for_a_while_comes_in_the_end(browser: Chromium) -> None:
+    async with FakeMesh() as mesh, mesh.client() as client:
+        task = await client.wait((await client.create_task("hello", model="m")).id)
+        async with page_of(mesh) as url, browser.tab() as tab:
+            await tab.open(url)
+            await tab.call("Network.setBlockedURLs", urls=["*/live"])
+            await tab.run(f"location.hash = '#/task/{task.id}'")
+            await tab.until("document.querySelector('.detail .state')?.innerText === 'succeeded'")
+            await tab.call("Network.setBlockedURLs", urls=[])
+            await tab.until("document.querySelector('.answer')?.innerText === 'hello'")
 
 
 async def test_while_the_mesh_is_away_the_page_says_so_and_goes_on_by_itself(browser: Chromium) -> None:

@@ -1,6 +1,7 @@
 // The mesh as this page knows it, kept up to date by the server for as long as somebody looks.
 
 const KINDS = ["workers", "tasks", "queues", "throttles", "pace", "trouble", "services", "mesh"];
+const AGAIN = 3000;
 
 /** Things by kind and id; `standing` is "connecting", "live" or "away". */
 export const mesh = { standing: "connecting", told: false, ahead: 0, changes: 0, ...emptied() };
@@ -42,7 +43,7 @@ function connect() {
     // A browser gives up by itself when it was refused, or when what answers is no stream.
     if (source?.readyState === EventSource.CLOSED) {
       source = null;
-      setTimeout(follow, 3000);
+      setTimeout(follow, AGAIN);
     }
   });
 }
@@ -68,6 +69,30 @@ function stand(standing) {
 
 function emptied() {
   return Object.fromEntries(KINDS.map((kind) => [kind, new Map()]));
+}
+
+/**
+ * Ask until there is an answer, or a refusal that asking again would not change. `take` is given the answer, `fail`
+ * what is wrong so far. Returns what ends the asking.
+ */
+export function askUntilTold(path, take, fail) {
+  let timer = 0;
+  let isClosed = false;
+  async function askOnce() {
+    try {
+      const told = await ask(path);
+      if (!isClosed) take(told);
+    } catch (error) {
+      if (isClosed) return;
+      fail(error);
+      if (!error.status || error.status >= 500) timer = setTimeout(askOnce, AGAIN);
+    }
+  }
+  askOnce();
+  return () => {
+    isClosed = true;
+    clearTimeout(timer);
+  };
 }
 
 /** What the server answers. Throws an Error with `advice`, and with `status` unless nobody answered. */

@@ -4,7 +4,7 @@ import { el, fill, say, sayOrHide, set, svg } from "./dom.js";
 import { isFresh } from "./figures.js";
 import { laidOut, way } from "./graph.js";
 import { history } from "./history.js";
-import { ask, mesh, now, onChange } from "./mesh.js";
+import { askUntilTold, mesh, now, onChange } from "./mesh.js";
 import { section, stateMark } from "./section.js";
 import { drawFacts } from "./task.js";
 import { waterfall } from "./waterfall.js";
@@ -20,21 +20,22 @@ export function planView(id, dirty) {
   let plan = null;
   let failed = null;
   let isFetching = false;
+  let stop = () => {};
   const parts = { top: top(), graph: graph(), trace: waterfall(dirty) };
   const note = el("p", { class: "empty", role: "alert" });
   const node = el("div", { class: "detail" }, parts.top.node, note, parts.graph.node, parts.trace.node);
 
-  async function fetchPlan() {
-    if (isFetching) return;
-    isFetching = true;
-    try {
-      plan = await ask(`api/plans/${id}`);
-      failed = null;
-    } catch (error) {
-      failed = error;
-    }
+  function take(told) {
+    plan = told;
+    failed = null;
     isFetching = false;
     dirty();
+  }
+
+  function fetchPlan() {
+    if (isFetching) return;
+    isFetching = true;
+    stop = askUntilTold(`api/plans/${id}`, take, (error) => ((failed = error), dirty()));
   }
   fetchPlan();
   const close = onChange(() => {
@@ -43,9 +44,10 @@ export function planView(id, dirty) {
 
   return {
     node,
-    close: () => [close(), parts.trace.close()],
+    close: () => [close(), stop(), parts.trace.close()],
     draw() {
       sayOrHide(note, failed ? [failed.message, failed.advice].filter(Boolean).join("; ") : "");
+      for (const part of Object.values(parts)) part.node.hidden = !plan;
       if (!plan) return;
       const steps = plan.tasks.map((task) => ({ ...task, model: task.spec.model, ...mesh.tasks.get(task.id) }));
       document.title = `${line(plan.name, 60)} · DevTeam`;
@@ -56,9 +58,15 @@ export function planView(id, dirty) {
   };
 }
 
-/** Whether a step has ended that the fetched plan still shows as under way. */
+/** Whether the plan or a step of it has ended that the fetched plan still shows as under way. */
 function hasNews(plan) {
-  return plan.tasks.some((task) => !task.ended_at && mesh.tasks.get(task.id)?.ended_at) || (!plan.ended_at && plan.tasks.every((task) => task.ended_at));
+  if (plan.tasks.every((task) => task.ended_at)) return !plan.ended_at;
+  return plan.tasks.some((task) => !task.ended_at && (mesh.tasks.get(task.id)?.ended_at || (!plan.ended_at && isUnseen(task))));
+}
+
+/** Whether a task is not among those under way, and not because there are too many: it ended while nobody looked. */
+function isUnseen({ id }) {
+  return mesh.told && !mesh.tasks.has(id) && !mesh.mesh.get("crowd")?.others;
 }
 
 function top() {

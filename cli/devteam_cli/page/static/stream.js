@@ -7,6 +7,7 @@ import { clean, line } from "./words.js";
 // Text is cut into blocks so that a browser has to lay out only the last of them anew.
 const BLOCK = 3000;
 const MOST_BLOCKS = 400;
+const AGAIN = 3000;
 
 /**
  * The answer of a task. `open()` begins to listen; `heard` is told of what is no text: {task, attempt, begin, end}.
@@ -17,6 +18,7 @@ export function answer(id, heard) {
   const { node } = section("Answer", el("div", { class: "panel" }, box, note), "said");
   const paper = writing(box);
   let source = null;
+  let timer = 0;
   let words = "";
   let isOver = false;
   let isLacking = false;
@@ -50,9 +52,16 @@ export function answer(id, heard) {
     on("interrupted", ({ reason }) => (words = `Reconnecting: ${line(reason)}`));
     on("failed", ({ error, advice }) => (words = [error, advice].filter(Boolean).map((part) => line(part)).join("; ")));
     on("end", () => ((isOver = true), close(), heard.end()));
+    source.addEventListener("error", () => {
+      // A browser connects again by itself, but for when it was refused: the mesh is away, perhaps.
+      if (source?.readyState !== EventSource.CLOSED) return;
+      close();
+      timer = setTimeout(follow, AGAIN);
+    });
   }
 
   function close() {
+    clearTimeout(timer);
     source?.close();
     source = null;
   }

@@ -3,7 +3,7 @@
 import { el, fill, say, sayOrHide } from "./dom.js";
 import { isFresh } from "./figures.js";
 import { history } from "./history.js";
-import { ask, mesh, now } from "./mesh.js";
+import { askUntilTold, mesh, now } from "./mesh.js";
 import { section, stateMark } from "./section.js";
 import { answer } from "./stream.js";
 import { taskName } from "./tasks.js";
@@ -29,20 +29,20 @@ export function taskView(id, dirty) {
   const body = el("div", { class: "columns" }, said.node, el("div", { class: "side" }, parts.why.node, parts.attempts.node, parts.prompt.node));
   const node = el("div", { class: "detail" }, parts.top.node, note, body, parts.trace.node);
 
-  async function fetchAll() {
-    const whole = await ask(`api/tasks/${id}`);
-    task = { ...whole, ...task, output: whole.output, spec: whole.spec };
+  function take(whole) {
+    task = whole;
+    failed = null;
     said.open();
     dirty();
   }
-  fetchAll().catch((error) => ((failed = error), dirty()));
+  const stop = askUntilTold(`api/tasks/${id}`, take, (error) => ((failed = error), dirty()));
 
   return {
     node,
-    close: () => [said.close(), parts.trace.close(), parts.why.close()],
+    close: () => [stop(), said.close(), parts.trace.close(), parts.why.close()],
     draw() {
       sayOrHide(note, failed ? [failed.message, failed.advice].filter(Boolean).join("; ") : "");
-      body.hidden = !task;
+      for (const part of [parts.top.node, body, parts.trace.node]) part.hidden = !task;
       if (!task) return;
       const seen = mesh.tasks.get(id);
       task.plan_name ||= seen?.plan_name;
