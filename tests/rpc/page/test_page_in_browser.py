@@ -115,6 +115,7 @@ async def test_a_task_appears_streams_and_ends(browser: Chromium) -> None:
         await tab.until("document.querySelector('.answer')?.innerText === 'begun to say hello\\n'")
         assert await tab.run("location.hash") == f"#/task/{task.id}"
         await tab.until("document.querySelector('.candidates').innerText.includes('fake-1')")
+        assert "was taken" in await tab.text(".candidates")
         assert "running" in await tab.text(".detail header")
         gates.open()
         await tab.until("document.querySelector('.answer').innerText === 'begun to say hello\\nand done'")
@@ -190,6 +191,23 @@ async def test_a_trace_is_a_waterfall_of_what_concerns_the_task(browser: Chromiu
             await tab.run("document.querySelector('.span').open = true")
             await tab.until(f"document.querySelector('.attributes').innerText.includes({task.id!r})")
             assert "first_token" in await tab.text(".attributes")
+
+
+async def test_a_span_that_came_before_what_it_is_part_of_moves_below_it(browser: Chromium) -> None:
+    gates = Gates()
+    now = datetime.now(UTC)
+    async with FakeMesh(gates.answer) as mesh, mesh.client() as client:
+        task = await client.create_task("hello", model="haiku")
+        assert isinstance(task.trace_id, str)
+        end = now + timedelta(seconds=1)
+        mesh.keep_spans(Span("b" * 16, task.trace_id, "queue wait", now, end, "a" * 16))
+        async with shown(browser, mesh, f"#/task/{task.id}") as tab:
+            await tab.until("document.querySelector('.trace .note')?.innerText === '1 span, others come as they end'")
+            mesh.keep_spans(Span("a" * 16, task.trace_id, "Dispatch", now, end))
+            indents = "[...document.querySelectorAll('.spanname')].map(it => it.style.paddingLeft).join()"
+            await tab.until(f"{indents} === '0px,12px'")
+            gates.open()
+            await tab.until("document.querySelector('.trace .note').innerText === '2 spans'")
 
 
 @pytest.mark.parametrize("kind", ["task", "plan"])

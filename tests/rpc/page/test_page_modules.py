@@ -79,6 +79,9 @@ async def test_what_is_no_plan_is_drawn_all_the_same(tab: Tab) -> None:
         ("it.span(720)", "12 min"),
         ("it.span(19800)", "5.5 h"),
         ("it.span(-5)", "0 ms"),
+        ("it.fine(0.42)", "420 ms"),
+        ("it.fine(1.24)", "1.2 s"),
+        ("it.fine(-1)", "0 ms"),
         ("it.age(0.9)", "0 s"),
         ("it.age(-3)", "0 s"),
         ("it.age(119)", "119 s"),
@@ -121,3 +124,35 @@ async def test_spans_of_a_task_are_those_that_name_it_what_is_below_and_the_way_
     assert await of(tab, "spans", about.format(SPANS, "t1")) == "abc"
     assert await of(tab, "spans", about.format(SPANS, "t2")) == "ad"
     assert await of(tab, "spans", about.format(SPANS, "t3")) == "abcdlost"
+
+
+async def test_of_an_answer_too_long_to_draw_the_end_is_shown_and_where_the_rest_is(tab: Tab) -> None:
+    shown = await of(
+        tab,
+        "stream",
+        """(box => {
+            const paper = it.writing(box, 'task-1');
+            paper.write({ type: 'text', text: 'first line\\n' });
+            for (let i = 0; i < 2000; i++) paper.write({ type: 'text', text: `${'x'.repeat(999)}\\n` });
+            paper.write({ type: 'text', text: 'last line' });
+            return [box.childElementCount, box.textContent.slice(0, 70), box.textContent.slice(-9)];
+        })(document.createElement('div'))""",
+    )
+    children, beginning, end = shown
+    assert children <= 401
+    assert beginning.startswith("The beginning is left out here. All of it: devteam task get task-1")
+    assert end == "last line"
+
+
+async def test_a_line_without_an_end_is_cut_all_the_same(tab: Tab) -> None:
+    parts = await of(
+        tab,
+        "stream",
+        """(box => {
+            const paper = it.writing(box, 'task-1');
+            for (let i = 0; i < 100; i++) paper.write({ type: 'text', text: 'x'.repeat(1000) });
+            return [...box.children].map(part => part.textContent.length);
+        })(document.createElement('div'))""",
+    )
+    assert sum(parts) == 100_000
+    assert max(parts) < 70_000

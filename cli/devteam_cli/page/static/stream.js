@@ -2,10 +2,12 @@
 
 import { el, say, sayOrHide } from "./dom.js";
 import { section } from "./section.js";
+import { hasEnded } from "./tasks.js";
 import { clean, line } from "./words.js";
 
 // Text is cut into blocks so that a browser has to lay out only the last of them anew.
 const BLOCK = 3000;
+const LONGEST = 20 * BLOCK;
 const MOST_BLOCKS = 400;
 const AGAIN = 3000;
 
@@ -16,12 +18,13 @@ export function answer(id, heard) {
   const box = el("div", { class: "answer", tabindex: "0", role: "log", "aria-label": "Answer", "aria-live": "off" });
   const note = el("p", { class: "soft note-below" });
   const { node } = section("Answer", el("div", { class: "panel" }, box, note), "said");
-  const paper = writing(box);
+  const paper = writing(box, id);
   let source = null;
   let timer = 0;
   let words = "";
   let isOver = false;
   let isLacking = false;
+  let wasLive = null;
 
   function begin() {
     paper.clear();
@@ -76,7 +79,9 @@ export function answer(id, heard) {
         paper.clear();
         paper.write({ type: "text", text: task.output });
       }
-      paper.follow();
+      // What has long been said is read from its beginning.
+      wasLive ??= !hasEnded(task);
+      if (wasLive) paper.follow();
       sayOrHide(note, words || (paper.isEmpty() ? silence(task) : ""));
       box.hidden = paper.isEmpty();
     },
@@ -91,13 +96,14 @@ function silence({ state, wait_reason: reason, depends_on: needed }) {
 }
 
 /** Writes tokens into a box, and keeps the end in sight unless the reader has scrolled away from it. */
-export function writing(box) {
+export function writing(box, id) {
+  const cut = el("p", { class: "remark" }, "The beginning is left out here. All of it: ", el("code", {}, `devteam task get ${id}`));
   let block = null;
   let isFollowing = true;
   box.addEventListener("scroll", () => (isFollowing = box.scrollHeight - box.scrollTop - box.clientHeight < 40));
 
   function append(text, kind) {
-    if (block?.dataset.kind !== kind || (block.length > BLOCK && block.endsLine)) {
+    if (block?.dataset.kind !== kind || (block.length > BLOCK && block.endsLine) || block.length > LONGEST) {
       block = el("div", { class: `block ${kind}`, dir: "auto" }, document.createTextNode(""));
       block.dataset.kind = kind;
       block.length = 0;
@@ -110,7 +116,9 @@ export function writing(box) {
 
   function put(node) {
     box.append(node);
-    if (box.childElementCount > MOST_BLOCKS) box.firstElementChild.remove();
+    if (box.childElementCount <= MOST_BLOCKS) return;
+    if (!cut.parentNode) box.prepend(cut);
+    cut.nextElementSibling.remove();
   }
 
   function remark(text, kind = "remark") {

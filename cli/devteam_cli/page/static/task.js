@@ -6,12 +6,10 @@ import { history } from "./history.js";
 import { askUntilTold, mesh, now } from "./mesh.js";
 import { section, stateMark } from "./section.js";
 import { answer } from "./stream.js";
-import { taskName } from "./tasks.js";
+import { hasEnded, taskName } from "./tasks.js";
 import { waterfall } from "./waterfall.js";
 import { why } from "./why.js";
-import { clean, clock, count, dollars, line, since, span, spoken } from "./words.js";
-
-const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped"]);
+import { clean, clock, count, dollars, fine, line, since, span, spoken } from "./words.js";
 
 /** The view at "#/task/ID". */
 export function taskView(id, dirty) {
@@ -52,7 +50,8 @@ export function taskView(id, dirty) {
       parts.why.draw(task);
       parts.prompt.draw(task);
       parts.attempts.draw(task, attempts);
-      parts.trace.draw(task.trace_id, task.id, hasEnded(task));
+      // Spans are stored as they end: until the last one has, they cannot be told to be the task's by what they are part of.
+      parts.trace.draw(task.trace_id, hasEnded(task) || isStep(task) ? task.id : "", hasEnded(task));
       said.draw(task);
     },
   };
@@ -64,9 +63,9 @@ function merged(known, told) {
   return { ...known, ...told, ...kept };
 }
 
-/** Whether it will never change again. */
-export function hasEnded({ state }) {
-  return ENDED.has(state);
+/** Whether it is part of a plan; a task that is not is a plan of its own. */
+function isStep({ id, plan_id: planId }) {
+  return Boolean(planId) && planId !== id;
 }
 
 function top() {
@@ -80,10 +79,9 @@ function top() {
   return {
     node,
     draw(task) {
-      const isStep = task.plan_id && task.plan_id !== task.id;
-      const way = [["All", "#/"], ...(isStep ? [[line(task.plan_name || task.plan_id, 60), `#/plan/${task.plan_id}`]] : [])];
+      const way = [["All", "#/"], ...(isStep(task) ? [[line(task.plan_name || task.plan_id, 60), `#/plan/${task.plan_id}`]] : [])];
       fill(crumb, way, ([, href]) => href, ([words, href]) => plainRow(el("a", { href }, el("bdi", {}, words))));
-      say(title, isStep ? line(task.step_id, 80) : line(task.id, 80));
+      say(title, isStep(task) ? line(task.step_id, 80) : line(task.id, 80));
       mark.update(task.state);
       drawFacts(facts, factsOf(task));
       past.draw(task.plan_id);
@@ -111,7 +109,7 @@ function factsOf(task) {
     ["Model", line(task.completion?.model || task.spec?.model, 80)],
     ["Attempt", task.attempt > 1 ? String(task.attempt) : ""],
     ["Took", task.started_at ? span(since(task.started_at, end)) : ""],
-    ["First token", task.completion?.time_to_first_token ? span(task.completion.time_to_first_token) : ""],
+    ["First token", task.completion?.time_to_first_token ? fine(task.completion.time_to_first_token) : ""],
     ["Tokens", tokensOf(usage, pace, task)],
     ["Tokens/s", rate ? count(rate) : averageOf(usage, task)],
     ["Cost", usage && usage.cost_usd !== null ? dollars(usage.cost_usd) : ""],

@@ -9,6 +9,7 @@ import { age, count, line, since } from "./words.js";
 // As many as have room beside the queues: workers stay in sight, and where they are.
 const MOST = 10;
 const ORDER = { running: 0, queued: 1 };
+const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped"]);
 
 /** Tasks that run, then those that wait. */
 export function tasks() {
@@ -57,6 +58,7 @@ function taskRow(first) {
     node: el("li", {}, link),
     update(task) {
       mark.update(task.state);
+      set(link, "data-waits", task.state !== "running");
       say(name, line(task.plan_name ? task.step_id : task.id, 60));
       say(plan, line(task.plan_name, 60));
       say(model, line(task.model, 60));
@@ -86,3 +88,7 @@ export function taskName(task) {
   return task.plan_name ? line(`${task.plan_name} › ${task.step_id}`, 80) : line(task.id, 80);
 }
 
+/** Whether it will never change again. */
+export function hasEnded({ state }) {
+  return ENDED.has(state);
+}

@@ -4,7 +4,7 @@ import { el, fill, say, set } from "./dom.js";
 import { ask } from "./mesh.js";
 import { capped, nothing, section } from "./section.js";
 import { about, bounds, ordered } from "./spans.js";
-import { clean, count, line, span } from "./words.js";
+import { clean, fine, line, many } from "./words.js";
 
 const AGAIN = 4000;
 const MOST = 80;
@@ -13,7 +13,8 @@ const MOST = 80;
 export function waterfall(dirty) {
   let rows = [];
   let asked = "";
-  let words = "";
+  let trouble = "";
+  let isFetched = false;
   let timer = 0;
   let isClosed = false;
   let subject = "";
@@ -28,11 +29,12 @@ export function waterfall(dirty) {
     try {
       const trace = await ask(`api/traces/${traceId}`);
       rows = ordered(trace?.spans ?? []);
-      words = trace ? "" : `No span of it is kept here${hasEnded ? "" : " yet"}.`;
+      trouble = "";
+      isFetched = true;
     } catch (error) {
-      words = [error.message, error.advice].filter(Boolean).join("; ");
+      trouble = [error.message, error.advice].filter(Boolean).join("; ");
     }
-    if (!isClosed && !hasEnded) timer = setTimeout(() => ((asked = ""), dirty()), AGAIN);
+    if (!isClosed && (trouble || !hasEnded)) timer = setTimeout(() => ((asked = ""), dirty()), AGAIN);
     if (!isClosed) dirty();
   }
 
@@ -54,20 +56,25 @@ export function waterfall(dirty) {
       const shown = taskId ? about(rows, taskId) : rows;
       if (shown.length) Object.assign(view, bounds(shown));
       lines.draw(shown);
-      drawScale(scale, view, shown.length);
-      scale.hidden = !shown.length;
-      say(note, shown.length ? `${count(shown.length)} spans` : "");
-      say(empty.firstChild ?? empty, words || (traceId ? "Fetching the trace…" : "It is not traced."));
+      scale.hidden = !shown.length || view.to - view.from < 1;
+      if (!scale.hidden) drawScale(scale, view);
+      say(note, shown.length ? `${many(shown.length, "span")}${hasEnded ? "" : ", others come as they end"}` : "");
+      say(empty, trouble || nothingYet(traceId, isFetched, hasEnded));
       empty.hidden = shown.length > 0;
     },
   };
 }
 
-function drawScale(scale, view, isShown) {
-  const marks = isShown ? [0, 0.25, 0.5, 0.75, 1] : [];
-  fill(scale, marks, (part) => part, () => {
+function nothingYet(traceId, isFetched, hasEnded) {
+  if (!traceId) return "It is not traced.";
+  if (!isFetched) return "Fetching the trace…";
+  return hasEnded ? "No span of it is kept here." : "No span of it has ended yet.";
+}
+
+function drawScale(scale, view) {
+  fill(scale, [0, 0.25, 0.5, 0.75, 1], (part) => part, () => {
     const node = el("span");
-    return { node, update: (part) => say(node, part ? span(((view.to - view.from) * part) / 1000) : "0") };
+    return { node, update: (part) => say(node, part ? fine(((view.to - view.from) * part) / 1000) : "0") };
   });
 }
 
@@ -79,23 +86,25 @@ function spanRow(first, view) {
   const head = el("summary", {}, name, el("span", { class: "lane" }, mark), took);
   const row = el("details", { class: first.failed ? "span bad" : "span" }, head, more);
   row.addEventListener("toggle", () => row.open && drawAttributes(more, first), { once: true });
-  name.style.paddingLeft = `${Math.min(first.depth, 12) * 12}px`;
   return {
     node: el("li", {}, row),
     update(one) {
       const whole = Math.max(view.to - view.from, 1);
       const from = Date.parse(one.start) - view.from;
       const length = Date.parse(one.end ?? one.start) - Date.parse(one.start);
+      // A span comes when it ends, and so before what it is part of.
+      name.style.paddingLeft = `${Math.min(one.depth, 12) * 12}px`;
       mark.style.left = `${Math.min((from / whole) * 100, 99.6).toFixed(2)}%`;
       mark.style.width = `${Math.max((length / whole) * 100, 0.4).toFixed(2)}%`;
       set(mark, "data-service", line(one.service, 40));
-      say(took, span(length / 1000));
+      say(took, fine(length / 1000));
     },
   };
 }
 
-function drawAttributes(list, { attributes, events, error, kind, start }) {
-  const facts = [["kind", kind], ["began", start], ["error", error], ...Object.entries(attributes)];
+function drawAttributes(list, { attributes, events, links, error, kind, start }) {
+  const goesBack = links.map((link) => link.span_id).join(" ");
+  const facts = [["kind", kind], ["began", start], ["goes back to", goesBack], ["error", error], ...Object.entries(attributes)];
   const happened = events.map((event, i) => [`${i + 1}. ${event.name}`, [event.time, ...Object.entries(event.attributes).map((pair) => pair.join("="))].join(" ")]);
   fill(list, [...facts, ...happened].filter(([, value]) => value), ([name]) => name, ([name, value]) => {
     const node = el("div", {}, el("dt", {}, line(name, 80)), el("dd", {}, clean(value).slice(0, 4000)));

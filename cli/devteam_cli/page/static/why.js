@@ -44,7 +44,7 @@ export function why(id, dirty) {
       say(node.querySelector("h2").firstChild, task.state === "queued" ? "Why it waits" : "Why here");
       say(reason, clean(told?.reason || task.placement_reason || task.wait_reason));
       sayOrHide(facts, told ? factsOf(told) : "");
-      fill(list, told ? told.candidates.slice(0, MOST) : [], (one) => `${one.worker_id} ${one.queue}`, candidateRow);
+      fill(list, told ? candidatesOf(told) : [], (one) => `${one.worker_id} ${one.queue}`, candidateRow);
       list.hidden = !told?.candidates.length;
       node.hidden = !reason.textContent && list.hidden;
     },
@@ -64,6 +64,11 @@ function factsOf(told) {
     .join(" · ");
 }
 
+/** The candidates as they were weighed, and whether they were taken. */
+function candidatesOf({ candidates, worker_id: worker, queue }) {
+  return candidates.slice(0, MOST).map((one) => ({ ...one, isTaken: one.worker_id === worker && one.queue === queue }));
+}
+
 function candidateRow() {
   const name = el("bdi", { class: "name" });
   const load = el("span", { class: "number soft" });
@@ -72,9 +77,14 @@ function candidateRow() {
     node: el("li", {}, el("div", { class: "pair" }, el("span", {}, name), load), verdict),
     update(one) {
       say(name, line(one.alike > 1 ? `${one.worker_id} and ${one.alike - 1} like it` : one.worker_id, 80));
-      say(load, `${one.active} of ${one.capacity}`);
-      say(verdict, line(one.rejected_because || one.merits || "could take it", 200));
+      say(load, `${one.active} of ${one.capacity} busy${one.isTaken ? " then" : ""}`);
+      say(verdict, line(verdictOn(one), 200));
       verdict.className = one.rejected_because ? "no" : "soft";
     },
   };
+}
+
+function verdictOn({ rejected_because: no, isTaken, merits }) {
+  if (no) return no;
+  return [isTaken ? "was taken" : "", merits].filter(Boolean).join(": ") || "could take it";
 }

@@ -38,6 +38,11 @@ export function span(seconds) {
   return `${Math.round(length / 86400)} d`;
 }
 
+/** The same, in milliseconds below a second: "42 ms", "870 ms", "1.2 s". */
+export function fine(seconds) {
+  return seconds < 0.9995 ? `${Math.round(Math.max(seconds, 0) * 1000)} ms` : span(seconds);
+}
+
 /** How long ago something was; what ticks by the second has no tenths. */
 export function age(seconds) {
   return seconds < 120 ? `${Math.max(Math.floor(seconds), 0)} s` : span(seconds);
