@@ -2,9 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-
-from starlette.routing import BaseRoute
+from dataclasses import dataclass
 
 from devteam.client import DevTeamClient
 from devteam.mesh.address import reachable
@@ -22,14 +20,12 @@ from devteam_cli.page.server import listening, served
 class PagePlan:
     """Where to serve the page, under which names beside localhost, and what to put beside it.
 
-    `temporal_ui` is the address of Temporal's web page, where there is one. `extra` are routes of others, such as
-    /metrics; they answer before the page does.
+    `temporal_ui` is the address of Temporal's web page, where there is one.
     """
 
     listen: Listen
     names: Iterable[str] = ()
     temporal_ui: str = ""
-    extra: Iterable[BaseRoute] = field(default=())
 
 
 @asynccontextmanager
@@ -45,7 +41,7 @@ async def page(plan: PagePlan, client: DevTeamClient) -> AsyncIterator[str]:
     port = socket.getsockname()[1]
     async with (
         background(feed.run),
-        served(Guard(routes.app(plan.extra), {*plan.names, plan.listen.host}), socket, routes.ending),
+        served(Guard(routes.app(), {*plan.names, plan.listen.host}), socket, routes.ending),
     ):
         yield f"http://{_in_url(reachable(plan.listen.host))}:{port}"
 

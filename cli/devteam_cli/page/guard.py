@@ -57,7 +57,7 @@ class Guard:
                 f"{host[:200]!r} is no name of this server",
                 "use its address, or start `devteam ui` with --allow-host and this name",
             )
-        if scope["method"] != "GET":
+        if scope["method"] not in {"GET", "HEAD"}:
             return refusal(405, "this page only looks", "use the devteam command to change things")
         return self._app
 

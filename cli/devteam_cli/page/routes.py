@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from devteam.client import DevTeamClient
@@ -39,8 +39,8 @@ class Routes:
         # Set when the server stops: streams do not end by themselves.
         self.ending = asyncio.Event()
 
-    def app(self, extra: Iterable[BaseRoute] = ()) -> ASGIApp:
-        """All of it, and `extra` routes of others."""
+    def app(self) -> ASGIApp:
+        """All of it."""
         routes = [
             Route("/", page_file),
             Route("/{name}", page_file),
@@ -54,7 +54,7 @@ class Routes:
             Route("/api/traces/{id}", self.trace),
         ]
         handlers = {DevTeamError: _refused, HTTPException: _unknown}
-        return Starlette(routes=[*extra, *routes], exception_handlers=handlers)
+        return Starlette(routes=routes, exception_handlers=handlers)
 
     async def mesh(self, request: Request) -> Response:
         """What never changes: where the mesh is, and what else there is to look at."""

@@ -34,6 +34,14 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI has it."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        if scope["method"] == "HEAD":
+            await self._messages.aclose()
+        else:
+            await self._go_on(receive, send)
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _go_on(self, receive: Receive, send: Send) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._pass_on(send)),
@@ -43,8 +51,6 @@ class EventStream:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
-        with suppress(OSError):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pass_on(self, send: Send) -> None:
         async with aclosing(self._messages) as messages:

@@ -7,9 +7,6 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from devteam_cli.page.app import PagePlan, page
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from devteam import DevTeamClient, QueueInfo, Span, WorkerInfo
 from devteam.errors import FailedPrecondition
@@ -136,19 +133,17 @@ async def test_a_mesh_that_is_away_is_a_503_and_the_page_is_there_all_the_same()
         assert (await http.get("/")).status_code == 200
 
 
-async def test_links_and_the_routes_of_others_are_served_too() -> None:
-    async def metrics(_request: Request) -> PlainTextResponse:
-        return PlainTextResponse("devteam_queue_depth 0")
-
-    extra = [Route("/metrics", metrics)]
-    async with (
-        FakeMesh() as mesh,
-        page_of(mesh, extra=extra, temporal_ui="http://127.0.0.1:8233") as url,
-        browsing(url) as http,
-    ):
+async def test_what_else_there_is_to_look_at_is_told() -> None:
+    async with FakeMesh() as mesh, page_of(mesh, temporal_ui="http://127.0.0.1:8233") as url, browsing(url) as http:
         known = (await http.get("/api/mesh")).json()
         assert known == {"api_url": mesh.url, "links": {"temporal": "http://127.0.0.1:8233"}}
-        assert (await http.get("/metrics")).text == "devteam_queue_depth 0"
+
+
+async def test_who_only_asks_whether_it_is_there_is_answered() -> None:
+    async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http:
+        for path in ("/", "/api/mesh", "/api/live"):
+            answer = await http.head(path)
+            assert (answer.status_code, answer.content) == (200, b"")
 
 
 async def test_a_server_that_stops_ends_its_streams_at_once() -> None:
