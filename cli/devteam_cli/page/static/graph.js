@@ -3,13 +3,20 @@
 const SWEEPS = 4;
 // Room for a line that passes by a layer.
 const PASSING = 12;
+// More steps, or more pieces of lines from layer to layer, nobody can follow.
+const MOST = 300;
+const MOST_PIECES = 3000;
 
 /**
  * Boxes by step, and lines between them, each as a list of points in pixels. Steps are [{step_id, depends_on}]; each
- * comes after all it depends on. `isTall` puts layers below each other instead of beside.
+ * comes after all it depends on. `isTall` puts layers below each other instead of beside. Null of more than can be
+ * drawn.
  */
 export function laidOut(steps, { width, height, gap, between, isTall }) {
-  const { layers, needs, depths } = layered(steps);
+  if (!steps.length || steps.length > MOST) return null;
+  const depths = depthsOf(steps);
+  if (piecesOf(steps, depths) > MOST_PIECES) return null;
+  const { layers, needs } = layered(steps, depths);
   const along = isTall ? height : width;
   const sizes = (id) => (depths.has(id) ? (isTall ? width : height) : PASSING);
   const lengthOf = (layer) => layer.reduce((sum, id) => sum + sizes(id) + gap, -gap);
@@ -35,8 +42,7 @@ export function laidOut(steps, { width, height, gap, between, isTall }) {
 }
 
 /** Steps in layers, with a place of its own wherever a line passes by a layer. */
-function layered(steps) {
-  const depths = depthsOf(steps);
+function layered(steps, depths) {
   const layers = [];
   for (const { step_id: id } of steps) (layers[depths.get(id)] ??= []).push(id);
   const near = [];
@@ -54,7 +60,13 @@ function layered(steps) {
     }
   }
   untangle(layers, near);
-  return { layers, needs, depths };
+  return { layers, needs };
+}
+
+/** How many pieces all lines have together: one for each layer that they go on to. */
+function piecesOf(steps, depths) {
+  const lengths = (step) => step.depends_on.map((from) => depths.get(step.step_id) - (depths.get(from) ?? Infinity));
+  return steps.flatMap(lengths).reduce((sum, length) => sum + Math.max(length, 0), 0);
 }
 
 /** How many steps lie before each, at most. A plan has no circles; what is in one all the same counts as a beginning. */
@@ -78,8 +90,8 @@ function untangle(layers, near) {
   const before = new Map();
   const after = new Map();
   for (const [from, to] of near) {
-    before.set(to, [...(before.get(to) ?? []), from]);
-    after.set(from, [...(after.get(from) ?? []), to]);
+    before.set(to, before.get(to) ?? []).get(to).push(from);
+    after.set(from, after.get(from) ?? []).get(from).push(to);
   }
   const places = new Map();
   const place = (layer) => layer.forEach((id, i) => places.set(id, i - (layer.length - 1) / 2));

@@ -11,8 +11,6 @@ import { waterfall } from "./waterfall.js";
 import { clock, count, dollars, line, many, since, span } from "./words.js";
 
 const SIZE = { width: 172, height: 54, gap: 18, between: 56 };
-// More steps than these are a list only.
-const MOST = 300;
 const NARROW = matchMedia("(max-width: 640px)");
 
 /** The view at "#/plan/ID". */
@@ -108,30 +106,32 @@ function graph() {
   const nodes = svg("g", {});
   drawing.append(edges, nodes);
   const list = el("ul", { class: "rows steps" });
+  let drawn = "";
+  let found = null;
   const frame = el("div", { class: "graph", tabindex: "0", "aria-label": "Graph of the steps" }, drawing);
   const { node } = section("Steps", el("div", { class: "panel" }, frame, list), "plan");
   return {
     node,
     draw(steps) {
-      const isDrawn = steps.length > 0 && steps.length <= MOST;
-      frame.hidden = !isDrawn;
-      if (isDrawn) drawGraph(drawing, edges, nodes, steps);
-      // Where the graph is too small to read, it is an overview.
-      fill(list, isDrawn && !NARROW.matches ? [] : steps, (step) => step.id, stepRow);
+      const shape = `${NARROW.matches} ${steps.map((step) => `${step.step_id} ${step.depends_on}`).join()}`;
+      if (shape !== drawn) found = laidOut(steps, { ...SIZE, isTall: NARROW.matches });
+      drawn = shape;
+      frame.hidden = !found;
+      if (found) drawGraph(drawing, edges, nodes, steps, found);
+      // Where the graph is too small to read, it is an overview; where there is too much of it, there is the list only.
+      fill(list, found && !NARROW.matches ? [] : steps, (step) => step.id, stepRow);
     },
   };
 }
 
-function drawGraph(drawing, edges, nodes, steps) {
-  const isTall = NARROW.matches;
-  const found = laidOut(steps, { ...SIZE, isTall });
+function drawGraph(drawing, edges, nodes, steps, found) {
   const states = new Map(steps.map((step) => [step.step_id, step.state]));
   const pad = 6;
   const [width, height] = [found.width + 2 * pad, found.height + 2 * pad];
   set(drawing, "viewBox", `${-pad} ${-pad} ${width} ${height}`);
   set(drawing, "width", width);
   set(drawing, "height", height);
-  const lines = found.lines.map(({ from, to, points }) => ({ key: `${from} ${to}`, way: way(points, isTall), state: states.get(from) }));
+  const lines = found.lines.map(({ from, to, points }) => ({ key: `${from} ${to}`, way: way(points, NARROW.matches), state: states.get(from) }));
   fill(edges, lines, ({ key }) => key, edge);
   fill(nodes, steps.map((step) => ({ ...step, at: found.boxes.get(step.step_id) })), (step) => step.step_id, stepBox);
 }
