@@ -127,6 +127,23 @@ async def test_a_task_appears_streams_and_ends(browser: Chromium) -> None:
         await tab.until("document.querySelector('.recent a')?.innerText.includes('succeeded')")
 
 
+async def test_a_task_on_a_worker_that_is_not_heard_is_not_said_to_run(browser: Chromium) -> None:
+    gates = Gates()
+    async with FakeMesh(gates.answer) as mesh, mesh.client() as client, shown(browser, mesh) as tab:
+        task = await client.create_task("hello", model="haiku")
+        await tab.until("document.querySelector('.tasks .state')?.innerText === 'running'")
+        why = "its stream broke"
+        mesh.put_worker(WorkerInfo(id="fake-1", queues=("default",), status=WorkerStatus.SUSPECT, status_reason=why))
+        await tab.until("document.querySelector('.tasks .state').innerText === 'in doubt'")
+        assert await tab.text(".tasks .why") == f"fake-1 is suspect: {why}"
+        await tab.run(f"location.hash = '#/task/{task.id}'")
+        words = f"It may run no longer: fake-1 is suspect, {why}"
+        await tab.until(f"document.querySelector('.failure')?.innerText === {words!r}")
+        mesh.put_worker(WorkerInfo(id="fake-1", queues=("default",)))
+        await tab.until("document.querySelector('.detail .state').innerText === 'running'")
+        await tab.until("document.querySelector('.failure').hidden")
+
+
 async def test_a_link_to_a_task_shows_it_from_its_beginning(browser: Chromium) -> None:
     async with FakeMesh() as mesh, mesh.client() as client:
         task = await client.wait((await client.create_task("one two three", model="haiku")).id)

@@ -1,6 +1,9 @@
-// How much of a worker is in use.
+// What workers have in hand, and whether they can be trusted to.
 
 import { mesh } from "./mesh.js";
+
+/** The states of workers that are not heard. */
+export const IN_DOUBT = new Set(["lost", "unhealthy", "suspect"]);
 
 let counted = new Map();
 let countedAt = -1;
@@ -14,6 +17,12 @@ export function activeOf(worker) {
   if (countedAt !== mesh.changes) count();
   // A task that ends is told a moment after the next one has its slot.
   return Math.min(counted.get(worker.id) ?? 0, Math.max(worker.concurrency, worker.active_tasks));
+}
+
+/** The worker of a task that is said to run, where that worker may be gone; null when there is no doubt. */
+export function doubtOf({ state, worker_id: id }) {
+  const worker = state === "running" ? mesh.workers.get(id) : null;
+  return worker && IN_DOUBT.has(worker.status) ? worker : null;
 }
 
 function count() {

@@ -3,10 +3,11 @@
 import { el, fill, say, sayOrHide } from "./dom.js";
 import { isFresh } from "./figures.js";
 import { history } from "./history.js";
+import { doubtOf } from "./load.js";
 import { askUntilTold, mesh, now } from "./mesh.js";
 import { section, stateMark } from "./section.js";
 import { answer } from "./stream.js";
-import { hasEnded, taskName } from "./tasks.js";
+import { hasEnded, markState, taskName } from "./tasks.js";
 import { waterfall } from "./waterfall.js";
 import { why } from "./why.js";
 import { clean, clock, count, dollars, fine, line, since, span, spoken } from "./words.js";
@@ -82,12 +83,18 @@ function top() {
       const way = [["All", "#/"], ...(isStep(task) ? [[line(task.plan_name || task.plan_id, 60), `#/plan/${task.plan_id}`]] : [])];
       fill(crumb, way, ([, href]) => href, ([words, href]) => plainRow(el("a", { href }, el("bdi", {}, words))));
       say(title, isStep(task) ? line(task.step_id, 80) : line(task.id, 80));
-      mark.update(task.state);
+      markState(mark, task);
       drawFacts(facts, factsOf(task));
       past.draw(task.plan_id);
-      sayOrHide(trouble, task.failure ? `${spoken(task.failure.reason)}: ${clean(task.failure.message)}` : "");
+      sayOrHide(trouble, troubleOf(task));
     },
   };
+}
+
+function troubleOf(task) {
+  if (task.failure) return `${spoken(task.failure.reason)}: ${clean(task.failure.message)}`;
+  const doubt = doubtOf(task);
+  return doubt ? line(`It may run no longer: ${doubt.id} is ${doubt.status}, ${doubt.status_reason}`, 400) : "";
 }
 
 /** Names and values; those without a value are left out. */
@@ -108,7 +115,7 @@ function factsOf(task) {
     ["Queue", line(task.queue || task.spec?.queue, 80)],
     ["Model", line(task.completion?.model || task.spec?.model, 80)],
     ["Attempt", task.attempt > 1 ? String(task.attempt) : ""],
-    ["Took", task.started_at ? span(since(task.started_at, end)) : ""],
+    ["Took", task.started_at && task.state !== "queued" ? span(since(task.started_at, end)) : ""],
     ["First token", task.completion?.time_to_first_token ? fine(task.completion.time_to_first_token) : ""],
     ["Tokens", tokensOf(usage, pace, task)],
     ["Tokens/s", rate ? count(rate) : averageOf(usage, task)],

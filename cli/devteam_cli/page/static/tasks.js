@@ -2,6 +2,7 @@
 
 import { el, say, set } from "./dom.js";
 import { isFresh } from "./figures.js";
+import { doubtOf } from "./load.js";
 import { mesh, now } from "./mesh.js";
 import { capped, nothing, section, stateMark } from "./section.js";
 import { age, count, line, since } from "./words.js";
@@ -57,7 +58,7 @@ function taskRow(first) {
   return {
     node: el("li", {}, link),
     update(task) {
-      mark.update(task.state);
+      markState(mark, task);
       set(link, "data-waits", task.state !== "running");
       say(name, line(task.plan_name ? task.step_id : task.id, 60));
       say(plan, line(task.plan_name, 60));
@@ -80,7 +81,14 @@ function drawPace(task, cells) {
 function placeOf(task) {
   if (task.state !== "running") return task.wait_reason || task.queue;
   const again = task.attempt > 1 ? `, attempt ${task.attempt}` : "";
-  return `${task.worker_id}${again}`;
+  const doubt = doubtOf(task);
+  return `${task.worker_id}${again}${doubt ? ` is ${doubt.status}: ${doubt.status_reason}` : ""}`;
+}
+
+/** The state of a task; of one whose worker is not heard, that it may run no longer. */
+export function markState(mark, task) {
+  const doubt = doubtOf(task);
+  mark.update(doubt ? doubt.status : task.state, doubt ? "in doubt" : task.state);
 }
 
 /** What a reader calls a task: its plan and step, or its id. */

@@ -1,7 +1,7 @@
 // Workers, those in trouble first.
 
 import { el, fill, say, set } from "./dom.js";
-import { activeOf } from "./load.js";
+import { IN_DOUBT, activeOf } from "./load.js";
 import { mesh, now } from "./mesh.js";
 import { bar, capped, nothing, section, stateMark } from "./section.js";
 import { age, bytes, count, line, since, spoken, ticking } from "./words.js";
@@ -12,7 +12,6 @@ const MOST_SQUARES = 16;
 const MOST_NAMES = 8;
 const TROUBLE = ["lost", "unhealthy", "suspect", "draining", "cordoned", "unknown", "healthy"];
 const WISHES = { cordoned: "takes no new work", draining: "ends what runs, then leaves" };
-const IN_DOUBT = new Set(["lost", "unhealthy", "suspect"]);
 
 /** Every worker as a card. */
 export function workers() {
