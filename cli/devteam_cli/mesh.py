@@ -107,6 +107,9 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
                 for process, worker in zip(workers, plan.workers, strict=True)
             )
         )
+        for process, worker in zip(workers, plan.workers, strict=True):
+            missed = partial(_missed, process, worker, f"see {data.log_of(worker.id)}", mesh.url, progress)
+            await stack.enter_async_context(background(missed))
         yield mesh
 
 
@@ -138,6 +141,16 @@ async def _outlive(temporal: TemporalServer, log: Path) -> None:
     """Wait for Temporal to die, which it does not do by itself: without it no plan gets on."""
     code = await temporal.exited()
     raise Unavailable(f"Temporal ended with code {code}, see {log}; start again: nothing that was accepted is lost")
+
+
+async def _missed(process: Process, worker: LocalWorker, where: str, url: str, progress: Callable[[str], None]) -> None:
+    """Wait for a worker to end before the mesh does, and say so: the mesh goes on, and others can do its work."""
+    code = await process.wait()
+    queues = "".join(f" --queue {queue}" for queue in worker.queues)
+    progress(
+        f"worker {worker.id} ended with code {code}, {where}; "
+        f"start another: devteam-worker start --api-url {url}{queues}"
+    )
 
 
 @asynccontextmanager

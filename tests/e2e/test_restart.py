@@ -1,6 +1,7 @@
 """Whatever is killed, what was accepted comes to its end."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -119,3 +120,23 @@ async def succeeded(client: DevTeamClient, plan: Plan) -> None:
     assert ended.state is PlanState.SUCCEEDED
     outputs = [(await client.get_task(task.id)).output for task in plan.tasks]
     assert [len(output.split()) for output in outputs] == [60, 20]
+
+
+def test_a_local_worker_that_dies_is_missed(tmp_path: Path) -> None:
+    with up(tmp_path) as mesh:
+        (worker,) = (child for child in mesh.program.children() if "devteam_worker" in child.cmdline())
+        worker.kill()
+        words = f"start another: devteam-worker start --api-url {mesh.url} --queue default\n"
+        deadline = time.monotonic() + PATIENCE
+        while words not in (said := (tmp_path / "up.log").read_text()):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+        assert "worker local ended with code -9, see " in said
+        assert mesh.program.stop() == 0
+        assert (tmp_path / "up.log").read_text().count("worker local ended") == 1
+
+
+def test_a_local_worker_that_stops_with_its_mesh_is_not_missed(tmp_path: Path) -> None:
+    with up(tmp_path) as mesh:
+        assert mesh.program.stop() == 0
+        assert "worker local ended" not in (tmp_path / "up.log").read_text()
