@@ -1,13 +1,11 @@
 """The whole mesh as it changes, for one viewer."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 
 from devteam.mesh.clock import Clock
 from devteam_cli.output import plain
-from devteam_cli.page.board import Board
 from devteam_cli.page.feed import Feed
-from devteam_cli.page.sse import HEARTBEAT, HEARTBEAT_SECONDS, message
+from devteam_cli.page.sse import message
 
 # Changes that follow each other closely come as one: a screen shows no more.
 _GATHER_SECONDS = 0.2
@@ -23,15 +21,4 @@ async def mesh_messages(feed: Feed, clock: Clock) -> AsyncGenerator[bytes, None]
             shown = {"now": plain(clock.now()), "fresh": news.fresh, "put": news.put, "dropped": news.dropped}
             yield message("news", shown)
             await clock.sleep(_GATHER_SECONDS)
-            while not await _changes(board, version):
-                yield HEARTBEAT
-
-
-async def _changes(board: Board, version: int) -> bool:
-    """Whether something changes before a proxy might think that nobody is here."""
-    try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
             await board.changed(version)
-    except TimeoutError:
-        return False
-    return True

@@ -8,8 +8,7 @@ from contextlib import aclosing, suppress
 from starlette.types import Receive, Scope, Send
 
 # Proxies close what is silent for long; those that are set tightly do so after 30 s.
-HEARTBEAT_SECONDS = 15.0
-HEARTBEAT = b": still here\n\n"
+_BEAT_SECONDS = 15.0
 
 _HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
 
@@ -25,11 +24,17 @@ def compact(data: object) -> bytes:
 
 
 class EventStream:
-    """An answer that goes on until `messages` end, the browser leaves, or `ending` is set because the server stops."""
+    """An answer that goes on until `messages` end, the browser leaves, or `ending` is set because the server stops.
 
-    def __init__(self, messages: AsyncGenerator[bytes, None], ending: asyncio.Event) -> None:
+    It says "beat" every now and then, so that neither a proxy nor the page takes it for dead.
+    """
+
+    def __init__(
+        self, messages: AsyncGenerator[bytes, None], ending: asyncio.Event, beat_seconds: float = _BEAT_SECONDS
+    ) -> None:
         self._messages = messages
         self._ending = ending
+        self._beat_seconds = beat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI has it."""
@@ -45,6 +50,7 @@ class EventStream:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._pass_on(send)),
+                group.create_task(self._beat(send)),
                 group.create_task(_left(receive)),
                 group.create_task(self._ended()),
             ]
@@ -56,6 +62,11 @@ class EventStream:
         async with aclosing(self._messages) as messages:
             async for message in messages:
                 await send({"type": "http.response.body", "body": message, "more_body": True})
+
+    async def _beat(self, send: Send) -> None:
+        while True:
+            await asyncio.sleep(self._beat_seconds)
+            await send({"type": "http.response.body", "body": message("beat", {}), "more_body": True})
 
     async def _ended(self) -> None:
         await self._ending.wait()

@@ -1,5 +1,7 @@
 // The mesh as this page knows it, kept up to date by the server for as long as somebody looks.
 
+import { listening } from "./listen.js";
+
 const KINDS = ["workers", "tasks", "queues", "throttles", "pace", "trouble", "services", "mesh"];
 const AGAIN = 3000;
 
@@ -7,7 +9,7 @@ const AGAIN = 3000;
 export const mesh = { standing: "connecting", told: false, ahead: 0, changes: 0, ...emptied() };
 
 const listeners = new Set();
-let source = null;
+let listener = null;
 
 /** Be called whenever something has changed. Returns what ends that. */
 export function onChange(listener) {
@@ -27,25 +29,22 @@ export function look() {
 }
 
 function follow() {
-  if (document.hidden) {
-    source?.close();
-    source = null;
-  } else if (!source) {
-    connect();
-  }
+  if (document.hidden) close();
+  else if (!listener) connect();
 }
 
 function connect() {
-  source = new EventSource("api/live");
-  source.addEventListener("news", (event) => take(JSON.parse(event.data)));
-  source.addEventListener("error", () => {
+  listener = listening("api/live", { news: take }, (isOver) => {
     stand("away");
-    // A browser gives up by itself when it was refused, or when what answers is no stream.
-    if (source?.readyState === EventSource.CLOSED) {
-      source = null;
-      setTimeout(follow, AGAIN);
-    }
+    if (!isOver) return;
+    close();
+    setTimeout(follow, AGAIN);
   });
+}
+
+function close() {
+  listener?.();
+  listener = null;
 }
 
 function take(news) {

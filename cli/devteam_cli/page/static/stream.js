@@ -1,6 +1,7 @@
 // What a task says, while it says it.
 
 import { el, say, sayOrHide } from "./dom.js";
+import { listening } from "./listen.js";
 import { section } from "./section.js";
 import { hasEnded } from "./tasks.js";
 import { clean, line } from "./words.js";
@@ -19,7 +20,7 @@ export function answer(id, heard) {
   const note = el("p", { class: "soft note-below" });
   const { node } = section("Answer", el("div", { class: "panel" }, box, note), "said");
   const paper = writing(box, id);
-  let source = null;
+  let listener = null;
   let timer = 0;
   let words = "";
   let isOver = false;
@@ -36,7 +37,7 @@ export function answer(id, heard) {
   // A tab that nobody sees holds no connection: a browser has but six for each server.
   function follow() {
     if (document.hidden) close();
-    else if (!source && !isOver) connect();
+    else if (!listener && !isOver) connect();
   }
 
   function open() {
@@ -45,19 +46,18 @@ export function answer(id, heard) {
   }
 
   function connect() {
-    source = new EventSource(`api/tasks/${id}/live`);
-    const on = (name, take) => source.addEventListener(name, (event) => take(JSON.parse(event.data ?? "{}")));
-    on("begin", begin);
-    on("task", heard.task);
-    on("attempt", (told) => (paper.clear(), heard.attempt(told)));
-    on("tokens", ({ tokens }) => (tokens.forEach(paper.write), (words = "")));
-    on("gap", () => ((isLacking = true), paper.remark("Part of the answer can no longer be had.")));
-    on("interrupted", ({ reason }) => (words = `Reconnecting: ${line(reason)}`));
-    on("failed", ({ error, advice }) => (words = [error, advice].filter(Boolean).map((part) => line(part)).join("; ")));
-    on("end", () => ((isOver = true), close(), heard.end()));
-    source.addEventListener("error", () => {
-      // A browser connects again by itself, but for when it was refused: the mesh is away, perhaps.
-      if (source?.readyState !== EventSource.CLOSED) return;
+    const takes = {
+      begin,
+      task: heard.task,
+      attempt: (told) => (paper.clear(), heard.attempt(told)),
+      tokens: ({ tokens }) => (tokens.forEach(paper.write), (words = "")),
+      gap: () => ((isLacking = true), paper.remark("Part of the answer can no longer be had.")),
+      interrupted: ({ reason }) => (words = `Reconnecting: ${line(reason)}`),
+      failed: ({ error, advice }) => (words = [error, advice].filter(Boolean).map((part) => line(part)).join("; ")),
+      end: () => ((isOver = true), close(), heard.end()),
+    };
+    listener = listening(`api/tasks/${id}/live`, takes, (isLost) => {
+      if (!isLost) return;
       close();
       timer = setTimeout(follow, AGAIN);
     });
@@ -65,8 +65,8 @@ export function answer(id, heard) {
 
   function close() {
     clearTimeout(timer);
-    source?.close();
-    source = null;
+    listener?.();
+    listener = null;
   }
 
   return {

@@ -59,7 +59,7 @@ function taskRow(first) {
     node: el("li", {}, link),
     update(task) {
       markState(mark, task);
-      set(link, "data-waits", task.state !== "running");
+      set(link, "data-waits", task.state !== "running" || doubtOf(task) !== null);
       say(name, line(task.plan_name ? task.step_id : task.id, 60));
       say(plan, line(task.plan_name, 60));
       say(model, line(task.model, 60));
