@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 WORKERS, SLOTS = 40, 1
 # Words a task, at 20 a second: long enough for a Router to die in their middle.
-WORDS = 60
+WORDS = 120
 
 
 @dataclass(slots=True)
@@ -70,7 +71,8 @@ def _router(folder: Path, registry: Service) -> AbstractAsyncContextManager[Serv
 async def test_no_task_is_lost_and_the_other_router_takes_over(tmp_path: Path) -> None:
     """Every task runs once: what ran goes on through the other Router, what waited is placed by it."""
     async with two_routers(tmp_path) as mesh:
-        tasks = [await mesh.client.create_task(str(WORDS), model="sim", queue="crew") for _ in range(2 * WORKERS)]
+        create = partial(mesh.client.create_task, str(WORDS), model="sim", queue="crew")
+        tasks = await asyncio.gather(*(create() for _ in range(2 * WORKERS)))
         for _ in range(WORKERS):
             await asyncio.to_thread(mesh.crew.line, "^Begun$")
         mesh.routers[0].program.kill()
