@@ -258,8 +258,8 @@ async def test_two_addresses_of_one_router_do_not_turn_each_other_out(mesh: Scri
     superseded = Aborted("the worker attached anew", reason="SESSION_SUPERSEDED")
     async with between_two(mesh) as two:
         await two.rig.begin(two.line_b)
-        # Nothing may be on its way when the line is cut: a write that fails hides the status from gRPC's own client, and
-        # the worker, which heard no reason, would dial once more.
+        # Nothing may be on its way when the line is cut: where a write fails, gRPC's client never tells the status, and
+        # a worker that heard no reason dials once more.
         assert await occupied(two.line_a) == (1, {"default": 1})
         two.line_a.cut(superseded)
         with pytest.raises(TimeoutError):
