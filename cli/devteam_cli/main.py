@@ -1,6 +1,7 @@
 """The `devteam` command."""
 
 import os
+import sys
 
 import typer
 
@@ -63,4 +64,12 @@ def run() -> None:
     """Run the command that the process was started with."""
     # gRPC's core reports every connection that ends to stderr, where a command speaks to its user.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        # A mesh ran in this process.
+        if "temporalio" in sys.modules:
+            from devteam.mesh.process import leave
+
+            leave(ended)
+        raise

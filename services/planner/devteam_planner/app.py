@@ -11,6 +11,7 @@ from devteam.mesh.database import Database, open_database
 from devteam.mesh.database_footing import database_footing
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
+from devteam.mesh.process import leave
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import Footing, OwnStanding, traces_go
@@ -128,7 +129,11 @@ async def mounted(
 
 def run() -> None:
     """Be the Planner's process."""
-    run_service("planner", Settings, mounted)
+    try:
+        run_service("planner", Settings, mounted)
+    except SystemExit as ended:
+        leave(ended)
+    leave(SystemExit(0))
 
 
 async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore, Overview, Database | None]:

@@ -1,5 +1,8 @@
 """How a process ends."""
 
+import subprocess
+import sys
+
 import pytest
 
 from devteam.mesh.errors import (
@@ -60,3 +63,17 @@ def test_a_defect_is_never_hidden() -> None:
 
     with pytest.raises(ExceptionGroup):
         run(main)
+
+
+@pytest.mark.parametrize(("ended", "code"), [("0", 0), ("69", 69), ("None", 0), ("'a word'", 1)])
+def test_a_process_that_leaves_says_all_it_has_to_say_and_nothing_afterwards(ended: str, code: int) -> None:
+    """What an interpreter does while it is taken apart is where threads of native libraries abort it."""
+    program = f"""
+import atexit, sys
+from devteam.mesh.process import leave
+atexit.register(print, "taken apart")
+sys.stdout.write("last word")
+leave(SystemExit({ended}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, "last word")
