@@ -67,25 +67,25 @@ async def test_prompts_answers_and_the_names_of_plans(browser: Chromium) -> None
 
 
 async def test_tools_and_failures(browser: Chromium) -> None:
-    """What only real workers say, written by the page's own code."""
+    """What only real workers say, written by the page's own code, apart from what the page itself writes meanwhile."""
     async with FakeMesh(_fail) as mesh, mesh.client() as client, page_of(mesh) as url, browser.tab() as tab:
         task = await client.create_task("x", model="m")
         await tab.open(f"{url}/#/task/{task.id}")
         await tab.until("document.querySelector('.failure')?.innerText.includes('<img')")
         await tab.run(f"window.hostile = {HOSTILE!r}")
         await tab.run("""import('./stream.js').then(({ writing }) => {
-            const box = document.querySelector('.answer');
+            const box = document.body.appendChild(document.createElement('div'));
+            box.id = 'apart';
             const paper = writing(box);
-            box.hidden = false;
             paper.write({ type: 'thinking', text: hostile });
             paper.write({ type: 'tool_call', name: hostile, arguments: hostile });
             paper.write({ type: 'tool_result', content: hostile, is_error: true });
             paper.write({ type: 'text', text: hostile });
             paper.write({ type: 'unknown', text: hostile });
         })""")
-        kinds = "[...document.querySelector('.answer').children].map(it => it.className).join()"
+        kinds = "[...document.querySelector('#apart').children].map(it => it.className).join()"
         assert await tab.run(kinds) == "block thinking,tool,tool bad,block text"
-        assert await tab.text(".answer .thinking") == READ
+        assert await tab.text("#apart .thinking") == READ
         await inert(tab)
 
 
