@@ -9,6 +9,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from devteam.mesh import options
+from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.address import is_loopback
 from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.ids import Ids
@@ -21,6 +22,7 @@ from devteam.mesh.interceptors.log import log_layer
 from devteam.mesh.interceptors.metrics import metrics_layer
 from devteam.mesh.interceptors.trace import trace_layer
 from devteam.mesh.reflection import reflect
+from devteam.mesh.tls import TlsFiles
 
 _log = structlog.get_logger()
 
@@ -40,6 +42,10 @@ class Listen:
     stop_grace: float = 5.0
     # Said on purpose: listen beyond this machine without TLS and keys.
     insecure: bool = False
+    # Speak TLS. None: plain text.
+    tls: TlsFiles | None = None
+    # Only with those who show a certificate that `tls.ca` signed.
+    client_certs: bool = False
 
 
 @dataclass(slots=True)
@@ -52,6 +58,8 @@ class MeshServer:
     listen: Listen
     ids: Ids
     authorizer: Authorizer = field(default_factory=LoopbackAuthorizer)
+    # The keys that callers are judged by. None: no keys are asked for.
+    keyring: Keyring | None = None
     port: int = field(default=0, init=False)
     server: grpc.aio.Server = field(init=False)
     _health: health.aio.HealthServicer = field(default_factory=health.aio.HealthServicer, init=False)

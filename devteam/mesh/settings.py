@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -77,6 +77,20 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=0, ge=0, le=65535)
     # Said on purpose: listen beyond this machine without TLS and keys.
     insecure: bool = False
+    # PEM files. With the first two the service speaks TLS, and shows the same certificate to services that it calls.
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    # Who signs the certificates that it trusts. None: whom the machine trusts.
+    tls_ca_file: Path | None = None
+    # Speak only with those who show a certificate that tls_ca_file signed.
+    tls_client_certs: bool = False
+    # Ask every caller for a key.
+    keys: bool = False
+    # What the services of the mesh know each other by; the same for all of them. Or the file that holds it.
+    mesh_key: SecretStr = SecretStr("")
+    mesh_key_file: Path | None = None
+    # Where the audit log is written. None: among the other log lines.
+    audit_file: Path | None = None
     # Serve /metrics at this port, on the same host; 0 takes a free one. None: nowhere.
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     # The file that spans are kept in, also those of others, unless an OTLP endpoint is configured.

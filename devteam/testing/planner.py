@@ -57,6 +57,21 @@ class FakePlanner(planner_pb2_grpc.PlannerServiceServicer):
         created = self._create(request.request_id, [pb.Task(step_id="task", spec=request.task)], plan)
         return pb.CreateTaskResponse(task=listed_task(created.tasks["task"]))
 
+    async def EraseTenant(
+        self, request: pb.EraseTenantRequest, context: _Context
+    ) -> AsyncGenerator[pb.EraseTenantResponse, None]:
+        """Forget the plans of a tenant."""
+        found = [plan_id for plan_id, plan in self._plans.items() if plan.plan.tenant == request.tenant]
+        tasks = 0
+        for plan_id in found:
+            plan = self._plans.pop(plan_id)
+            plan.cancel()
+            tasks += len(plan.tasks)
+            for task in plan.tasks.values():
+                self._tasks.pop(task.task_id, None)
+        self._created = {key: plan for key, plan in self._created.items() if plan.plan.tenant != request.tenant}
+        yield pb.EraseTenantResponse(plans=len(found), tasks=tasks, done=True)
+
     async def GetTask(self, request: pb.GetTaskRequest, context: _Context) -> pb.GetTaskResponse:
         """One task, with its output."""
         return pb.GetTaskResponse(task=self.task(request.task_id))

@@ -97,6 +97,11 @@ class PlannerServiceStub:
                 request_serializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusResponse.FromString,
                 _registered_method=True)
+        self.EraseTenant = channel.unary_stream(
+                '/devteam.v1.PlannerService/EraseTenant',
+                request_serializer=devteam_dot_v1_dot_planner__pb2.EraseTenantRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_planner__pb2.EraseTenantResponse.FromString,
+                _registered_method=True)
 
 
 class PlannerServiceServicer:
@@ -209,6 +214,18 @@ class PlannerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseTenant(self, request, context):
+        """Forgets all that a tenant ever asked and was answered. Called by admins.
+
+        What is under way is cancelled first. Tells how far it is after every batch; the last message says done. Calling
+        again goes on where a call that broke off was.
+
+        INVALID_ARGUMENT: no tenant is named. UNAVAILABLE with RetryInfo: the database cannot be written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlannerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -271,6 +288,11 @@ def add_PlannerServiceServicer_to_server(servicer, server):
                     servicer.GetPlannerStatus,
                     request_deserializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_planner__pb2.GetPlannerStatusResponse.SerializeToString,
+            ),
+            'EraseTenant': grpc.unary_stream_rpc_method_handler(
+                    servicer.EraseTenant,
+                    request_deserializer=devteam_dot_v1_dot_planner__pb2.EraseTenantRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_planner__pb2.EraseTenantResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -600,6 +622,33 @@ class PlannerService:
             '/devteam.v1.PlannerService/GetPlannerStatus',
             devteam_dot_v1_dot_planner__pb2.GetPlannerStatusRequest.SerializeToString,
             devteam_dot_v1_dot_planner__pb2.GetPlannerStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/devteam.v1.PlannerService/EraseTenant',
+            devteam_dot_v1_dot_planner__pb2.EraseTenantRequest.SerializeToString,
+            devteam_dot_v1_dot_planner__pb2.EraseTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

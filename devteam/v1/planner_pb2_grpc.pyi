@@ -87,6 +87,14 @@ class PlannerServiceStub:
     """
     GetPlannerStatus: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetPlannerStatusRequest, _planner_pb2.GetPlannerStatusResponse]
     """How the Planner stands. Of several, the one that happens to answer. Called by anyone."""
+    EraseTenant: _grpc.UnaryStreamMultiCallable[_planner_pb2.EraseTenantRequest, _planner_pb2.EraseTenantResponse]
+    """Forgets all that a tenant ever asked and was answered. Called by admins.
+
+    What is under way is cancelled first. Tells how far it is after every batch; the last message says done. Calling
+    again goes on where a call that broke off was.
+
+    INVALID_ARGUMENT: no tenant is named. UNAVAILABLE with RetryInfo: the database cannot be written.
+    """
 
 @_typing.type_check_only
 class PlannerServiceAsyncStub(PlannerServiceStub):
@@ -147,6 +155,14 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     """
     GetPlannerStatus: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetPlannerStatusRequest, _planner_pb2.GetPlannerStatusResponse]  # type: ignore[assignment]
     """How the Planner stands. Of several, the one that happens to answer. Called by anyone."""
+    EraseTenant: _aio.UnaryStreamMultiCallable[_planner_pb2.EraseTenantRequest, _planner_pb2.EraseTenantResponse]  # type: ignore[assignment]
+    """Forgets all that a tenant ever asked and was answered. Called by admins.
+
+    What is under way is cancelled first. Tells how far it is after every batch; the last message says done. Calling
+    again goes on where a call that broke off was.
+
+    INVALID_ARGUMENT: no tenant is named. UNAVAILABLE with RetryInfo: the database cannot be written.
+    """
 
 class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
     """The face of the system: takes tasks and plans, keeps them, streams what becomes of them.
@@ -276,5 +292,19 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_planner_pb2.GetPlannerStatusResponse, _abc.Awaitable[_planner_pb2.GetPlannerStatusResponse]]:
         """How the Planner stands. Of several, the one that happens to answer. Called by anyone."""
+
+    @_abc_1.abstractmethod
+    def EraseTenant(
+        self,
+        request: _planner_pb2.EraseTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_planner_pb2.EraseTenantResponse], _abc.AsyncIterator[_planner_pb2.EraseTenantResponse]]:
+        """Forgets all that a tenant ever asked and was answered. Called by admins.
+
+        What is under way is cancelled first. Tells how far it is after every batch; the last message says done. Calling
+        again goes on where a call that broke off was.
+
+        INVALID_ARGUMENT: no tenant is named. UNAVAILABLE with RetryInfo: the database cannot be written.
+        """
 
 def add_PlannerServiceServicer_to_server(servicer: PlannerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -372,6 +372,7 @@ class Worker(_message.Message):
     DRAIN_DEADLINE_AT_FIELD_NUMBER: _builtins.int
     ROUTER_ID_FIELD_NUMBER: _builtins.int
     VITALS_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     instance_id: _builtins.str
     """Changes with every start of the worker's process."""
@@ -385,6 +386,8 @@ class Worker(_message.Message):
     """By the worker's last beat."""
     router_id: _builtins.str
     """The Router that holds its stream. Empty: none does, as far as is known."""
+    tenant: _builtins.str
+    """Whose tasks it runs, by the key that it registered with. Empty: every tenant's."""
     @_builtins.property
     def spec(self) -> Global___WorkerSpec:
         """As declared, with the operator's concurrency and labels put over it."""
@@ -427,10 +430,11 @@ class Worker(_message.Message):
         drain_deadline_at: _timestamp_pb2.Timestamp | None = ...,
         router_id: _builtins.str = ...,
         vitals: Global___Vitals | None = ...,
+        tenant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drain_deadline_at", b"drain_deadline_at", "last_heartbeat_at", b"last_heartbeat_at", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "spec", b"spec", "uptime", b"uptime", "vitals", b"vitals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "drain_deadline_at", b"drain_deadline_at", "instance_id", b"instance_id", "last_heartbeat_at", b"last_heartbeat_at", "next_state", b"next_state", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "router_id", b"router_id", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "uptime", b"uptime", "vitals", b"vitals", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_tasks", b"active_tasks", "availability", b"availability", "drain_deadline_at", b"drain_deadline_at", "instance_id", b"instance_id", "last_heartbeat_at", b"last_heartbeat_at", "next_state", b"next_state", "next_state_time", b"next_state_time", "registered_at", b"registered_at", "router_id", b"router_id", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "tenant", b"tenant", "uptime", b"uptime", "vitals", b"vitals", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

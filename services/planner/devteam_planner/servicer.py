@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.paging import page_start
 from devteam.mesh.standing import OwnStanding
 from devteam.mesh.standing_wire import standing_to_proto
@@ -153,6 +154,13 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     ) -> planner_pb2.GetPlannerStatusResponse:
         """See planner.proto."""
         return planner_pb2.GetPlannerStatusResponse(status=standing_to_proto(await self._standing.standing()))
+
+    async def EraseTenant(
+        self, request: planner_pb2.EraseTenantRequest, context: _Context
+    ) -> AsyncGenerator[planner_pb2.EraseTenantResponse, None]:
+        """See planner.proto."""
+        raise FailedPrecondition("erasing is being built")
+        yield
 
     async def WatchTasks(
         self, request: planner_pb2.WatchTasksRequest, context: _Context

@@ -1,0 +1,78 @@
+"""The keys that a service knows, and whom they stand for."""
+
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from devteam.mesh.access.caller import Caller, Role
+from devteam.mesh.access.key import digest_of, id_of
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Unauthenticated, Unavailable
+
+# One sentence for all that is wrong with a key: who guesses learns nothing. The log says more.
+_INVALID = "the API key is not valid: it is mistyped, has expired, was revoked or never existed; ask for a new one"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of a key: whom it stands for, and its digest."""
+
+    caller: Caller
+    digest: bytes
+    revoked: bool = False
+
+
+class Keyring:
+    """Keys by their ids, kept by whoever owns them or follows their changes.
+
+    `mesh_key` is the one key that every service is given when it starts, and is Role.SERVICE; "" for none.
+    """
+
+    def __init__(self, clock: Clock, mesh_key: str = "") -> None:
+        self._clock = clock
+        self._mesh = digest_of(mesh_key) if mesh_key else b""
+        self._records: dict[str, KeyRecord] = {}
+        self._told = False
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_ended(self, listener: Callable[[str], None]) -> None:
+        """Have `listener` called with the id of each key that ends before its time."""
+        self._listeners.append(listener)
+
+    def replace(self, records: Iterable[KeyRecord]) -> None:
+        """From now on there are these, and no others."""
+        before, self._records = self._records, {it.caller.key_id: it for it in records if not it.revoked}
+        self._told = True
+        for key_id in before.keys() - self._records.keys():
+            self._end(key_id)
+
+    def put(self, record: KeyRecord) -> None:
+        """A key is new, or was revoked."""
+        key_id = record.caller.key_id
+        if not record.revoked:
+            self._records[key_id] = record
+        elif self._records.pop(key_id, None):
+            self._end(key_id)
+
+    def identify(self, secret: str) -> Caller:
+        """Whom a key stands for.
+
+        Raises Unauthenticated for one that is not valid, and Unavailable while no key is known here at all.
+        """
+        digest = digest_of(secret)
+        if self._mesh and hmac.compare_digest(digest, self._mesh):
+            return Caller(Role.SERVICE, name="mesh key")
+        key_id = id_of(secret)
+        record = self._records.get(key_id)
+        if record is None and key_id and not self._told:
+            raise Unavailable("the keys are not known here yet: the Registry has not answered; try again")
+        if record is None or not hmac.compare_digest(digest, record.digest) or self._expired(record.caller):
+            raise Unauthenticated(_INVALID, reason="CREDENTIALS_INVALID")
+        return record.caller
+
+    def _expired(self, caller: Caller) -> bool:
+        return caller.expires_at is not None and caller.expires_at <= self._clock.now()
+
+    def _end(self, key_id: str) -> None:
+        for listener in self._listeners:
+            listener(key_id)
