@@ -1,7 +1,7 @@
 """A gRPC server as every service of the mesh runs it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -9,12 +9,13 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from devteam.mesh import options
+from devteam.mesh.access.audit import AuditLog
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.address import is_loopback
 from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.ids import Ids
-from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer, auth_layer
-from devteam.mesh.interceptors.call import CallInterceptor
+from devteam.mesh.interceptors.auth import Authorizer, Doorkeeper, LoopbackAuthorizer, auth_layer
+from devteam.mesh.interceptors.call import CallInterceptor, Layer, TurnsAway, lets_in
 from devteam.mesh.interceptors.deadline import deadline_layer
 from devteam.mesh.interceptors.drain import OpenCalls
 from devteam.mesh.interceptors.errors import error_layer
@@ -60,6 +61,9 @@ class MeshServer:
     authorizer: Authorizer = field(default_factory=LoopbackAuthorizer)
     # The keys that callers are judged by. None: no keys are asked for.
     keyring: Keyring | None = None
+    # Layers between the decision who calls and the handler.
+    limits: Sequence[Layer] = ()
+    audit: AuditLog = field(default_factory=AuditLog)
     port: int = field(default=0, init=False)
     server: grpc.aio.Server = field(init=False)
     _health: health.aio.HealthServicer = field(default_factory=health.aio.HealthServicer, init=False)
@@ -69,16 +73,24 @@ class MeshServer:
 
     def __post_init__(self) -> None:
         refuse_exposure(self.listen)
+        errors, auth = error_layer(self.ids), auth_layer(self.authorizer)
         layers = (
             log_layer,
-            error_layer(self.ids),
+            errors,
             self._calls.layer,
             metrics_layer,
             trace_layer,
-            auth_layer(self.authorizer),
+            self.audit.layer,
+            auth,
+            *self.limits,
             deadline_layer(self.listen.call_timeout),
         )
-        self.server = grpc.aio.server(interceptors=[CallInterceptor(layers)], options=options.SERVER)
+        library = (log_layer, errors, auth, *self.limits)
+        interceptor = CallInterceptor(layers, library=library, turns_away=self._turns_away())
+        self.server = grpc.aio.server(interceptors=[interceptor], options=options.SERVER)
+
+    def _turns_away(self) -> TurnsAway:
+        return self.authorizer.turns_away if isinstance(self.authorizer, Doorkeeper) else lets_in
 
     def serve(self, names: Iterable[str], drain: Callable[[], Awaitable[None]] | None = None) -> None:
         """Announce services by their full names; `drain` is awaited before the server stops."""

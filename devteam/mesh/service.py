@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import structlog
 
+from devteam.mesh.access.gate import gate_of
 from devteam.mesh.clock import Clock, SystemClock
 from devteam.mesh.ids import Ids, TimeOrderedIds
 from devteam.mesh.logs import configure_logs
@@ -39,11 +40,13 @@ async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) ->
     telemetry = configure_telemetry(f"devteam-{name}", settings.trace_file)
     clock = SystemClock()
     ids = TimeOrderedIds(clock)
+    gate = gate_of(settings, clock)
     async with AsyncExitStack() as stack:
         if telemetry is not None:
             stack.callback(telemetry.shutdown)
         await stack.enter_async_context(process_metrics(f"devteam-{name}", settings.host, settings.metrics_port))
-        server = MeshServer(Listen(settings.host, settings.port, insecure=settings.insecure), ids)
+        listen = Listen(settings.host, settings.port, insecure=settings.insecure)
+        server = MeshServer(listen, ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
         stack.enter_context(collecting(server, span_file(settings.trace_file)))
         job = await stack.enter_async_context(mounted(server, settings, clock, ids))
         await server.start()

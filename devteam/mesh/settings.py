@@ -2,6 +2,7 @@
 
 import json
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from devteam.mesh.access.certificates import Identity
+from devteam.mesh.access.peer import Network
 from devteam.mesh.address import is_loopback, target_of
 from devteam.mesh.errors import InvalidInput, Violation
 
@@ -51,6 +54,13 @@ def _database(value: str) -> str:
     return value
 
 
+def _network(value: object) -> Network:
+    try:
+        return ip_network(str(value), strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network, such as 10.0.0.7 or 10.0.0.0/8") from None
+
+
 def _from_json(value: object) -> object:
     try:
         return json.loads(value) if isinstance(value, str) else value
@@ -65,6 +75,11 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidat
 # For lists and mappings: decoded here, so that a wrong one is refused together with everything else that is wrong.
 FROM_JSON = (NoDecode, BeforeValidator(_from_json))
 Addresses = Annotated[list[Address], *FROM_JSON]
+
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Burst = Annotated[int, Field(ge=1)]
+ProxyNetwork = Annotated[Network, BeforeValidator(_network)]
 
 
 class ServiceSettings(BaseSettings):
@@ -89,6 +104,23 @@ class ServiceSettings(BaseSettings):
     # What the services of the mesh know each other by; the same for all of them. Or the file that holds it.
     mesh_key: SecretStr = SecretStr("")
     mesh_key_file: Path | None = None
+    # Certificates that are as good as a key, where tls_client_certs has callers show one: a JSON list of
+    # {"uri": "spiffe://mesh/workers/*", "role": "worker", "worker_id_from_uri": true}.
+    identities: Annotated[list[Identity], *FROM_JSON] = Field(default_factory=list)
+    # Whose x-forwarded-for is believed: a JSON list of addresses and networks, ["10.0.0.0/8"].
+    trusted_proxies: Annotated[list[ProxyNetwork], *FROM_JSON] = Field(default_factory=list)
+    # What each key may do: calls a second on average, and at once. 0 a second: as many as it wants.
+    creates_per_second: Amount = 50.0
+    creates_burst: Burst = 1_000
+    reads_per_second: Amount = 200.0
+    reads_burst: Burst = 1_000
+    writes_per_second: Amount = 20.0
+    writes_burst: Burst = 100
+    # Streams that each key may have open; 0: any number.
+    streams_per_key: int = Field(default=1_000, ge=0)
+    # What is read of each stream; beyond that its sender waits. 0: everything.
+    stream_messages_per_second: Amount = 2_000.0
+    stream_bytes_per_second: Amount = 8.0 * 1024 * 1024
     # Where the audit log is written. None: among the other log lines.
     audit_file: Path | None = None
     # Serve /metrics at this port, on the same host; 0 takes a free one. None: nowhere.

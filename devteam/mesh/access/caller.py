@@ -70,6 +70,9 @@ class Caller:
 # On a mesh that asks for no keys, whoever reaches it may do everything.
 ANYONE = Caller(Role.ADMIN)
 
+# Who shows no key where keys are asked for, and none is needed. Nothing can have such a name, so nothing is theirs.
+STRANGER = Caller(Role.CLIENT, name="stranger", tenant="(none)", queues=("(none)",), worker_id="(none)")
+
 _current: ContextVar[Caller] = ContextVar("devteam_caller", default=ANYONE)
 
 

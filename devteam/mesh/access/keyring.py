@@ -13,6 +13,11 @@ from devteam.mesh.errors import Unauthenticated, Unavailable
 _INVALID = "the API key is not valid: it is mistyped, has expired, was revoked or never existed; ask for a new one"
 
 
+def invalid_key() -> Unauthenticated:
+    """The answer to every key that is not valid, or not any more."""
+    return Unauthenticated(_INVALID, reason="CREDENTIALS_INVALID")
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
     """What is known of a key: whom it stands for, and its digest."""
@@ -67,8 +72,19 @@ class Keyring:
         if record is None and key_id and not self._told:
             raise Unavailable("the keys are not known here yet: the Registry has not answered; try again")
         if record is None or not hmac.compare_digest(digest, record.digest) or self._expired(record.caller):
-            raise Unauthenticated(_INVALID, reason="CREDENTIALS_INVALID")
+            raise invalid_key()
         return record.caller
+
+    def flaw_in(self, secret: str) -> str:
+        """What is wrong with a key that is not valid, for the log."""
+        record = self._records.get(key_id := id_of(secret))
+        if not key_id:
+            return "it is no key, or was mistyped"
+        if record is None:
+            return "no key has this id: it was revoked, or never existed"
+        if not hmac.compare_digest(digest_of(secret), record.digest):
+            return "a key has this id, and is another one"
+        return "it has expired"
 
     def _expired(self, caller: Caller) -> bool:
         return caller.expires_at is not None and caller.expires_at <= self._clock.now()

@@ -1,8 +1,8 @@
 """Asks, for every call, whether this caller may make it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from devteam.mesh.access.caller import ANYONE, Caller, calling
 from devteam.mesh.interceptors.call import Call, Layer
@@ -13,6 +13,14 @@ class Authorizer(Protocol):
 
     async def authorize(self, call: Call) -> Caller:
         """Who calls, if the call may go on. Raises Unauthenticated or PermissionDenied."""
+
+
+@runtime_checkable
+class Doorkeeper(Protocol):
+    """An authorizer that can tell of some calls that it refuses them before anything of the call has been read."""
+
+    def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
+        """Whether `authorize` will refuse this call, whoever makes it and from wherever."""
 
 
 class LoopbackAuthorizer:
@@ -28,7 +36,8 @@ def auth_layer(authorizer: Authorizer) -> Layer:
 
     @asynccontextmanager
     async def layer(call: Call) -> AsyncIterator[None]:
-        with calling(await authorizer.authorize(call)):
+        call.caller = caller = await authorizer.authorize(call)
+        with calling(caller):
             yield
 
     return layer

@@ -4,22 +4,24 @@ A layer is an async context manager around the whole call, streams included. Wri
 covers asyncio streams: wrapping only the start of a streaming call, as most interceptors do, sees none of its errors.
 """
 
+import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from devteam.mesh.errors import DevTeamError, InvalidInput, Violation
+from devteam.mesh.access.caller import Caller
+from devteam.mesh.errors import DevTeamError, InvalidInput, Unavailable, Violation
 
-# Health and reflection are the library's own servicers, and answer to nobody's layers.
-_PASS_THROUGH = ("/grpc.",)
+# Health and reflection are the library's own servicers, and answer to few of the layers.
+_LIBRARY = "/grpc."
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """What a layer may know of a call."""
 
@@ -27,26 +29,75 @@ class Call:
     context: "grpc.aio.ServicerContext[Any, Any]"
     metadata: dict[str, str]
     streaming: bool
+    task: "asyncio.Task[Any] | None" = None
     # gRPC is sending a message of the stream: a cancellation now would reach gRPC, and no layer.
     writing: bool = False
-    # What the stream ends with once that message is out.
+    # What the call ends with, once it has been ended from outside.
     ending: DevTeamError | None = None
+    # Its task was cancelled for that.
+    interrupted: bool = False
+    # Who makes it, once that is known.
+    caller: Caller | None = None
+    # Whose limits it counts against; empty: nobody's.
+    subject: str = ""
+    # Of a call with one of each, once it is there.
+    request: object = None
+    response: object = None
+    # What the log is told of its refusal, and the caller is not.
+    cause: str = ""
+    # The same refusal was logged a moment ago.
+    quiet: bool = False
+    # Waits until a message of so many bytes may be read from the stream.
+    pace: Callable[[int], Awaitable[None]] | None = None
+
+    def end(self, error: DevTeamError) -> None:
+        """End the call with `error`, once what is being sent is out. The first one counts."""
+        if self.ending is not None:
+            return
+        self.ending = error
+        if not self.writing and self.task is not None:
+            self.interrupted = True
+            self.task.cancel()
+
+
+@contextmanager
+def in_words(call: Call, kind: type[DevTeamError] = DevTeamError) -> Iterator[None]:
+    """A call that `Call.end` cancels within the block raises what it was ended with, if that is of this kind."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not call.interrupted or call.task is None or not isinstance(call.ending, kind):
+            raise
+        call.task.uncancel()
+        raise call.ending from None
 
 
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
+# Whether a call of this method, with this metadata, is refused whoever makes it.
+TurnsAway = Callable[[str, Mapping[str, str]], bool]
 # The wire's types are the library's business: an interceptor sees every message type there is.
 Handler = Any
+_Deserializer = Callable[[bytes], object]
 
 
-class _Malformed:
-    """Stands in for a request whose bytes could not be read."""
+def lets_in(_method: str, _metadata: Mapping[str, str]) -> bool:
+    """Turn nobody away."""
+    return False
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Runs every call inside the given layers, the first outermost."""
+    """Runs every call inside the given layers, the first outermost; health and reflection inside of `library`.
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    A request is read from its bytes once the layers have let the call in; of a call that is turned away, its bytes are
+    not even waited for.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], *, library: Sequence[Layer] = (), turns_away: TurnsAway = lets_in
+    ) -> None:
         self._layers = tuple(layers)
+        self._library = tuple(library)
+        self._turns_away = turns_away
 
     async def intercept_service(
         self,
@@ -56,23 +107,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Wrap the handler that the server found, if it found one."""
         handler = await continuation(handler_call_details)
         method = str(handler_call_details.method)
-        if handler is None or method.startswith(_PASS_THROUGH):
+        if handler is None:
             return handler
-        guarded = handler._replace(request_deserializer=_forgiving(handler.request_deserializer))
+        if self._turns_away(method, _texts(handler_call_details.invocation_metadata)):
+            return grpc.stream_stream_rpc_method_handler(self._turned_away(method))
+        guarded = handler._replace(request_deserializer=None)
         if handler.response_streaming:
             kind = "stream_stream" if handler.request_streaming else "unary_stream"
-            return guarded._replace(**{kind: self._around_stream(method, getattr(handler, kind))})
+            return guarded._replace(**{kind: self._around_stream(method, handler, getattr(handler, kind))})
         kind = "stream_unary" if handler.request_streaming else "unary_unary"
-        return guarded._replace(**{kind: self._around_unary(method, getattr(handler, kind))})
+        return guarded._replace(**{kind: self._around_unary(method, handler, getattr(handler, kind))})
 
-    def _around_unary(self, method: str, inner: Handler) -> Handler:
+    def _around_unary(self, method: str, handler: Handler, inner: Handler) -> Handler:
+        layers = self._of(method)
+
         async def unary(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> object:
-            async with _within(self._layers, _call(method, context, streaming=False)):
-                return await inner(_readable(request), context)
+            call = _call(method, context, streaming=False)
+            async with _within(layers, call):
+                call.response = await inner(_request(request, handler, call), context)
+            return call.response
 
         return unary
 
-    def _around_stream(self, method: str, inner: Handler) -> Handler:
+    def _around_stream(self, method: str, handler: Handler, inner: Handler) -> Handler:
+        layers = self._of(method)
+        if inspect.iscoroutinefunction(inner) and layers is self._library:
+            return self._around_writer(method, handler, inner)
         if not inspect.isasyncgenfunction(inner):
             raise TypeError(f"{method}: a streaming handler must be an async generator")
 
@@ -81,8 +141,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
             call = _call(method, context, streaming=True)
             async with (
-                _within(self._layers, call),
-                aclosing(inner(_readable(request), context)) as responses,
+                _within(layers, call),
+                aclosing(inner(_request(request, handler, call), context)) as responses,
             ):
                 async for response in responses:
                     if not await _written(response, call):
@@ -92,10 +152,36 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return stream
 
+    def _around_writer(self, method: str, handler: Handler, inner: Handler) -> Handler:
+        """Around a handler that writes by itself: nobody knows when, so nothing may end it."""
+
+        async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+            call = _call(method, context, streaming=True)
+            async with _within(self._library, call):
+                await inner(_request(request, handler, call), context)
+
+        return stream
+
+    def _turned_away(self, method: str) -> Handler:
+        layers = self._of(method)
+
+        async def refused(_requests: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+            async with _within(layers, _call(method, context, streaming=True)):
+                # What was refused a moment ago would be let in now: a key became known between the two looks.
+                raise _came_too_early()
+
+        return refused
+
+    def _of(self, method: str) -> tuple[Layer, ...]:
+        return self._library if method.startswith(_LIBRARY) else self._layers
+
 
 def _call(method: str, context: "grpc.aio.ServicerContext[Any, Any]", *, streaming: bool) -> Call:
-    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return Call(method, context, metadata, streaming)
+    return Call(method, context, _texts(context.invocation_metadata()), streaming, asyncio.current_task())
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 async def _written(response: object, call: Call) -> bool:
@@ -119,33 +205,32 @@ async def _within(layers: Sequence[Layer], call: Call) -> AsyncIterator[None]:
         yield
 
 
-def _forgiving(deserialize: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
+def _request(request: object, handler: Handler, call: Call) -> object:
+    if handler.request_streaming:
+        return _read_stream(request, handler.request_deserializer, call)
+    call.request = _read(request, handler.request_deserializer)
+    return call.request
+
+
+async def _read_stream(requests: Any, deserialize: _Deserializer | None, call: Call) -> AsyncGenerator[object, None]:
+    async for data in requests:
+        if call.pace is not None:
+            await call.pace(len(data))
+        yield _read(data, deserialize)
+
+
+def _read(data: Any, deserialize: _Deserializer | None) -> object:
     if deserialize is None:
-        return None
-
-    def read(data: bytes) -> object:
-        try:
-            return deserialize(data)
-        except (DecodeError, UnicodeDecodeError):
-            return _Malformed()
-
-    return read
-
-
-def _readable(request: object) -> object:
-    if isinstance(request, AsyncIterator) or hasattr(request, "__aiter__"):
-        return _readable_stream(request)
-    if isinstance(request, _Malformed):
-        raise _malformed()
-    return request
-
-
-async def _readable_stream(requests: Any) -> AsyncGenerator[object, None]:
-    async for request in requests:
-        if isinstance(request, _Malformed):
-            raise _malformed()
-        yield request
+        return data
+    try:
+        return deserialize(data)
+    except (DecodeError, UnicodeDecodeError):
+        raise _malformed() from None
 
 
 def _malformed() -> InvalidInput:
     return InvalidInput(Violation("", "MALFORMED_MESSAGE", "the request is not a valid message of this RPC"))
+
+
+def _came_too_early() -> Unavailable:
+    return Unavailable("the call came a moment too early; try again", reason="INTERRUPTED")

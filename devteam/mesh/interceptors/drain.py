@@ -5,36 +5,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from devteam.mesh.errors import Unavailable
-from devteam.mesh.interceptors.call import Call
+from devteam.mesh.interceptors.call import Call, in_words
 
 
 class OpenCalls:
     """The calls being served. `end` ends them with UNAVAILABLE, DRAINING, so that their callers go elsewhere."""
 
     def __init__(self) -> None:
-        self._calls: dict[asyncio.Task[object], Call] = {}
-        self._ended: set[asyncio.Task[object]] = set()
+        self._calls: set[Call] = set()
         self._closed = False
         self._quiet = asyncio.Event()
 
     @asynccontextmanager
     async def layer(self, call: Call) -> AsyncIterator[None]:
         """Know the call while it lasts. Raises Unavailable once `end` was called."""
-        task = asyncio.current_task()
-        assert task is not None
         if self._closed:
             raise _going_down()
-        self._calls[task] = call
+        self._calls.add(call)
         try:
-            yield
-        except asyncio.CancelledError:
-            if task not in self._ended:
-                raise
-            task.uncancel()
-            raise _going_down() from None
+            with in_words(call):
+                yield
         finally:
-            self._calls.pop(task, None)
-            self._ended.discard(task)
+            self._calls.discard(call)
             self._look()
 
     async def end(self, grace: float) -> None:
@@ -43,26 +35,19 @@ class OpenCalls:
         A stream whose client does not read is left as it is: what is being sent cannot be taken back.
         """
         self._closed = True
-        for task, call in list(self._calls.items()):
+        for call in list(self._calls):
             if call.streaming:
-                self._interrupt(task, call)
+                call.end(_going_down())
         self._look()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._quiet.wait()
-        for task, call in list(self._calls.items()):
-            self._interrupt(task, call)
-
-    def _interrupt(self, task: "asyncio.Task[object]", call: Call) -> None:
-        if call.writing:
-            call.ending = _going_down()
-        elif task not in self._ended:
-            self._ended.add(task)
-            task.cancel()
+        for call in list(self._calls):
+            call.end(_going_down())
 
     def _look(self) -> None:
         """Nothing runs but streams that are being written to: those end by themselves, or never."""
-        if self._closed and all(call.writing for call in self._calls.values()):
+        if self._closed and all(call.writing for call in self._calls):
             self._quiet.set()
 
 

@@ -20,5 +20,11 @@ async def log_layer(call: Call) -> AsyncIterator[None]:
         except Internal:
             raise
         except DevTeamError as error:
-            _log.info("call refused", reason=error.reason, message=error.message, peer=call.context.peer())
+            if not call.quiet:
+                _tell(call, error)
             raise
+
+
+def _tell(call: Call, error: DevTeamError) -> None:
+    cause = {"cause": call.cause} if call.cause else {}
+    _log.info("call refused", reason=error.reason, message=error.message, peer=call.context.peer(), **cause)

@@ -1,0 +1,123 @@
+"""Tells of what operators, and whoever makes keys, have done: one line a call, when it ends."""
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from devteam.mesh.access.caller import ANYONE, STRANGER, Caller
+from devteam.mesh.access.peer import Proxies
+from devteam.mesh.access.rules import RULES
+from devteam.mesh.clock import Clock, SystemClock
+from devteam.mesh.interceptors.call import Call
+from devteam.mesh.interceptors.outcome import SUCCESS, Outcome, outcome_of
+from devteam.mesh.redaction import hidden
+
+_log = structlog.get_logger()
+
+# What a request, or its answer, may name. Nothing else of either is written: it may be a prompt or a secret.
+_NAMED = ("task_id", "plan_id", "worker_id", "queue", "key_id", "tenant")
+# Messages of a request or an answer that are looked into, and what a name in them stands for.
+_WITHIN: Mapping[str, Mapping[str, str]] = {
+    "spec": {"tenant": "tenant", "worker_id": "worker_id"},
+    "key": {"key_id": "key_id"},
+    "policy": {"name": "queue"},
+}
+_LONGEST = 256
+_MINE_ALONE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLog:
+    """Lines of JSON in `file`; among the other log lines without one.
+
+    Each line is appended by itself, so the file may be moved away at any time. That takes some microseconds, as a log
+    line does, and is done before the call is answered.
+    """
+
+    file: Path | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    proxies: Proxies = field(default_factory=Proxies)
+
+    @asynccontextmanager
+    async def layer(self, call: Call) -> AsyncIterator[None]:
+        """Tell of the call, if its row says so and it is known who makes it."""
+        outcome = SUCCESS
+        try:
+            yield
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            rule = RULES.get(call.method)
+            if rule is not None and rule.audited and call.caller is not None:
+                self._tell(self._line(call, call.caller, outcome))
+
+    def _line(self, call: Call, caller: Caller, outcome: Outcome) -> dict[str, str]:
+        line = {
+            **_who(caller),
+            "method": call.method.removeprefix("/"),
+            **_named(call.response),
+            **_named(call.request),
+            "peer": self.proxies.origin(call.context.peer(), call.metadata.get("x-forwarded-for", "")),
+            "outcome": outcome.code,
+            "reason": outcome.error_type,
+        }
+        return {name: value for name, value in line.items() if value}
+
+    def _tell(self, line: dict[str, str]) -> None:
+        if self.file is None:
+            _log.info("audited call", **line)
+            return
+        try:
+            append(self.file, json.dumps({"time": self.clock.now().isoformat(), **line}) + "\n")
+        except OSError as error:
+            _log.error("the audit log cannot be written", file=str(self.file), error=error.strerror, **line)
+
+
+def append(file: Path, text: str) -> None:
+    """Put text at the end of a file, which is made for its owner's eyes if need be. Raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MINE_ALONE)
+    try:
+        data = text.encode()
+        if os.write(descriptor, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
+
+
+def _who(caller: Caller) -> dict[str, str]:
+    if caller is ANYONE:
+        return {"by": "anyone"}
+    if caller is STRANGER:
+        return {"by": "stranger"}
+    return {
+        "by": hidden(caller.name) or caller.key_id,
+        "by_key": caller.key_id,
+        "by_role": caller.role.value,
+        "by_tenant": caller.tenant,
+    }
+
+
+def _named(message: Any) -> dict[str, str]:
+    """The names in a message of whichever kind, and in those of its parts that are known."""
+    if message is None:
+        return {}
+    fields = message.DESCRIPTOR.fields_by_name
+    found = {name: _text(getattr(message, name)) for name in _NAMED if name in fields}
+    for part, names in _WITHIN.items():
+        if part in fields:
+            inner = getattr(message, part)
+            found |= {meaning: _text(getattr(inner, name)) for name, meaning in names.items() if hasattr(inner, name)}
+    return {name: value for name, value in found.items() if value}
+
+
+def _text(value: object) -> str:
+    return hidden(value)[:_LONGEST] if isinstance(value, str) else ""
