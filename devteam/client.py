@@ -34,7 +34,8 @@ class DevTeamClient(OperatorCalls, OnlookerCalls):
 
     Creates raise ResourceExhausted when as much as may be is under way already, in the queue or of the tenant. Nothing
     is stored then, and the client does not try again by itself: whoever produces the work has to slow down. Try again
-    after `error.retry_after` seconds.
+    after `error.retry_after` seconds. A key may also make only so many calls a second: those above are made again by
+    themselves when the mesh says so, and raise ResourceExhausted, RATE_LIMITED, after a minute.
 
     Creating something twice is impossible by accident: each create carries a request id, so that a try whose answer got
     lost can be repeated. Give your own `request_id` to be safe across restarts of your program too.
@@ -275,7 +276,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls):
     @property
     def _mesh(self) -> Connection:
         if self._connection is None:
-            self._connection = Connection(self.api_url, self._api_key, self._tenant, self._timeout)
+            self._connection = Connection(self.api_url, self._api_key, self._tenant, self._timeout, self._clock)
         return self._connection
 
     async def _is_task(self, some_id: str) -> bool:

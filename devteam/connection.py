@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from math import inf
 from typing import Any, TypeVar
 
 import grpc
@@ -9,7 +10,15 @@ import grpc
 from devteam import wire
 from devteam.events import Event
 from devteam.mesh.channel import open_channel
-from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, Internal, Unavailable
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import (
+    DeadlineExceeded,
+    DevTeamError,
+    FailedPrecondition,
+    Internal,
+    ResourceExhausted,
+    Unavailable,
+)
 from devteam.mesh.status import from_rpc
 from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
 from devteam.watching import Progress
@@ -19,13 +28,17 @@ _Response = TypeVar("_Response")
 _Watched = TypeVar("_Watched", planner_pb2.WatchTaskResponse, planner_pb2.WatchPlanResponse)
 _Item = TypeVar("_Item")
 _LARGEST_PAGE = 500
+# Seconds that a call waits in all for its key's rate, and at least at a time.
+_RATE_PATIENCE = 60.0
+_SHORTEST_WAIT = 0.01
 
 
 class Connection:
     """One channel and its stubs; connects with the first call. Make it in a running event loop."""
 
-    def __init__(self, url: str, api_key: str, tenant: str, timeout: float) -> None:
+    def __init__(self, url: str, api_key: str, tenant: str, timeout: float, clock: Clock) -> None:
         self._url = url
+        self._clock = clock
         self._timeout = timeout
         self._channel = open_channel(url, api_key=api_key, tenant=tenant)
         self.planner = planner_pb2_grpc.PlannerServiceStub(self._channel)
@@ -40,11 +53,21 @@ class Connection:
     async def call(
         self, method: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]", request: _Request
     ) -> _Response:
-        """One answer to one request, within the timeout. Raises DevTeamError."""
-        try:
-            return await method(request, timeout=self._timeout)
-        except grpc.aio.AioRpcError as error:
-            raise self._in_words(from_rpc(error)) from error
+        """One answer to one request, within the timeout. Raises DevTeamError.
+
+        A call that the key's rate did not let through has done nothing, and is made again when it was told to come
+        back, for up to a minute.
+        """
+        waited = 0.0
+        while True:
+            try:
+                return await method(request, timeout=self._timeout)
+            except grpc.aio.AioRpcError as error:
+                refusal = self._in_words(from_rpc(error))
+                if waited + (wait := _told_to_wait(refusal)) > _RATE_PATIENCE:
+                    raise refusal from error
+            waited += wait
+            await self._clock.sleep(wait)
 
     async def events(
         self, call: "grpc.aio.UnaryStreamCall[Any, _Watched]", progress: Progress
@@ -77,6 +100,13 @@ class Connection:
                 f"{self._url} answers, but not as a mesh that knows this call: {error.message}", reason="NOT_A_MESH"
             )
         return error
+
+
+def _told_to_wait(refusal: DevTeamError) -> float:
+    """Seconds until the same call may be made again; infinite when it may not."""
+    if isinstance(refusal, ResourceExhausted) and refusal.reason == "RATE_LIMITED":
+        return max(refusal.retry_after, _SHORTEST_WAIT)
+    return inf
 
 
 async def listed(

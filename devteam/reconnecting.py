@@ -12,8 +12,8 @@ from devteam.mesh.tasks import Backoff
 _Item = TypeVar("_Item")
 
 # Reasons beside Unavailable for which a stream is opened again. A proxy that resets one shows as CANCELLED, without any
-# word of ours; whoever reads too slowly is let go, and begins anew.
-_INTERRUPTIONS = {"CANCELLED", "SLOW_CONSUMER"}
+# word of ours; whoever reads too slowly is let go, and begins anew; whoever opens streams too fast may open them later.
+_INTERRUPTIONS = {"CANCELLED", "SLOW_CONSUMER", "RATE_LIMITED"}
 
 
 async def reconnected(

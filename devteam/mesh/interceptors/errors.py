@@ -33,10 +33,19 @@ def error_layer(ids: Ids) -> Layer:
                 raise
             stopping = Unavailable("the call was interrupted; try again", reason="INTERRUPTED")
             await call.context.abort_with_status(status.to_status(stopping))
-        except Exception:  # noqa: BLE001 - the last line of defence: logged in full, answered with an id
-            entry = ids.new("err")
-            _log.exception("call failed", method=call.method, error_id=entry)
-            internal = Internal(f"internal error {entry}: the server's log has the cause", metadata={"error_id": entry})
-            await call.context.abort_with_status(status.to_status(internal))
+        except NotImplementedError as error:
+            # The library's own servicers leave calls of their contracts to those who want them: that is no defect.
+            if call.context.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                await _defect(call, ids, error)
+            await call.context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not answer such calls")
+        except Exception as error:  # noqa: BLE001 - the last line of defence: logged in full, answered with an id
+            await _defect(call, ids, error)
 
     return layer
+
+
+async def _defect(call: Call, ids: Ids, error: Exception) -> None:
+    entry = ids.new("err")
+    _log.error("call failed", method=call.method, error_id=entry, exc_info=error)
+    internal = Internal(f"internal error {entry}: the server's log has the cause", metadata={"error_id": entry})
+    await call.context.abort_with_status(status.to_status(internal))
