@@ -19,7 +19,7 @@ from devteam.mesh.interceptors.call import CallInterceptor, Layer, TurnsAway, le
 from devteam.mesh.interceptors.deadline import deadline_layer
 from devteam.mesh.interceptors.drain import OpenCalls
 from devteam.mesh.interceptors.errors import error_layer
-from devteam.mesh.interceptors.log import log_layer
+from devteam.mesh.interceptors.log import log_layer, refusal_layer
 from devteam.mesh.interceptors.metrics import metrics_layer
 from devteam.mesh.interceptors.trace import trace_layer
 from devteam.mesh.reflection import reflect
@@ -78,6 +78,7 @@ class MeshServer:
             log_layer,
             errors,
             self._calls.layer,
+            refusal_layer,
             metrics_layer,
             trace_layer,
             self.audit.layer,
@@ -85,7 +86,7 @@ class MeshServer:
             *self.limits,
             deadline_layer(self.listen.call_timeout),
         )
-        library = (log_layer, errors, auth, *self.limits)
+        library = (log_layer, errors, refusal_layer, auth, *self.limits)
         interceptor = CallInterceptor(layers, library=library, turns_away=self._turns_away())
         self.server = grpc.aio.server(interceptors=[interceptor], options=options.SERVER)
 

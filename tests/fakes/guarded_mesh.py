@@ -63,7 +63,9 @@ class GuardedMesh:
     channel: Any = None
     # Who made each call that reached its handler.
     callers: list[Caller] = field(default_factory=list)
-    # Streams stay open after their first message until it is set.
+    # Streams say something all the time.
+    flood: bool = False
+    # Otherwise they stay open after their first message until it is set.
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _addresses: Iterator[int] = field(default_factory=lambda: iter(range(1, 60_000)))
 
@@ -122,7 +124,7 @@ async def _begun(call: Any, method: MethodDescriptor) -> None:
 
 
 @asynccontextmanager
-async def guarded_mesh(clock: Clock, **settings: Any) -> AsyncIterator[GuardedMesh]:
+async def guarded_mesh(clock: Clock, *, flood: bool = False, **settings: Any) -> AsyncIterator[GuardedMesh]:
     """A mesh that asks for keys; calls from this machine are believed to come from where they say."""
     given = {"keys": True, "mesh_key": MESH_KEY, "trusted_proxies": ["127.0.0.0/8"], **settings}
     gate = gate_of(ServiceSettings(**given), clock)
@@ -130,7 +132,7 @@ async def guarded_mesh(clock: Clock, **settings: Any) -> AsyncIterator[GuardedMe
     server = MeshServer(listen, CountingIds(), gate.authorizer, gate.keyring, gate.limits, gate.audit)
     if gate.keyring is not None:
         gate.keyring.replace([])
-    mesh = GuardedMesh(gate, server)
+    mesh = GuardedMesh(gate, server, flood=flood)
     for service in (service for file in _FILES for service in file.services_by_name.values()):
         handlers = {method.name: _handler(method, mesh) for method in service.methods}
         server.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
@@ -152,6 +154,8 @@ def _handler(method: MethodDescriptor, mesh: GuardedMesh) -> Any:
     async def many(requests: Any, _context: object) -> AsyncGenerator[object, None]:
         mesh.callers.append(current_caller())
         yield response()
+        while mesh.flood:
+            yield response()
         if method.client_streaming:
             async for _ in requests:
                 yield response()

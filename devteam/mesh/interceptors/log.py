@@ -13,16 +13,22 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def log_layer(call: Call) -> AsyncIterator[None]:
-    """Bind the method to every log line of the call, and log refusals with their reason."""
+    """Bind the method to every log line of the call."""
     with structlog.contextvars.bound_contextvars(rpc_method=call.method.removeprefix("/")):
-        try:
-            yield
-        except Internal:
-            raise
-        except DevTeamError as error:
-            if not call.quiet:
-                _tell(call, error)
-            raise
+        yield
+
+
+@asynccontextmanager
+async def refusal_layer(call: Call) -> AsyncIterator[None]:
+    """Log refusals with their reason; to stand inside of what turns them into a status."""
+    try:
+        yield
+    except Internal:
+        raise
+    except DevTeamError as error:
+        if not call.quiet:
+            _tell(call, error)
+        raise
 
 
 def _tell(call: Call, error: DevTeamError) -> None:
