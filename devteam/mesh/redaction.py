@@ -12,12 +12,14 @@ _SECRET_FIELD = re.compile(
 )
 _SECRETS = (
     # As providers, and this mesh, write their keys.
-    re.compile(r"\b(?P<kept>sk-|dt[cwoamj]?_)[A-Za-z0-9_-]{8,}"),
+    re.compile(r"\b(?P<kept>sk-|dt_)[A-Za-z0-9_-]{8,}"),
     re.compile(r"(?P<kept>\b(?:Bearer|Basic) )(?=\S*\d)[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(
         r"(?P<kept>\b(?:x-api-key|authorization)\\?['\"]?\s*[:=]\s*\\?['\"]?)(?!Bearer |Basic )[^\s'\"\\,}]{8,}",
         re.IGNORECASE,
     ),
+    # The id of a key is no secret. Also what was cut off, or mistyped.
+    re.compile(r"(?P<kept>dt[cwoamj]_[A-Za-z0-9]{8}_)[A-Za-z0-9]{4,}"),
     # The password of a URL.
     re.compile(r"(?P<kept>://[^\s/:@]*:)[^\s/@]+(?=@)"),
 )

@@ -61,6 +61,7 @@ class GuardedMesh:
     gate: Gate
     server: MeshServer
     channel: Any = None
+    tls_port: int = 0
     # Who made each call that reached its handler.
     callers: list[Caller] = field(default_factory=list)
     # Streams say something all the time.
@@ -124,8 +125,13 @@ async def _begun(call: Any, method: MethodDescriptor) -> None:
 
 
 @asynccontextmanager
-async def guarded_mesh(clock: Clock, *, flood: bool = False, **settings: Any) -> AsyncIterator[GuardedMesh]:
-    """A mesh that asks for keys; calls from this machine are believed to come from where they say."""
+async def guarded_mesh(
+    clock: Clock, *, flood: bool = False, tls: grpc.ServerCredentials | None = None, **settings: Any
+) -> AsyncIterator[GuardedMesh]:
+    """A mesh that asks for keys; calls from this machine are believed to come from where they say.
+
+    With `tls` it listens at a second port too.
+    """
     given = {"keys": True, "mesh_key": MESH_KEY, "trusted_proxies": ["127.0.0.0/8"], **settings}
     gate = gate_of(ServiceSettings(**given), clock)
     listen = Listen(port=0, call_timeout=PATIENCE, stop_grace=0.1)
@@ -136,6 +142,8 @@ async def guarded_mesh(clock: Clock, *, flood: bool = False, **settings: Any) ->
     for service in (service for file in _FILES for service in file.services_by_name.values()):
         handlers = {method.name: _handler(method, mesh) for method in service.methods}
         server.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+    if tls is not None:
+        mesh.tls_port = server.server.add_secure_port("127.0.0.1:0", tls)
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as mesh.channel:

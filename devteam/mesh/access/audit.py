@@ -87,7 +87,10 @@ def append(file: Path, text: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MINE_ALONE)
     try:
         data = text.encode()
-        if os.write(descriptor, data) != len(data):
+        written = os.write(descriptor, data)
+        if written != len(data):
+            # What comes next begins a line of its own.
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)

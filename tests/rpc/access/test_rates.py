@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -32,7 +33,8 @@ async def let_through(mesh: GuardedMesh, path: str, key: str, *metadata: tuple[s
 
 @pytest.mark.parametrize(("path", "kind"), [(CREATE, "creates"), (GET, "reads"), (CANCEL, "writes")])
 async def test_each_kind_of_call_has_a_burst_and_a_rate_for_each_key(clock: FakeClock, path: str, kind: str) -> None:
-    async with guarded_mesh(clock, **{f"{kind}_burst": 5, f"{kind}_per_second": 2}) as mesh:
+    limits: dict[str, Any] = {f"{kind}_burst": 5, f"{kind}_per_second": 2}
+    async with guarded_mesh(clock, **limits) as mesh:
         key, other = mesh.key(Role.CLIENT), mesh.key(Role.CLIENT)
         assert await let_through(mesh, path, key) == 5
         assert await let_through(mesh, path, other) == 5
@@ -58,7 +60,7 @@ async def test_a_key_may_have_a_rate_of_its_own(clock: FakeClock) -> None:
 
 
 async def test_beats_and_services_are_never_too_many(clock: FakeClock) -> None:
-    limits = {f"{kind}_burst": 1 for kind in ("creates", "reads", "writes")}
+    limits: dict[str, Any] = {f"{kind}_burst": 1 for kind in ("creates", "reads", "writes")}
     async with guarded_mesh(clock, **limits) as mesh:
         assert await let_through(mesh, BEAT, mesh.key(Role.WORKER)) == 12
         assert await let_through(mesh, "/devteam.v1.AccessService/ListKeys", MESH_KEY) == 12

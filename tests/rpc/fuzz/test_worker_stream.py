@@ -40,19 +40,14 @@ class Heard:
     def __init__(self) -> None:
         self.frames = 0
 
-    def around(self, forgiving: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The interceptor's way to make deserializers, with a counter in each of them."""
+    def around(self, read: Callable[..., object]) -> Callable[..., object]:
+        """The interceptor's way to read a message from its bytes, and a counter."""
 
-        def made(deserialize: Any) -> Any:
-            read = forgiving(deserialize)
+        def counting(*said: Any) -> object:
+            self.frames += 1
+            return read(*said)
 
-            def counting(data: bytes) -> object:
-                self.frames += 1
-                return read(data)
-
-            return counting
-
-        return made
+        return counting
 
 
 class Lane:
@@ -153,7 +148,7 @@ async def _say(call: Any, frames: list[bytes], said_all: list[float]) -> None:
 
 async def test_the_router_answers_any_frames_of_a_worker(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     heard, answers, frames = Heard(), Answers(), share("worker stream")
-    monkeypatch.setattr(interceptor, "_forgiving", heard.around(interceptor._forgiving))
+    monkeypatch.setattr(interceptor, "_read", heard.around(interceptor._read))
     async with running(clock, Graces(attach=PATIENCE / 2, admission=0.2)) as mesh:
         before = len(asyncio.all_tasks())
         lanes = [Lane(mesh, number, answers) for number in range(LANES)]

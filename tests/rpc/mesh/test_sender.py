@@ -11,6 +11,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from devteam.mesh import options
+from devteam.mesh.access.caller import ANYONE, Caller
 from devteam.mesh.address import target_of
 from devteam.mesh.errors import Unauthenticated
 from devteam.mesh.ids import Ids
@@ -29,9 +30,10 @@ SOON = 1.0
 class Keyed:
     """Lets those pass who show the key."""
 
-    async def authorize(self, call: Call) -> None:
+    async def authorize(self, call: Call) -> Caller:
         if call.metadata.get("authorization") != "Bearer dt-key":
             raise Unauthenticated("show a key")
+        return ANYONE
 
 
 class Hand:

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.trace import StatusCode
 
 from devteam.mesh import errors, status
+from devteam.mesh.access.caller import Caller
 from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors import trace as trace_layer
 from devteam.mesh.interceptors.call import Call
@@ -167,7 +168,7 @@ async def test_watches_and_health_are_no_spans(channel: grpc.aio.Channel, monkey
 class Nobody:
     """Lets nobody in."""
 
-    async def authorize(self, call: Call) -> None:
+    async def authorize(self, call: Call) -> Caller:
         raise errors.PermissionDenied("not you")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from devteam.mesh.access.key import mint
 from devteam.v1 import registry_pb2, registry_pb2_grpc, trace_pb2, trace_pb2_grpc
 from tests.fakes.stored_spans import all_stored_spans
 
@@ -120,3 +121,25 @@ async def test_a_service_without_one_keeps_nothing() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await trace_pb2_grpc.TraceServiceStub(channel).GetTrace(trace_pb2.GetTraceRequest(trace_id="a" * 32))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_service_with_keys_asks_for_them() -> None:
+    """Its mesh key is valid from the start."""
+    key = mint("m").secret
+    async with serving("soon", KEYS="true", MESH_KEY=key) as (_, channel):
+        stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetWorker(registry_pb2.GetWorkerRequest(worker_id="w1"))
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        watch = stub.WatchWorkers(registry_pb2.WatchWorkersRequest(), metadata=(("x-api-key", key), ("then", "end")))
+        assert [answer.removed.worker_id async for answer in watch] == ["first"]
+
+
+async def test_a_service_with_keys_and_no_mesh_key_does_not_start() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, "soon", stdout=PIPE, stderr=PIPE, env=os.environ | {"KEYS": "true"}
+    )
+    async with asyncio.timeout(PATIENCE):
+        _, complaint = await process.communicate()
+    assert process.returncode == 78
+    assert "KEYS: needs the mesh key: set MESH_KEY_FILE" in complaint.decode()
