@@ -58,17 +58,16 @@ class KeyAuthorizer:
 
     async def authorize(self, call: Call) -> Caller:
         """Who calls. Raises Unauthenticated, PermissionDenied, ResourceExhausted; Unavailable while no key is known."""
-        address = counted(self._proxies.origin(call.context.peer(), call.metadata.get("x-forwarded-for", "")))
         try:
             rule = self._rule(call.method)
             # Known from here on, also to what tells of a refusal.
-            call.caller = caller = self._caller(call, rule, address)
-            call.subject = _subject(caller, address)
+            call.caller = caller = self._caller(call, rule)
+            call.subject = self._subject(call, caller)
             _let(caller, rule, call.method)
             if call.subject:
                 self._rates.charge(call.subject, rule.rate, caller.rate)
         except DevTeamError as refusal:
-            call.quiet = not self._notices.first(call.subject or address, refusal.reason)
+            call.quiet = not self._notices.first(call.subject or self._address(call), refusal.reason)
             raise
         return caller
 
@@ -80,10 +79,10 @@ class KeyAuthorizer:
             raise PermissionDenied("nobody may make this call: it has no row in the table of roles", reason="NO_RULE")
         return rule
 
-    def _caller(self, call: Call, rule: Rule, address: str) -> Caller:
+    def _caller(self, call: Call, rule: Rule) -> Caller:
         secret = _shown(call.metadata)
         if secret:
-            return self._by_key(call, secret, address)
+            return self._by_key(call, secret)
         named = identified(self._identities, call.context.auth_context()) if self._identities else None
         if named is not None:
             return named
@@ -91,13 +90,24 @@ class KeyAuthorizer:
             return STRANGER
         raise Unauthenticated(_MISSING)
 
-    def _by_key(self, call: Call, secret: str, address: str) -> Caller:
+    def _by_key(self, call: Call, secret: str) -> Caller:
         try:
             return self._keyring.identify(secret)
         except Unauthenticated:
             call.cause = self._keyring.flaw_in(secret)
-            self._penalties.failed(address)
+            self._penalties.failed(self._address(call))
             raise
+
+    def _subject(self, call: Call, caller: Caller) -> str:
+        """Whose limits a call counts against. The services of the mesh have none."""
+        if caller.role is Role.SERVICE:
+            return ""
+        if caller is STRANGER:
+            return f"address {self._address(call)}"
+        return f"key {caller.key_id}" if caller.key_id else f"certificate {caller.name}"
+
+    def _address(self, call: Call) -> str:
+        return counted(self._proxies.origin(call.context.peer(), call.metadata.get("x-forwarded-for", "")))
 
 
 def _shown(metadata: Mapping[str, str]) -> str:
@@ -120,12 +130,3 @@ def _let(caller: Caller, rule: Rule, method: str) -> None:
 def _in_words(rule: Rule) -> str:
     people = [role.value for role in Role if role in rule.roles and role is not Role.SERVICE]
     return f"the role {' or '.join(people)}" if people else "a service of the mesh"
-
-
-def _subject(caller: Caller, address: str) -> str:
-    """Whose limits a call counts against. The services of the mesh have none."""
-    if caller.role is Role.SERVICE:
-        return ""
-    if caller is STRANGER:
-        return f"address {address}"
-    return f"key {caller.key_id}" if caller.key_id else f"certificate {caller.name}"

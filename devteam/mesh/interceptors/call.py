@@ -153,10 +153,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return stream
 
     def _around_writer(self, method: str, handler: Handler, inner: Handler) -> Handler:
-        """Around a handler that writes by itself: nobody knows when, so nothing may end it."""
+        """Around a handler that writes by itself: nobody knows when, so nothing ends it from outside."""
 
         async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
             call = _call(method, context, streaming=True)
+            call.writing = True
             async with _within(self._library, call):
                 await inner(_request(request, handler, call), context)
 

@@ -23,7 +23,7 @@ async def tries(mesh: GuardedMesh, count: int, *metadata: tuple[str, str]) -> li
     return [await mesh.outcome(GET, mint("c").secret, *metadata) for _ in range(count)]
 
 
-@pytest.mark.parametrize("key", ["", mint("a").secret])
+@pytest.mark.parametrize("key", ["", mint("a").secret], ids=["no key", "an unknown key"])
 async def test_a_stranger_is_refused_before_it_has_sent_anything(clock: FakeClock, key: str) -> None:
     async with guarded_mesh(clock) as mesh:
         shown = (("authorization", f"Bearer {key}"),) if key else ()

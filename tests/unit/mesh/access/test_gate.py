@@ -14,6 +14,7 @@ from devteam.mesh.settings import ServiceSettings
 from tests.fakes.clock import FakeClock
 
 KEY = mint("m").secret
+MISTYPED = KEY[:-1] + ("2" if KEY[-1] == "1" else "1")
 ASKED = {"tls_client_certs": True, "tls_cert_file": "c.pem", "tls_key_file": "k.pem", "tls_ca_file": "ca.pem"}
 
 
@@ -55,7 +56,9 @@ def test_a_file_that_others_can_read_or_change_is_refused(clock: FakeClock, key_
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"no-key", mint("a").secret.encode(), KEY[:-1].encode() + b"1", b"\xff\xfe", b"x" * 10_000]
+    "content",
+    [b"", b"\n", b"no-key", mint("a").secret.encode(), MISTYPED.encode(), b"\xff\xfe", b"x" * 10_000],
+    ids=["nothing", "a line", "a word", "another kind", "mistyped", "no text", "long"],
 )
 def test_what_is_no_mesh_key_is_refused(clock: FakeClock, key_file: Path, content: bytes) -> None:
     key_file.write_bytes(content)
