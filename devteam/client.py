@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -13,6 +14,7 @@ from devteam.events import Event
 from devteam.mesh.address import DEFAULT_URL
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import FailedPrecondition, NotFound
+from devteam.mesh.tls import tls_files
 from devteam.models import Explanation, Plan, PlanState, Task, TaskState
 from devteam.onlookers import OnlookerCalls
 from devteam.operators import OperatorCalls
@@ -49,17 +51,25 @@ class DevTeamClient(OperatorCalls, OnlookerCalls):
         tenant: str | None = None,
         load_balancing: LoadBalancing | None = None,
         timeout: float = 10.0,
+        ca_file: str | Path | None = None,
+        cert_file: str | Path | None = None,
+        key_file: str | Path | None = None,
     ) -> None:
         """`api_url`, `api_key` and `tenant` default to DEVTEAM_API_URL, DEVTEAM_API_KEY and DEVTEAM_TENANT.
 
         The URL at last to port 7400 here, the tenant (1 to 64 characters of [A-Za-z0-9._-]) to what the mesh makes of
         the key. On a mesh without keys the tenant is this client's own word.
+
+        At an https:// URL `ca_file` names the authority to trust instead of the public ones, `cert_file` and `key_file`
+        the certificate to show; PEM files, which default to DEVTEAM_CA_FILE, DEVTEAM_CERT_FILE and DEVTEAM_KEY_FILE.
+        They may be renewed while the client runs. The first call raises FailedPrecondition when they cannot be used.
         """
         self.api_url = api_url or os.environ.get("DEVTEAM_API_URL") or DEFAULT_URL
         self._api_key = os.environ.get("DEVTEAM_API_KEY", "") if api_key is None else api_key
         self._tenant = os.environ.get("DEVTEAM_TENANT", "") if tenant is None else tenant
         self._balancing = load_balancing or LoadBalancing()
         self._timeout = timeout
+        self._tls = tls_files(ca_file, cert_file, key_file, os.environ)
         self._clock = SystemClock()
         self._connection: Connection | None = None
 
@@ -276,7 +286,9 @@ class DevTeamClient(OperatorCalls, OnlookerCalls):
     @property
     def _mesh(self) -> Connection:
         if self._connection is None:
-            self._connection = Connection(self.api_url, self._api_key, self._tenant, self._timeout, self._clock)
+            self._connection = Connection(
+                self.api_url, self._api_key, self._tenant, self._timeout, self._clock, self._tls
+            )
         return self._connection
 
     async def _is_task(self, some_id: str) -> bool:

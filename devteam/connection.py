@@ -20,6 +20,7 @@ from devteam.mesh.errors import (
     Unavailable,
 )
 from devteam.mesh.status import from_rpc
+from devteam.mesh.tls import TlsFiles
 from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
 from devteam.watching import Progress
 
@@ -36,11 +37,13 @@ _SHORTEST_WAIT = 0.01
 class Connection:
     """One channel and its stubs; connects with the first call. Make it in a running event loop."""
 
-    def __init__(self, url: str, api_key: str, tenant: str, timeout: float, clock: Clock) -> None:
+    def __init__(
+        self, url: str, api_key: str, tenant: str, timeout: float, clock: Clock, tls: TlsFiles | None = None
+    ) -> None:
         self._url = url
         self._clock = clock
         self._timeout = timeout
-        self._channel = open_channel(url, api_key=api_key, tenant=tenant)
+        self._channel = open_channel(url, api_key=api_key, tenant=tenant, tls=tls)
         self.planner = planner_pb2_grpc.PlannerServiceStub(self._channel)
         self.registry = registry_pb2_grpc.RegistryServiceStub(self._channel)
         self.router = router_pb2_grpc.RouterServiceStub(self._channel)

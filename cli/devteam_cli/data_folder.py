@@ -11,8 +11,8 @@ from pathlib import Path
 from devteam.mesh.errors import FailedPrecondition
 
 _MARK = "devteam.lock"
-# What the workers of this machine keep in the same folder, whatever becomes of the mesh.
-_OF_WORKERS = {"workers", "worker.yaml", ".worker.yaml.lock", "worker.env", "documents"}
+# What the workers of this machine, and `devteam certs`, keep in the same folder, whatever becomes of the mesh.
+_OF_WORKERS = {"workers", "worker.yaml", ".worker.yaml.lock", "worker.env", "documents", "certs"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from devteam_cli import (
     up,
     workers,
 )
+from devteam_cli.certs import command as certs
 from devteam_cli.doctor.command import doctor
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
@@ -39,6 +40,7 @@ app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
 app.add_typer(routing.app, name="routing")
 app.add_typer(conformance.app, name="conformance")
+app.add_typer(certs.app, name="certs")
 app.command("up")(up.up)
 app.command("ui")(ui.ui)
 app.command("demo")(demo.demo)

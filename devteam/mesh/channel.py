@@ -11,6 +11,9 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from devteam.mesh import names, options
 from devteam.mesh.address import target_of
+from devteam.mesh.pem import PemFiles, Pems
+from devteam.mesh.renewing import RenewingChannel
+from devteam.mesh.tls import TlsFiles
 
 # The metadata key of the tenant that a call is made for.
 TENANT_KEY = "devteam-tenant"
@@ -18,29 +21,41 @@ TENANT_KEY = "devteam-tenant"
 _tracer = trace.get_tracer(names.SCOPE)
 
 
-def open_channel(url: str, *, api_key: str = "", tenant: str = "") -> grpc.aio.Channel:
+def open_channel(url: str, *, api_key: str = "", tenant: str = "", tls: TlsFiles | None = None) -> grpc.aio.Channel:
     """Open a channel to `url`: http://host:port, https://host:port (TLS), or any target that gRPC understands.
 
     Trace context, key and tenant go with every call but those that stream both ways: an interceptor would put a queue
     between such a call and its writer, so they pass `credentials` as their metadata. Calls with one answer are spans of
     their own, if `names.is_traced`; streams are not, because whoever reads one knows better when that begins and ends.
-    The channel connects when first used, and must be opened in a running event loop. Raises InvalidInput for a URL that
-    names no host.
+    The channel connects when first used, and must be opened in a running event loop. `tls` holds for https:// alone:
+    what to show, and whom to trust instead of the public authorities. Raises InvalidInput for a URL that names no host,
+    and FailedPrecondition when the files cannot be used.
     """
     target, secure = target_of(url)
     metadata = (*credentials(api_key), *(((TENANT_KEY, tenant),) if tenant else ()))
     interceptors = [kind(metadata) for kind in (_UnaryUnary, _UnaryStream)]
-    if secure:
-        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options.CLIENT, None, interceptors)
-    return grpc.aio.insecure_channel(target, options.CLIENT, None, interceptors)
+    if not secure:
+        return grpc.aio.insecure_channel(target, options.CLIENT, None, interceptors)
+
+    def connect(pems: Pems) -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(target, _shown(pems), options.CLIENT, None, interceptors)
+
+    return connect(Pems()) if tls is None else RenewingChannel(PemFiles(tls), connect)
 
 
-def open_blocking_channel(url: str) -> grpc.Channel:
-    """Open a channel for threads that have no event loop; `credentials` go with each call. Raises InvalidInput."""
+def open_blocking_channel(url: str, tls: TlsFiles | None = None) -> grpc.Channel:
+    """Open a channel for threads that have no event loop; `credentials` go with each call.
+
+    It stays with what the files of `tls` hold now. Raises InvalidInput and FailedPrecondition, as `open_channel` does.
+    """
     target, secure = target_of(url)
     if secure:
-        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options.CLIENT)
+        return grpc.secure_channel(target, _shown(PemFiles(tls or TlsFiles()).read()), options.CLIENT)
     return grpc.insecure_channel(target, options.CLIENT)
+
+
+def _shown(pems: Pems) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(pems.ca, pems.key, pems.cert)
 
 
 def credentials(api_key: str) -> tuple[tuple[str, str], ...]:

@@ -11,8 +11,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from devteam.mesh import options
 from devteam.mesh.access.audit import AuditLog
 from devteam.mesh.access.keyring import Keyring
-from devteam.mesh.address import is_loopback
 from devteam.mesh.errors import FailedPrecondition
+from devteam.mesh.exposure import lacking
 from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors.auth import Authorizer, Doorkeeper, LoopbackAuthorizer, auth_layer
 from devteam.mesh.interceptors.call import CallInterceptor, Layer, TurnsAway, lets_in
@@ -23,6 +23,7 @@ from devteam.mesh.interceptors.log import log_layer, refusal_layer
 from devteam.mesh.interceptors.metrics import metrics_layer
 from devteam.mesh.interceptors.trace import trace_layer
 from devteam.mesh.reflection import reflect
+from devteam.mesh.server_credentials import server_credentials
 from devteam.mesh.tls import TlsFiles
 
 _log = structlog.get_logger()
@@ -72,7 +73,7 @@ class MeshServer:
     _drains: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        refuse_exposure(self.listen)
+        refuse_exposure(self.listen, keys=self.keyring is not None)
         errors, auth = error_layer(self.ids), auth_layer(self.authorizer)
         layers = (
             log_layer,
@@ -93,6 +94,11 @@ class MeshServer:
     def _turns_away(self) -> TurnsAway:
         return self.authorizer.turns_away if isinstance(self.authorizer, Doorkeeper) else lets_in
 
+    @property
+    def lacks(self) -> str:
+        """What it goes without, though others than this machine can reach it; empty: nothing."""
+        return _lacking(self.listen, keys=self.keyring is not None)
+
     def serve(self, names: Iterable[str], drain: Callable[[], Awaitable[None]] | None = None) -> None:
         """Announce services by their full names; `drain` is awaited before the server stops."""
         self._names.extend(names)
@@ -100,14 +106,17 @@ class MeshServer:
             self._drains.append(drain)
 
     async def start(self) -> int:
-        """Begin to answer, and return the port. Raises FailedPrecondition when the port is taken."""
+        """Begin to answer, and return the port.
+
+        Raises FailedPrecondition when the port is taken, or when the certificate files cannot be used.
+        """
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         reflect((*self._names, health.SERVICE_NAME), self.server)
         address = f"{self.listen.host}:{self.listen.port}"
         try:
-            self.port = self.server.add_insecure_port(address)
+            self.port = self._bind(address)
         except RuntimeError:
             raise FailedPrecondition(
                 f"cannot listen on {address}: the port is taken; stop what uses it or choose another port",
@@ -116,6 +125,14 @@ class MeshServer:
         await self.server.start()
         _log.info("server started", host=self.listen.host, port=self.port, services=self._names)
         return self.port
+
+    def _bind(self, address: str) -> int:
+        """Raises RuntimeError when the port is taken."""
+        tls = self.listen.tls
+        if tls is None:
+            return self.server.add_insecure_port(address)
+        credentials = server_credentials(tls, client_certs=self.listen.client_certs)
+        return self.server.add_secure_port(address, credentials)
 
     async def announce(self, names: Iterable[str], *, serving: bool) -> None:
         """Tell whoever asks for health that services can be used, or cannot for now. Harmless once stopping."""
@@ -134,15 +151,20 @@ class MeshServer:
         await self.server.stop(_LAST_WORDS)
 
 
-def refuse_exposure(listen: Listen) -> None:
-    """Refuse to listen beyond this machine without TLS and keys, unless that was asked for by name.
+def refuse_exposure(listen: Listen, *, keys: bool = False) -> None:
+    """Refuse to listen beyond this machine without TLS, or without asking who calls, unless that was said on purpose.
 
-    Raises FailedPrecondition.
+    `keys`: callers are asked for a key. Raises FailedPrecondition.
     """
-    if listen.insecure or is_loopback(listen.host):
+    missing = _lacking(listen, keys=keys)
+    if listen.insecure or not missing:
         return
     raise FailedPrecondition(
-        f"refusing to listen on {listen.host}: anyone who can reach this machine could run work on it, because TLS and "
-        "API keys are off. Listen on 127.0.0.1, or say --insecure-i-know.",
+        f"refusing to listen on {listen.host}: anyone who can reach this machine could run work on it or read along, "
+        f"because it lacks {missing}. Listen on 127.0.0.1, give it what it lacks, or say --insecure-i-know.",
         reason="EXPOSED_WITHOUT_AUTH",
     )
+
+
+def _lacking(listen: Listen, *, keys: bool) -> str:
+    return lacking(listen.host, tls=listen.tls is not None, asks=keys or listen.client_certs)

@@ -9,6 +9,7 @@ import structlog
 
 from devteam.mesh.access.gate import gate_of
 from devteam.mesh.clock import Clock, SystemClock
+from devteam.mesh.exposure import remind
 from devteam.mesh.ids import Ids, TimeOrderedIds
 from devteam.mesh.logs import configure_logs
 from devteam.mesh.metrics.loop_lag import watch_loop
@@ -44,17 +45,27 @@ async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) ->
     async with AsyncExitStack() as stack:
         if telemetry is not None:
             stack.callback(telemetry.shutdown)
-        await stack.enter_async_context(process_metrics(f"devteam-{name}", settings.host, settings.metrics_port))
-        listen = Listen(settings.host, settings.port, insecure=settings.insecure)
-        server = MeshServer(listen, ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
+        await stack.enter_async_context(process_metrics(f"devteam-{name}", settings.metrics_at, settings.metrics_port))
+        server = MeshServer(_listen(settings), ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
         stack.enter_context(collecting(server, span_file(settings.trace_file)))
         job = await stack.enter_async_context(mounted(server, settings, clock, ids))
         await server.start()
         # The job ends after the server: calls that are still answered may need it.
-        async with background(job, partial(watch_loop, clock)):
+        reminder = partial(remind, settings.host, server.lacks, clock)
+        async with background(job, partial(watch_loop, clock), reminder):
             try:
                 _log.info("stopping", signal=await stop_signal())
                 end_at_next_signal()
             finally:
                 await server.stop()
     _log.info("stopped")
+
+
+def _listen(settings: ServiceSettings) -> Listen:
+    return Listen(
+        settings.host,
+        settings.port,
+        insecure=settings.insecure,
+        tls=settings.tls,
+        client_certs=settings.tls_client_certs,
+    )

@@ -15,6 +15,8 @@ from devteam.mesh.access.certificates import Identity
 from devteam.mesh.access.peer import Network
 from devteam.mesh.address import is_loopback, target_of
 from devteam.mesh.errors import InvalidInput, Violation
+from devteam.mesh.exposure import lacking
+from devteam.mesh.tls import TlsFiles
 
 # host:port, or a target that names gRPC's resolver.
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
@@ -68,6 +70,11 @@ def _from_json(value: object) -> object:
         raise ValueError("is not valid JSON") from None
 
 
+def _named(value: object) -> object:
+    """An empty variable names no file."""
+    return None if value == "" else value
+
+
 Address = Annotated[str, AfterValidator(_address)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
@@ -75,6 +82,7 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidat
 # For lists and mappings: decoded here, so that a wrong one is refused together with everything else that is wrong.
 FROM_JSON = (NoDecode, BeforeValidator(_from_json))
 Addresses = Annotated[list[Address], *FROM_JSON]
+PemFile = Annotated[Path | None, BeforeValidator(_named)]
 
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -90,13 +98,11 @@ class ServiceSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
-    # Said on purpose: listen beyond this machine without TLS and keys.
-    insecure: bool = False
     # PEM files. With the first two the service speaks TLS, and shows the same certificate to services that it calls.
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
+    tls_cert_file: PemFile = None
+    tls_key_file: PemFile = None
     # Who signs the certificates that it trusts. None: whom the machine trusts.
-    tls_ca_file: Path | None = None
+    tls_ca_file: PemFile = None
     # Speak only with those who show a certificate that tls_ca_file signed.
     tls_client_certs: bool = False
     # Ask every caller for a key.
@@ -123,8 +129,14 @@ class ServiceSettings(BaseSettings):
     stream_bytes_per_second: Amount = 8.0 * 1024 * 1024
     # Where the audit log is written. None: among the other log lines.
     audit_file: Path | None = None
+    # Said on purpose: listen beyond this machine without TLS and keys. After all that makes it unnecessary.
+    insecure: bool = False
     # Serve /metrics at this port, on the same host; 0 takes a free one. None: nowhere.
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    # Said on purpose: they may be read from beyond this machine, by whoever gets there, without TLS and keys.
+    metrics_insecure: bool = False
+    # Another address of this machine to serve them at; empty: `host`.
+    metrics_host: str = ""
     # The file that spans are kept in, also those of others, unless an OTLP endpoint is configured.
     trace_file: Path | None = None
     log_level: LogLevel = "INFO"
@@ -135,16 +147,70 @@ class ServiceSettings(BaseSettings):
         except ValidationError as error:
             raise InvalidInput(*_violations(error, str(self.model_config.get("env_prefix", "")))) from None
 
+    @property
+    def tls(self) -> TlsFiles | None:
+        """What it shows to callers; None: it speaks plain text."""
+        return self.outward_tls if self.tls_cert_file else None
+
+    @property
+    def outward_tls(self) -> TlsFiles | None:
+        """What it shows to services that it calls, and whom it trusts there; None: nothing of its own."""
+        files = TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
+        return files if files != TlsFiles() else None
+
+    @property
+    def metrics_at(self) -> str:
+        """The address to serve metrics at."""
+        return self.metrics_host or self.host
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _with_certificate(cls, key: Path | None, told: ValidationInfo) -> Path | None:
+        if "tls_cert_file" in told.data and (key is None) != (told.data["tls_cert_file"] is None):
+            missing = "key" if key is None else "certificate"
+            raise ValueError(f"goes with {cls._variable('tls_cert_file')}, and the file of the {missing} is not named")
+        return key
+
+    @field_validator("tls_client_certs")
+    @classmethod
+    def _with_authority(cls, asks: bool, told: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        needed = [name for name in ("tls_cert_file", "tls_ca_file") if name in told.data and told.data[name] is None]
+        if asks and needed:
+            raise ValueError(f"needs {' and '.join(map(cls._variable, needed))}, to ask callers for certificates")
+        return asks
+
     @field_validator("insecure")
     @classmethod
     def _exposed_on_purpose(cls, insecure: bool, told: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
-        host = told.data.get("host", "")
-        if host and not insecure and not is_loopback(host):
+        host, given = told.data.get("host", ""), told.data.get
+        asks = bool(given("keys") or given("tls_client_certs"))
+        if not insecure and (missing := host and lacking(host, tls=bool(given("tls_cert_file")), asks=asks)):
             raise ValueError(
-                f"must be true to listen on {host}: anyone who can reach this machine could run work on it, because "
-                "TLS and API keys are off; or listen on 127.0.0.1"
+                f"must be true to listen on {host}: anyone who can reach this machine could run work on it or read "
+                f"along, because it lacks {missing} ({cls._what_to_set(missing)}); or listen on 127.0.0.1"
             )
         return insecure
+
+    @field_validator("metrics_host")
+    @classmethod
+    def _read_on_purpose(cls, host: str, told: ValidationInfo) -> str:
+        given = told.data.get
+        wanted = given("metrics_port") is not None and not (given("metrics_insecure") or given("insecure"))
+        if wanted and not is_loopback(host or given("host", "127.0.0.1")):
+            raise ValueError(
+                f"must be an address of this machine alone, as 127.0.0.1, or {cls._variable('metrics_insecure')} must "
+                "be true: whoever reaches the page of metrics reads how the mesh works, without TLS and keys"
+            )
+        return host
+
+    @classmethod
+    def _what_to_set(cls, missing: str) -> str:
+        names = [] if "TLS" not in missing else ["tls_cert_file", "tls_key_file"]
+        return ", ".join(map(cls._variable, [*names, *(["keys"] if "keys" in missing else [])]))
+
+    @classmethod
+    def _variable(cls, field: str) -> str:
+        return variable(str(cls.model_config.get("env_prefix", "")), field)
 
 
 def variable(prefix: str, field: str) -> str:

@@ -8,7 +8,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from devteam.mesh import errors
+from devteam.mesh import errors, handshake
 
 DOMAIN = "devteam"
 
@@ -162,7 +162,7 @@ def _plain(code: grpc.StatusCode, message: str) -> errors.DevTeamError:
         return errors.InvalidInput(errors.Violation("", "INVALID_ARGUMENT", message))
     if kind is errors.NotFound:
         return errors.NotFound("resource", "", message=message)
-    return kind(message, reason=code.name)
+    return kind(handshake.in_words(message), reason=code.name)
 
 
 def _read(

@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from devteam.mesh.spans.outlet import Outlet, OwnProvider
+from devteam.mesh.tls import TlsFiles
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 # What has happened is to be seen soon, also by whoever looks while it goes on.
@@ -23,10 +24,11 @@ _BATCH_MILLIS = 500
 
 @dataclass(frozen=True, slots=True)
 class MeshAddress:
-    """A mesh to send spans to: its URL, and the key to show to it."""
+    """A mesh to send spans to: its URL, the key to show to it, and the certificates."""
 
     url: str
     api_key: str = ""
+    tls: TlsFiles | None = None
 
 
 class Telemetry:
@@ -144,4 +146,4 @@ def _exporter(trace_file: Path | None, mesh: MeshAddress | None) -> SpanExporter
     from devteam.mesh.spans.sender import MeshExporter
 
     assert mesh is not None
-    return MeshExporter(mesh.url, mesh.api_key)
+    return MeshExporter(mesh.url, mesh.api_key, mesh.tls)

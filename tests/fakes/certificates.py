@@ -11,8 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from devteam_cli.certs.authority import Subject
+from devteam_cli.certs.folder import CertFolder
 
+from devteam.mesh.tls import TlsFiles
 from tests.fakes.port import serving
+
+_MONTH = timedelta(days=30)
 
 
 def certificate(folder: Path, host: str = "localhost", *, since: timedelta, until: timedelta) -> tuple[Path, Path]:
@@ -36,6 +41,44 @@ def certificate(folder: Path, host: str = "localhost", *, since: timedelta, unti
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return shown, kept
+
+
+class Certificates:
+    """A private authority, with a certificate for a server on this machine, as `devteam certs` makes them."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = CertFolder(path, datetime.now(UTC))
+        self.folder.found((), _MONTH)
+
+    @property
+    def ca(self) -> TlsFiles:
+        """What somebody needs to trust it."""
+        return TlsFiles(ca=self.folder.cert("ca"))
+
+    def files(self, name: str = "server") -> TlsFiles:
+        """What somebody shows and trusts."""
+        return TlsFiles(self.folder.cert(name), self.folder.key(name), self.folder.cert("ca"))
+
+    def issue(self, name: str, *uris: str, hosts: tuple[str, ...] = (), ago: timedelta = timedelta()) -> TlsFiles:
+        """A certificate that was made so long ago, for a month."""
+        before = CertFolder(self.folder.path, datetime.now(UTC) - ago)
+        before.issue(name, Subject(name, hosts, uris), _MONTH)
+        return self.files(name)
+
+    def serial(self, name: str = "server") -> str:
+        """The number of a certificate, in hexadecimal."""
+        return self.folder.known(name).serial
+
+
+async def serial_shown(port: int) -> str:
+    """The number of the certificate that a server on this machine shows now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
+    return f"{x509.load_der_x509_certificate(shown).serial_number:x}"
 
 
 @asynccontextmanager

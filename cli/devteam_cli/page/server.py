@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from devteam.mesh.address import is_loopback
 from devteam.mesh.errors import FailedPrecondition
-from devteam.mesh.server import Listen, refuse_exposure
+from devteam.mesh.server import Listen
 
 # Seconds for answers under way to end once the server stops.
 _STOP_GRACE = 2
@@ -26,7 +27,7 @@ class _Server(uvicorn.Server):
 
 def listening(listen: Listen) -> socket.socket:
     """A socket that listens. Raises FailedPrecondition: it must not be reached from elsewhere, or the port is taken."""
-    refuse_exposure(listen)
+    _refuse_exposure(listen)
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
         return socket.create_server((listen.host, listen.port), family=family, backlog=_BACKLOG)
@@ -63,6 +64,17 @@ async def served(app: ASGIApp, at: socket.socket, ending: asyncio.Event) -> Asyn
             ending.set()
             server.should_exit = True
             await asyncio.wait([serving])
+
+
+def _refuse_exposure(listen: Listen) -> None:
+    if listen.insecure or is_loopback(listen.host):
+        return
+    raise FailedPrecondition(
+        f"refusing to serve the page on {listen.host}: it asks nobody who they are, so that anyone who can reach this "
+        "machine could read along. Listen on 127.0.0.1 and reach it through an SSH tunnel or a gateway that asks, or "
+        "say --insecure-i-know.",
+        reason="EXPOSED_WITHOUT_AUTH",
+    )
 
 
 def _why(error: OSError) -> str:

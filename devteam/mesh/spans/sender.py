@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from devteam.mesh import names, options
 from devteam.mesh.channel import credentials, open_blocking_channel
+from devteam.mesh.errors import FailedPrecondition
+from devteam.mesh.tls import TlsFiles
 
 _log = structlog.get_logger()
 
@@ -31,8 +33,11 @@ class MeshExporter(SpanExporter):
     Spans that the mesh does not take are dropped, and so are all that follow for a minute.
     """
 
-    def __init__(self, url: str, api_key: str = "", *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str, api_key: str = "", tls: TlsFiles | None = None, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._url = url
+        self._tls = tls
         self._metadata = credentials(api_key)
         self._now = now
         self._silent_until = 0.0
@@ -61,15 +66,17 @@ class MeshExporter(SpanExporter):
             return False
         try:
             self._call()(request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
+        except (grpc.RpcError, FailedPrecondition) as error:
             self._silent_until = now + _PAUSE
             _log.debug("the mesh takes no spans", mesh=self._url, code=str(_code(error)), again_after=_PAUSE)
+            # The next connection shows and trusts what the certificate files hold then.
+            self.shutdown()
             return False
         return True
 
     def _call(self) -> "grpc.UnaryUnaryMultiCallable[ExportTraceServiceRequest, ExportTraceServiceResponse]":
         if self._channel is None:
-            self._channel = open_blocking_channel(self._url)
+            self._channel = open_blocking_channel(self._url, self._tls)
         return self._channel.unary_unary(
             names.EXPORT_SPANS,
             request_serializer=ExportTraceServiceRequest.SerializeToString,
@@ -88,5 +95,5 @@ def _requests(spans: Sequence[ReadableSpan]) -> Iterator[ExportTraceServiceReque
         yield from _requests(spans[middle:])
 
 
-def _code(error: grpc.RpcError) -> grpc.StatusCode:
+def _code(error: Exception) -> grpc.StatusCode:
     return error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
