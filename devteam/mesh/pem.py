@@ -17,7 +17,7 @@ _log = structlog.get_logger()
 
 # Others may do nothing with a key, and its group may read it: 0600 or 0640, and what is narrower.
 _TOO_OPEN = 0o037
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+_Stamp = tuple[tuple[int, ...] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,14 @@ def _refuse_none(ca: Path) -> None:
         raise _wrong(f"the authority file {ca} holds no certificate in PEM") from None
 
 
-def _stamp_of(file: Path | None) -> tuple[int, int, int] | None:
+def _stamp_of(file: Path | None) -> tuple[int, ...] | None:
     if file is None:
         return None
     try:
         found = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _name(file: Path | None) -> str | None:

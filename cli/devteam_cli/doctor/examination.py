@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from devteam.mesh.finding import Finding, Verdict, skipped, warning
+from devteam.mesh.tls import TlsFiles, tls_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class Surroundings:
     environ: Mapping[str, str]
     patience: float = 5.0
     idle: float = 0.0
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """What is shown and trusted, as the variables say."""
+        return tls_files(None, None, None, self.environ)
 
     @property
     def is_plain_url(self) -> bool:

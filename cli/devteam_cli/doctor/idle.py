@@ -36,7 +36,7 @@ async def idle(here: Surroundings) -> Sequence[Finding]:
     """Whether a stream is left alone for as long as was asked for."""
     if not here.idle:
         return [skipped("say --idle 120 to have a stream held open for so long without a word on it")]
-    async with open_channel(here.url, api_key=here.api_key) as channel:
+    async with open_channel(here.url, api_key=here.api_key, tls=here.tls) as channel:
         try:
             async with _opened(channel, here.patience) as stream:
                 return [await _left_alone(channel, stream, here)]

@@ -11,7 +11,8 @@ from devteam.errors import DevTeamError, FailedPrecondition, InvalidInput, Permi
 from devteam.mesh.address import without_secrets
 from devteam.mesh.finding import Finding, ok, problem, skipped, warning
 from devteam.mesh.reach import connected, place_of
-from devteam_cli.doctor.certificate import tls, unverified
+from devteam.mesh.tls import CERT_FILE, KEY_FILE
+from devteam.mesh.trust import trusted, unverified
 from devteam_cli.doctor.examination import Check, Surroundings
 from devteam_cli.doctor.greeting import Greeting, greeted
 
@@ -32,6 +33,12 @@ _GREETINGS = {
         f"{_SET_URL}, or see whether the mesh runs behind that proxy",
     ),
 }
+
+
+_WANTS_CERTIFICATE = (
+    "it ends TLS connections as soon as they are there: no mesh, or one that asks for a certificate that it trusts",
+    f"let {CERT_FILE} and {KEY_FILE} name one that its authority signed",
+)
 
 
 async def address(here: Surroundings) -> Sequence[Finding]:
@@ -84,8 +91,21 @@ async def grpc(here: Surroundings) -> Sequence[Finding]:
     """Whether what listens there speaks HTTP/2, as gRPC does."""
     if not here.is_plain_url:
         return [ok(f"{here.url} is left to gRPC")]
-    greeting = await greeted(here.url, here.patience, unverified(here.url))
+    greeting = await greeted(here.url, here.patience, unverified(here.url, here.tls))
+    if greeting is Greeting.CLOSED and here.url.startswith("https://"):
+        # It ends what it does not trust once TLS is agreed on, and says nothing.
+        return [problem(*_WANTS_CERTIFICATE)]
+    if greeting is Greeting.CLOSED and await _speaks_tls(here):
+        greeting = Greeting.TLS
     return [ok("it speaks HTTP/2") if greeting is Greeting.HTTP2 else problem(*_GREETINGS[greeting])]
+
+
+async def _speaks_tls(here: Surroundings) -> bool:
+    try:
+        async with connected(here.url, here.patience, unverified(here.url.replace("http:", "https:", 1))):
+            return True
+    except (OSError, TimeoutError):
+        return False
 
 
 async def mesh(here: Surroundings) -> Sequence[Finding]:
@@ -122,7 +142,7 @@ async def secure(here: Surroundings) -> Sequence[Finding]:
     """Whether the mesh is who it says it is."""
     if not here.url.startswith("https://"):
         return [skipped("the address is not https://")]
-    return [await tls(here)]
+    return [await trusted(here.url, here.tls, here.environ, here.patience)]
 
 
 CHECKS = (

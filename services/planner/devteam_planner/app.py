@@ -39,7 +39,7 @@ from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.sql_tokens import SqlTokenStore
 from devteam_planner.store.tables import MIGRATIONS
 from devteam_planner.store_health import StoreHealth
-from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker, work
+from devteam_planner.temporal import Login, TemporalWorkflows, connect, plan_worker, work
 from devteam_planner.token_log import TokenLog
 from devteam_planner.watch import Watch
 
@@ -58,7 +58,8 @@ async def mounted(
     async with AsyncExitStack() as stack:
         plan_store, token_store, overview, database = await _stores(stack, settings.database_url)
         channels = {
-            address: await stack.enter_async_context(open_channel(address)) for address in settings.router_addresses
+            address: await stack.enter_async_context(open_channel(address, tls=settings.outward_tls))
+            for address in settings.router_addresses
         }
         router = Routers(channels, clock)
         bell = Bell(clock)
@@ -100,10 +101,12 @@ async def mounted(
         servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
         server.serve([_NAME], departures.close)
+        # Before anything runs: files that cannot be read are refused at the start.
+        login = Login.read(settings.temporal_tls_files, settings.temporal_api_key.get_secret_value())
         activities = PlanActivities(driver, plan_store, bell.ring, clock)
 
         async def execute() -> None:
-            temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock)
+            temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock, login)
             workflows.use(temporal)
             worker = partial(
                 plan_worker,

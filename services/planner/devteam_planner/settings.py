@@ -1,11 +1,13 @@
 """What a Planner can be told from outside."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from devteam.mesh.settings import Address, DatabaseUrl, HostPort, ServiceSettings
+from devteam.mesh.settings import Address, DatabaseUrl, HostPort, PemFile, ServiceSettings
+from devteam.mesh.tls import TlsFiles
 
 _ADDRESS = TypeAdapter[str](Address)
 
@@ -36,6 +38,14 @@ class Settings(ServiceSettings):
     temporal_address: HostPort = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_task_queue: str = "devteam-plans"
+    # Speak TLS to Temporal; so it does, too, once one of what follows is given. PEM files: who signed its certificate
+    # (None: whom the machine trusts), and what to show to it.
+    temporal_tls: bool = False
+    temporal_tls_ca_file: PemFile = None
+    temporal_tls_cert_file: PemFile = None
+    temporal_tls_key_file: PemFile = None
+    # Of Temporal Cloud.
+    temporal_api_key: SecretStr = SecretStr("")
     # Steps that this process drives at the same time, those that wait for a worker included.
     max_running_steps: int = Field(default=10_000, ge=1)
     # Tasks that may be accepted and not have ended: in one queue, of one tenant. Creates beyond them are refused.
@@ -43,6 +53,20 @@ class Settings(ServiceSettings):
     max_open_per_tenant: int = Field(default=100_000, ge=1)
     # How often, in seconds, a watch looks for what other Planners on the same database wrote.
     watch_poll_s: float = Field(default=0.5, gt=0)
+
+    @field_validator("temporal_tls_key_file")
+    @classmethod
+    def _with_temporals_certificate(cls, key: Path | None, told: ValidationInfo) -> Path | None:
+        if (key is None) != (told.data.get("temporal_tls_cert_file") is None):
+            raise ValueError(f"goes with {cls._variable('temporal_tls_cert_file')}: name both files, or none")
+        return key
+
+    @property
+    def temporal_tls_files(self) -> TlsFiles | None:
+        """What is shown to Temporal, and whom it is believed by; None: plain text is spoken."""
+        files = TlsFiles(self.temporal_tls_cert_file, self.temporal_tls_key_file, self.temporal_tls_ca_file)
+        wanted = self.temporal_tls or self.temporal_api_key.get_secret_value() or files != TlsFiles()
+        return files if wanted else None
 
     @property
     def router_addresses(self) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from typing import Self
 
 import structlog
 from temporalio.client import Client
@@ -12,13 +14,15 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Unavailable
+from devteam.mesh.pem import PemFiles
 from devteam.mesh.tasks import Backoff
+from devteam.mesh.tls import TlsFiles
 from devteam.mesh.trace_context import joined
 from devteam_planner.activities import PlanActivities
 from devteam_planner.domain import Plan
@@ -123,14 +127,38 @@ def _away() -> Unavailable:
     return Unavailable("plans cannot be started or stopped now: Temporal does not answer; try again")
 
 
-async def connect(address: str, namespace: str, clock: Clock) -> Client:
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How Temporal is spoken to: with TLS, and with which key of Temporal Cloud, if any."""
+
+    tls: TLSConfig | bool = False
+    api_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def read(cls, files: TlsFiles | None, api_key: str) -> Self:
+        """What the files hold now; None: no TLS. Raises FailedPrecondition when they cannot be used."""
+        if files is None:
+            return cls()
+        pems = PemFiles(files).read()
+        return cls(TLSConfig(pems.ca, None, pems.cert, pems.key), api_key or None)
+
+
+_PLAIN = Login()
+
+
+async def connect(address: str, namespace: str, clock: Clock, login: Login = _PLAIN) -> Client:
     """Connect to Temporal, however long it takes until it answers; says once what it waits for."""
     backoff = Backoff(clock)
     waited = False
     while True:
         try:
             client = await Client.connect(
-                address, namespace=namespace, interceptors=[TracingInterceptor()], runtime=_quiet_runtime()
+                address,
+                namespace=namespace,
+                tls=login.tls,
+                api_key=login.api_key,
+                interceptors=[TracingInterceptor()],
+                runtime=_quiet_runtime(),
             )
         except RuntimeError as error:
             if not waited:

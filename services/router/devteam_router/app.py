@@ -38,7 +38,7 @@ async def mounted(
     """Mount the Router on a server; yields its background job, to be run once the server is up."""
     router_id = ids.new("router")
     core = RouterCore(settings.policy, settings.graces, clock, Random(), router_id)  # noqa: S311 - breaks ties
-    peers = PeerClient(core.peers)
+    peers = PeerClient(core.peers, settings.outward_tls)
     footings = Footings(settings.registry_address, core.peers, peers.trouble_with, clock)
     standing = OwnStanding("router", clock, footings.all, instance=router_id, traces=traces_go(settings.trace_file))
     router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock, standing), server.server)
@@ -47,7 +47,7 @@ async def mounted(
     externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)
 
     server.serve(_NAMES, core.drain)
-    async with open_channel(settings.registry_address) as channel, peers:
+    async with open_channel(settings.registry_address, tls=settings.outward_tls) as channel, peers:
         registry = RegistryClient(channel, router_id, settings.advertised_address)
 
         async def job() -> None:

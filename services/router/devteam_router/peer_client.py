@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from devteam.keda import externalscaler_pb2_grpc
 from devteam.mesh import status
 from devteam.mesh.channel import open_channel
-from devteam.mesh.errors import DevTeamError, NotFound
+from devteam.mesh.errors import DevTeamError, FailedPrecondition, NotFound
+from devteam.mesh.tls import TlsFiles
 from devteam.v1 import router_pb2, router_pb2_grpc
 from devteam_router.convert.routing import throttle_to_proto
 from devteam_router.convert.scaling import local_demand_from_proto, local_demand_request
@@ -50,8 +51,9 @@ class PeerClient:
     An async context manager: leaving it closes the channels. `run` has to run beside it.
     """
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, tls: TlsFiles | None = None) -> None:
         self._peers = peers
+        self._tls = tls
         self._known: dict[str, _Peer] = {}
 
     async def __aenter__(self) -> Self:
@@ -96,7 +98,7 @@ class PeerClient:
         request = health_pb2.HealthCheckRequest(service=_NAME)
         try:
             answer = await health_pb2_grpc.HealthStub(self._peer(address).channel).Check(request, timeout=_CALL_TIMEOUT)
-        except grpc.aio.AioRpcError:
+        except (grpc.aio.AioRpcError, FailedPrecondition):
             return _AWAY
         return "" if answer.status == health_pb2.HealthCheckResponse.SERVING else _LEAVING
 
@@ -112,16 +114,19 @@ class PeerClient:
     async def _ask_each(self, ask: Ask[Answer]) -> list[Answer | None]:
         """One answer a Router; None of those that have none."""
         gone = {address: peer for address, peer in self._known.items() if address not in self._peers.addresses}
-        answers = await asyncio.gather(*(self._asked(ask, self._peer(address)) for address in self._peers.addresses))
+        answers = await asyncio.gather(*(self._asked(ask, address) for address in self._peers.addresses))
         await self._close(gone)
         return answers
 
-    async def _asked(self, ask: Ask[Answer], peer: _Peer) -> Answer | None:
+    async def _asked(self, ask: Ask[Answer], address: str) -> Answer | None:
         try:
-            return await ask(peer)
+            return await ask(self._peer(address))
         except grpc.aio.AioRpcError as error:
             self._missed(status.from_rpc(error))
-            return None
+        except FailedPrecondition as error:
+            # Its certificates are just being renewed.
+            self._missed(error)
+        return None
 
     def _missed(self, error: DevTeamError) -> None:
         if not isinstance(error, NotFound):
@@ -129,7 +134,7 @@ class PeerClient:
 
     def _peer(self, address: str) -> _Peer:
         if address not in self._known:
-            channel = open_channel(address)
+            channel = open_channel(address, tls=self._tls)
             stubs = router_pb2_grpc.RouterServiceStub(channel), externalscaler_pb2_grpc.ExternalScalerStub(channel)
             self._known[address] = _Peer(channel, *stubs)
         return self._known[address]

@@ -166,7 +166,7 @@ async def _serve(
         draining.stop()
 
     api_key = settings.api_key.get_secret_value()
-    channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key))
+    channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key, tls=settings.tls))
     runs = await stack.enter_async_context(
         Runs(workplace.agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late
     )
@@ -174,7 +174,11 @@ async def _serve(
     helm = Helm(settings, declaration, desk, registration, draining)
 
     def dial(router: str) -> Link:
-        return Link(router, links, declaration, registration, desk, runs, draining.wish, clock, api_key=api_key)
+        return Link(
+            *(router, links, declaration, registration, desk, runs, draining.wish, clock),
+            api_key=api_key,
+            tls=settings.tls,
+        )
 
     stack.enter_context(readable(partial(meters.read, runs, desk)))
     links = Links(runs, dial, clock)

@@ -127,7 +127,7 @@ async def _start(
 
     settings = load_settings(file(), flags, os.environ)
     configure_logs("worker", level=settings.log_level)
-    mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value())
+    mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value(), settings.tls)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file, mesh=mesh, instance=settings.worker_id)
     presence = _presence(settings, file(), data, of_mesh=of_mesh)
     told = Told(presence, read_settings, again)

@@ -10,8 +10,9 @@ import structlog
 from devteam.mesh import status
 from devteam.mesh.channel import credentials, open_channel
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import Aborted, DevTeamError, NotFound, PermissionDenied, Unavailable
+from devteam.mesh.errors import Aborted, DevTeamError, FailedPrecondition, NotFound, PermissionDenied, Unavailable
 from devteam.mesh.tasks import Backoff
+from devteam.mesh.tls import TlsFiles
 from devteam.v1 import worker_pb2, worker_pb2_grpc
 from devteam_worker.convert.registry import drain_deadline_from_proto
 from devteam_worker.convert.router import assignment_from_proto, attach_to_proto, attempt_from_proto, word_to_proto
@@ -51,6 +52,7 @@ class Link:
         clock: Clock,
         *,
         api_key: str = "",
+        tls: TlsFiles | None = None,
         attach_timeout: float = ATTACH_TIMEOUT,
     ) -> None:
         self._router = router
@@ -62,6 +64,7 @@ class Link:
         self._on_drain = on_drain
         self._clock = clock
         self._api_key = api_key
+        self._tls = tls
         self._attach_timeout = attach_timeout
         self._outbox = Outbox(router, runs)
         self._last_ack = 0.0
@@ -76,8 +79,17 @@ class Link:
 
     async def run(self) -> None:
         """Stay connected, for ever."""
-        async with open_channel(self._router, api_key=self._api_key) as channel:
-            await self._stay_connected(channel)
+        backoff = Backoff(self._clock, longest=_LONGEST_PAUSE)
+        while True:
+            try:
+                channel = open_channel(self._router, api_key=self._api_key, tls=self._tls)
+            except FailedPrecondition as error:
+                # They could be used when the worker started: somebody is just renewing them.
+                _log.warning("certificates cannot be used now", router=self._router, why=error.message)
+                await backoff.pause()
+                continue
+            async with channel:
+                await self._stay_connected(channel)
 
     async def _stay_connected(self, channel: grpc.aio.Channel) -> None:
         backoff = Backoff(self._clock, longest=_LONGEST_PAUSE)

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 
 from devteam.mesh.address import DEFAULT_URL, is_loopback
 from devteam.mesh.errors import InvalidInput
+from devteam.mesh.tls import TlsFiles
 from devteam.mesh.validation import Violations
 from devteam_worker.models import DEFAULT_ALIASES
 from devteam_worker.settings_file import read_file
@@ -48,12 +49,15 @@ from devteam_worker.settings_sections import (
     SimSettings,
     ToolSettings,
 )
-from devteam_worker.settings_words import NAME_LENGTH, Address, Milliseconds, Name, Slots, named, upper
+from devteam_worker.settings_words import NAME_LENGTH, Address, HomePath, Milliseconds, Name, Slots, named, upper
 
 DEFAULT_CONCURRENCY = 4
 
 # Half of what models take as the name of a tool.
 _TOOL_GROUP = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+_PEM_FILES = ("caFile", "certFile", "keyFile")
 
 
 class WorkerSettings(BaseSettings):
@@ -73,6 +77,11 @@ class WorkerSettings(BaseSettings):
     api_url: Address = ""
     # Never from a file.
     api_key: SecretStr = SecretStr("")
+    # PEM files, for an https:// address: who signed the mesh's certificate (None: a public authority), and the
+    # certificate to show to it.
+    ca_file: HomePath | None = None
+    cert_file: HomePath | None = None
+    key_file: HomePath | None = None
     queues: tuple[QueueSettings, ...] = Field((), max_length=64)
     # Attempts at a time over all queues; 0 means the sum over the queues.
     concurrency: Slots = 0
@@ -109,6 +118,12 @@ class WorkerSettings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", min_length=1)
     # The file that spans are kept in; None: they go to the mesh. An OTLP endpoint in the environment wins over both.
     trace_file: Path | None = None
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """What it shows and trusts; None: nothing of its own."""
+        files = TlsFiles(self.cert_file, self.key_file, self.ca_file)
+        return files if files != TlsFiles() else None
 
     @field_validator("metrics_host")
     @classmethod
@@ -152,7 +167,11 @@ def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mappi
 
 
 def _beside(file: Path, layer: Layer) -> None:
-    """Let relative paths of data sources begin where the file lies."""
+    """Let relative paths of data sources and certificates begin where the file lies."""
+    for name in _PEM_FILES:
+        place = layer.get(name)
+        if isinstance(place, str) and place and not place.startswith("~"):
+            layer[name] = str(file.absolute().parent / place)
     sources = layer.get("dataSources")
     for source in sources if isinstance(sources, list) else ():
         place = source.get("path") if isinstance(source, dict) else None
@@ -187,6 +206,9 @@ def _origin(url: str) -> str:
 
 
 def _check(settings: WorkerSettings, found: Violations) -> None:
+    if (settings.cert_file is None) != (settings.key_file is None):
+        missing, given = ("keyFile", "certFile") if settings.cert_file else ("certFile", "keyFile")
+        found.add(f"worker.{missing}", "INVALID_VALUE", f"goes with {given}: name both files, or none")
     names = [queue.name for queue in settings.queues]
     for index, name in enumerate(names):
         if name in names[:index]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from devteam.mesh.tls import CA_FILE, CERT_FILE, KEY_FILE
 from devteam.mesh.validation import Violations
 
 Layer = dict[str, Any]
@@ -23,6 +24,9 @@ _CLASS_NAME = re.compile(r" or instance of \w+")
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "DEVTEAM_API_URL": ("apiUrl",),
     "DEVTEAM_API_KEY": ("apiKey",),
+    CA_FILE: ("caFile",),
+    CERT_FILE: ("certFile",),
+    KEY_FILE: ("keyFile",),
     "DEVTEAM_QUEUE": ("queue",),
     "DEVTEAM_CONCURRENCY": ("concurrency",),
     "DEVTEAM_WEIGHT": ("weight",),

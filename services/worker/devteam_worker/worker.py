@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import TypeVar, overload
 
 from devteam.mesh.errors import InvalidInput, Violation
@@ -31,7 +32,8 @@ class DevTeamWorker:
     `await worker.start()` then runs until `stop` is called or an operator drains the worker. What is not given here
     comes from the environment (DEVTEAM_API_URL, DEVTEAM_API_KEY, ...). `capabilities` may hold gpu, gpu_model, ram_gb
     and cpu_cores; the rest is detected. `data_sources` are names of data that is close at hand. `weight`, 0.01 to 100,
-    is what a slot of this worker counts for beside others'. Raises InvalidInput with everything that is wrong.
+    is what a slot of this worker counts for beside others'. `ca_file`, `cert_file` and `key_file` are PEM files, as the
+    client has them. Raises InvalidInput with everything that is wrong.
     """
 
     def __init__(
@@ -47,6 +49,9 @@ class DevTeamWorker:
         labels: Mapping[str, str] | None = None,
         data_sources: Sequence[str] | None = None,
         weight: float | None = None,
+        ca_file: str | Path | None = None,
+        cert_file: str | Path | None = None,
+        key_file: str | Path | None = None,
     ) -> None:
         flags = {
             "api_url": api_url,
@@ -59,6 +64,9 @@ class DevTeamWorker:
             "labels": labels,
             "data_sources": data_sources,
             "weight": weight,
+            "ca_file": ca_file,
+            "cert_file": cert_file,
+            "key_file": key_file,
         }
         given = {name: value for name, value in flags.items() if value not in (None, {})}
         self._settings = load_settings(None, given, os.environ)
@@ -125,7 +133,7 @@ class DevTeamWorker:
 
 
 def _traced(settings: WorkerSettings) -> AbstractAsyncContextManager[None]:
-    mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value())
+    mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value(), settings.tls)
     return telemetry("devteam-worker", settings.trace_file, mesh=mesh, instance=settings.worker_id)
 
 

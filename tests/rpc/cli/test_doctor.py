@@ -11,7 +11,6 @@ import grpc
 import pytest
 from devteam_cli.doctor import idle as idle_checks
 from devteam_cli.doctor import way
-from devteam_cli.doctor.certificate import tls
 from devteam_cli.doctor.command import _examined
 from devteam_cli.doctor.examination import Check, Surroundings, examine
 
@@ -20,9 +19,10 @@ from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import Unauthenticated
 from devteam.mesh.finding import Finding, Verdict, skipped
 from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.tls import TlsFiles
 from devteam.testing import FakeMesh
 from devteam.v1 import registry_pb2
-from tests.fakes.certificates import certificate, tls_server
+from tests.fakes.certificates import Certificates, certificate, tls_server
 from tests.fakes.http_server import HttpServer, json_reply
 from tests.fakes.ids import CountingIds
 from tests.fakes.mesh_server import ScriptedMesh, scripted_mesh
@@ -42,6 +42,10 @@ def around(
     url: str, *, patience: float = PATIENT, environ: Mapping[str, str] | None = None, idle: float = 0.0
 ) -> Surroundings:
     return Surroundings(url, "", environ or {}, patience, idle)
+
+
+async def tls(here: Surroundings) -> Finding:
+    return (await way.secure(here))[0]
 
 
 async def seen(here: Surroundings, checks: tuple[Check, ...] = way.CHECKS) -> dict[str, Finding]:
@@ -233,6 +237,53 @@ async def test_tls_where_there_is_none_and_none_where_there_is(tmp_path: Path) -
     async with tls_server(*certificate(tmp_path, since=-DAY, until=DAY)) as url:
         found = await seen(around(url.replace("https:", "http:")))
     assert found["grpc"].verdict is Verdict.PROBLEM
+
+
+@asynccontextmanager
+async def tls_mesh(files: TlsFiles, *, client_certs: bool = False) -> AsyncIterator[str]:
+    """A server with TLS, as every service of a mesh has it."""
+    server = MeshServer(Listen(port=0, stop_grace=0.1, tls=files, client_certs=client_certs), CountingIds())
+    try:
+        yield f"https://127.0.0.1:{await server.start()}"
+    finally:
+        await server.stop()
+
+
+async def test_a_mesh_with_its_own_authority(tmp_path: Path) -> None:
+    """Who signed its certificate, who trusts that, and how long it holds."""
+    certificates = Certificates(tmp_path / "certs")
+    ca = str(certificates.ca.ca)
+    async with tls_mesh(certificates.files()) as url:
+        found = await seen(around(url, environ={"DEVTEAM_CA_FILE": ca}))
+        stranger = await seen(around(url))
+    assert found["tls"].verdict is Verdict.OK
+    assert ", for 29 d; signed by DevTeam private authority, trusted by " + ca in found["tls"].found
+    assert found["tls"].found.endswith("; TLSv1.3")
+    assert found["grpc"].verdict is Verdict.OK
+    assert "let DEVTEAM_CA_FILE name a file with the authority that signed it" in stranger["tls"].fix
+
+
+async def test_a_mesh_that_asks_for_certificates(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path / "certs")
+    own = certificates.issue("client")
+    named = {"DEVTEAM_CA_FILE": str(own.ca)}
+    both = named | {"DEVTEAM_CERT_FILE": str(own.cert), "DEVTEAM_KEY_FILE": str(own.key)}
+    async with tls_mesh(certificates.files(), client_certs=True) as url:
+        without, with_one = await seen(around(url, environ=named)), await seen(around(url, environ=both))
+    assert (without["tls"].verdict, without["grpc"].verdict) == (Verdict.OK, Verdict.PROBLEM)
+    assert "DEVTEAM_CERT_FILE" in without["grpc"].fix
+    assert (with_one["tls"].verdict, with_one["grpc"].verdict) == (Verdict.OK, Verdict.OK)
+
+
+async def test_a_mesh_with_tls_that_is_spoken_to_in_plain_text(tmp_path: Path) -> None:
+    async with tls_mesh(Certificates(tmp_path / "certs").files()) as url:
+        found = await seen(around(url.replace("https:", "http:")))
+    assert (found["grpc"].found, found["grpc"].fix) == ("it speaks TLS", "say https:// instead of http://")
+
+
+async def test_certificate_files_that_cannot_be_used() -> None:
+    found = await tls(around("https://localhost:1", environ={"DEVTEAM_CA_FILE": "/nope"}))
+    assert found.found == "the authority file /nope cannot be read: no such file or directory"
 
 
 @pytest.mark.parametrize(

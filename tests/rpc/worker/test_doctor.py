@@ -117,7 +117,7 @@ async def test_a_name_that_means_nothing(tmp_path: Path) -> None:
 
 async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost")
     files = ("-keyout", str(key), "-out", str(certificate), "-addext", "subjectAltName=DNS:localhost")
     try:
         await asyncio.to_thread(subprocess.run, [*made, *files], check=True, capture_output=True)
@@ -133,7 +133,7 @@ async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) ->
         known = await mesh_checks.tls(around(tmp_path, {"api_url": url}, environ=environ))
         nowhere = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "/nope"}
         unnamed = await mesh_checks.tls(around(tmp_path, {"api_url": url}, environ=nowhere))
-    assert strange.found.startswith("the certificate is not trusted: self")
+    assert strange.found.startswith("the certificate of localhost is not trusted: self")
     assert known.verdict is Verdict.OK
     assert "localhost is trusted until" in known.found
     assert unnamed.found == "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names /nope: No such file or directory"

@@ -1,9 +1,13 @@
 """What a Planner is told by its environment."""
 
+from pathlib import Path
+
 import pytest
 from devteam_planner.settings import Settings
+from pydantic import SecretStr
 
 from devteam.mesh.errors import InvalidInput
+from devteam.mesh.tls import TlsFiles
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,22 @@ def test_a_router_address_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InvalidInput) as refused:
         Settings()
     assert str(refused.value) == f"DEVTEAM_PLANNER_ROUTER_ADDRESS: {message}"
+
+
+def test_temporal_is_spoken_to_in_plain_text_unless_something_else_is_said() -> None:
+    assert Settings().temporal_tls_files is None
+    assert Settings(temporal_tls=True).temporal_tls_files == TlsFiles()
+    assert Settings(temporal_api_key=SecretStr("k")).temporal_tls_files == TlsFiles()
+    told = Settings(temporal_tls_cert_file=Path("c"), temporal_tls_key_file=Path("k"))
+    assert told.temporal_tls_files == TlsFiles(Path("c"), Path("k"))
+    assert "canary" not in repr(Settings(temporal_api_key=SecretStr("canary")))
+
+
+def test_a_certificate_for_temporal_has_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVTEAM_PLANNER_TEMPORAL_TLS_CERT_FILE", "c.pem")
+    with pytest.raises(InvalidInput) as refused:
+        Settings()
+    assert str(refused.value) == (
+        "DEVTEAM_PLANNER_TEMPORAL_TLS_KEY_FILE: goes with DEVTEAM_PLANNER_TEMPORAL_TLS_CERT_FILE: name both files, or "
+        "none"
+    )

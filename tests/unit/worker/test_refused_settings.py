@@ -53,9 +53,9 @@ worker:
 """
     assert refused(file, yaml) == [
         (
-            "worker.colour: unknown key; known are id, apiUrl, queues, concurrency, weight, resources, heartbeat, "
-            "labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, sim, "
-            "drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, "
+            "worker.colour: unknown key; known are id, apiUrl, caFile, certFile, keyFile, queues, concurrency, weight, "
+            "resources, heartbeat, labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, "
+            "sim, drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, "
             "metricsInsecure, metricsHost, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
@@ -221,3 +221,10 @@ def test_a_file_that_is_none_is_refused(file: Path, yaml: bytes, problem: str) -
 def test_a_file_that_is_not_there_is_refused(file: Path) -> None:
     with pytest.raises(InvalidInput, match=re.escape("cannot be read (No such file or directory)")):
         load_settings(file, {}, {})
+
+
+@pytest.mark.parametrize(("given", "missing"), [("certFile", "keyFile"), ("keyFile", "certFile")])
+def test_a_certificate_and_its_key_go_together(file: Path, given: str, missing: str) -> None:
+    assert refused(file, f"worker: {{{given}: x.pem}}") == [
+        f"worker.{missing}: goes with {given}: name both files, or none"
+    ]

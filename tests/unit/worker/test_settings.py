@@ -16,6 +16,7 @@ from devteam_worker.settings_sections import (
     ToolSettings,
 )
 
+from devteam.mesh.tls import TlsFiles
 from tests.unit.worker.settings_of import bare, load, refused
 
 MISSION_FILE = """\
@@ -290,3 +291,13 @@ def test_the_heartbeats_address_gives_no_password_away(file: Path) -> None:
     yaml = "worker: {heartbeat: {endpoint: 'https://me:secret@h.example:8443/api/workers/heartbeat'}}"
 
     assert load(file, yaml).api_url == "https://h.example:8443"
+
+
+def test_certificates_of_the_file_lie_beside_it(tmp_path: Path) -> None:
+    """Those of the environment where the shell is. `~` is somebody's home."""
+    yaml = "worker: {caFile: certs/ca.pem, certFile: /etc/w.pem, keyFile: ~/w.key}"
+    told = load(tmp_path / "worker.yaml", yaml)
+    assert told.tls == TlsFiles(Path("/etc/w.pem"), Path.home() / "w.key", tmp_path / "certs" / "ca.pem")
+    told = load(tmp_path / "worker.yaml", yaml, environ={"DEVTEAM_CA_FILE": "other.pem"})
+    assert told.ca_file == Path("other.pem")
+    assert load(tmp_path / "worker.yaml", "").tls is None

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
 from devteam.mesh.finding import Finding, ok, problem, skipped, warning
 from devteam.mesh.reach import connected, place_of
+from devteam.mesh.trust import trusted
 from devteam.mesh.version import version as installed_version
 from devteam.v1 import registry_pb2, registry_pb2_grpc, status_pb2
 from devteam_worker.doctor.examination import Check, Surroundings
@@ -23,8 +23,6 @@ from devteam_worker.doctor.examination import Check, Surroundings
 # Seconds by which clocks may differ before people wonder about times that they are shown.
 _SKEW = 5.0
 _SET_URL = "set apiUrl or DEVTEAM_API_URL to where the mesh listens"
-# gRPC's own variable for the authorities that it trusts.
-_ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 async def address(here: Surroundings) -> Finding:
@@ -63,22 +61,7 @@ async def tls(here: Surroundings) -> Finding:
     url = here.settings.api_url
     if urlsplit(url).scheme != "https":
         return skipped("the address is not https://")
-    host, port = place_of(url)
-    roots = here.environ.get(_ROOTS) or None
-    try:
-        context = await asyncio.to_thread(ssl.create_default_context, cafile=roots)
-    except OSError as error:
-        why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-        return problem(f"{_ROOTS} names {roots}: {why}", f"let {_ROOTS} name a file with the mesh's authority")
-    context.set_alpn_protocols(["h2"])
-    try:
-        async with connected(url, here.patience, context) as (_, writer):
-            until = str(writer.get_extra_info("peercert")["notAfter"])
-    except ssl.SSLCertVerificationError as error:
-        return problem(f"the certificate is not trusted: {error.verify_message}", f"let {_ROOTS} name its authority")
-    except (OSError, TimeoutError):
-        return problem(f"{host}:{port} does not speak TLS", "say http:// where the mesh has no TLS")
-    return ok(f"the certificate of {host} is trusted until {until}")
+    return await trusted(url, here.settings.tls, here.environ, here.patience)
 
 
 async def answer(here: Surroundings) -> Finding:
@@ -146,7 +129,7 @@ async def _said(here: Surroundings) -> status_pb2.ServiceStatus | None:
 async def _registry(here: Surroundings) -> "AsyncIterator[registry_pb2_grpc.RegistryServiceAsyncStub]":
     """The Registry at the address of the settings. Raises DevTeamError for what a call in the block ends with."""
     settings = here.settings
-    async with open_channel(settings.api_url, api_key=settings.api_key.get_secret_value()) as channel:
+    async with open_channel(settings.api_url, api_key=settings.api_key.get_secret_value(), tls=settings.tls) as channel:
         try:
             yield registry_pb2_grpc.RegistryServiceStub(channel)
         except grpc.aio.AioRpcError as error:
