@@ -40,7 +40,7 @@ async def local_mesh(data: Path, *options: str, **variables: str) -> AsyncIterat
     assert process.stdout is not None
     try:
         line = (await process.stdout.readline()).decode()
-        address = re.search(r"http://\S+", line)
+        address = re.search(r"https?://\S+", line)
         assert address is not None, line
         yield LocalMesh(address.group(), time.perf_counter() - started, process.pid)
     finally:

@@ -6,20 +6,23 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from devteam.mesh.address import reachable
+from devteam.mesh.address import is_loopback, reachable
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import FailedPrecondition, Unavailable
+from devteam.mesh.exposure import remind
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.metrics.loop_lag import watch_loop
 from devteam.mesh.metrics.process import process_metrics
+from devteam.mesh.pem import PemFiles
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.spans.collector import collecting
 from devteam.mesh.tasks import background
 from devteam.mesh.telemetry import span_file
+from devteam.mesh.tls import CA_FILE, TlsFiles
 from devteam_cli import predecessors
 from devteam_cli.children import child, lines, stop
 from devteam_cli.data_folder import DataFolder
@@ -68,6 +71,8 @@ class Mesh:
     temporal: str
     ui_url: str
     metrics_url: str = ""
+    # Who signed its certificate; None: it speaks plain text.
+    ca: Path | None = None
     worker_words: list[str] = field(default_factory=list)
 
     @property
@@ -83,20 +88,30 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
     Raises FailedPrecondition with what to do when a part cannot be started.
     """
     port = plan.listen.port or free_port()
-    mesh = Mesh(f"http://{reachable(plan.listen.host)}:{port}", plan.temporal, "")
+    scheme = "https" if plan.listen.tls else "http"
+    mesh = Mesh(
+        f"{scheme}://{reachable(plan.listen.host)}:{port}",
+        plan.temporal,
+        "",
+        ca=plan.listen.tls.ca if plan.listen.tls else None,
+    )
+    if plan.listen.tls is not None:
+        # Before anything is started that would have to be stopped again.
+        PemFiles(plan.listen.tls).read()
     ids = [worker.id for worker in plan.workers]
     await predecessors.gone(ids, data.path, progress, SystemClock(), timeout=_WORKER_END_TIMEOUT)
     async with AsyncExitStack() as stack:
         # First what takes longest to come up by itself: workers dial until somebody answers.
-        workers = [await stack.enter_async_context(_spawned(worker, mesh, data)) for worker in plan.workers]
+        workers = [
+            await stack.enter_async_context(_spawned(worker, mesh, data, plan.listen)) for worker in plan.workers
+        ]
         if not plan.temporal:
             progress("starting Temporal")
             temporal = await _start_temporal(stack, mesh, data, plan)
             await stack.enter_async_context(background(partial(_outlive, temporal, data.log_of("temporal"))))
         progress("starting registry, router and planner")
         await _start_metrics(stack, mesh, plan)
-        listen = Listen(plan.listen.host, port, insecure=plan.listen.insecure)
-        await stack.enter_async_context(_services(mesh, data, listen))
+        await stack.enter_async_context(_services(mesh, data, replace(plan.listen, port=port)))
         for process in workers:
             # Before the services: a worker that stops has something to say to them.
             stack.push_async_callback(stop, process, _WORKER_STOP_TIMEOUT)
@@ -128,8 +143,13 @@ async def _start_temporal(stack: AsyncExitStack, mesh: Mesh, data: DataFolder, p
     return temporal
 
 
+def here_unless_meant(listen: Listen) -> str:
+    """Where to serve what knows neither TLS nor keys: beyond this machine only if that was said on purpose."""
+    return listen.host if listen.insecure or is_loopback(listen.host) else "127.0.0.1"
+
+
 async def _start_metrics(stack: AsyncExitStack, mesh: Mesh, plan: MeshPlan) -> None:
-    host, wanted = plan.listen.host, plan.metrics_port
+    host, wanted = here_unless_meant(plan.listen), plan.metrics_port
     if wanted is None:
         # As with Temporal's ports; a port that was asked for is taken as it is, or refused.
         wanted = free_port(METRICS_PORT if plan.listen.port else 0)
@@ -166,14 +186,16 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
     clock = SystemClock()
     ids = TimeOrderedIds(clock)
     server = MeshServer(listen, ids)
+    tls = listen.tls or TlsFiles()
     of_planner = PlannerSettings(
         database_url=data.database("planner"),
         router_address=mesh.url,
         temporal_address=mesh.temporal,
         trace_file=data.traces,
+        tls_ca_file=tls.ca,
     )
     of_registry = RegistrySettings(database_url=data.database("registry"), trace_file=data.traces)
-    of_router = RouterSettings(registry_address=mesh.url, trace_file=data.traces)
+    of_router = RouterSettings(registry_address=mesh.url, trace_file=data.traces, tls_ca_file=tls.ca)
     async with (
         _collected(server, data),
         registry.mounted(server, of_registry, clock, ids) as registry_job,
@@ -181,7 +203,8 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
         planner.mounted(server, of_planner, clock, ids) as planner_job,
     ):
         await server.start()
-        async with background(registry_job, router_job, planner_job, partial(watch_loop, clock)):
+        reminder = partial(remind, listen.host, server.lacks, clock)
+        async with background(registry_job, router_job, planner_job, partial(watch_loop, clock), reminder):
             try:
                 yield
             finally:
@@ -194,9 +217,9 @@ async def _collected(server: MeshServer, data: DataFolder) -> AsyncIterator[None
         yield
 
 
-def _spawned(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> AbstractAsyncContextManager[Process]:
+def _spawned(worker: LocalWorker, mesh: Mesh, data: DataFolder, listen: Listen) -> AbstractAsyncContextManager[Process]:
     command, log = _worker_command(worker, mesh, data), data.log_of(worker.id)
-    return child(command, log, env=_environment(), stop_timeout=_WORKER_STOP_TIMEOUT)
+    return child(command, log, env=_environment(listen), stop_timeout=_WORKER_STOP_TIMEOUT)
 
 
 async def _registered(process: Process, log: Path) -> str:
@@ -224,6 +247,7 @@ def _worker_command(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> list[s
     ]
 
 
-def _environment() -> Mapping[str, str]:
-    """The environment of this process, without what would send a local worker elsewhere."""
-    return {name: value for name, value in os.environ.items() if name not in {"DEVTEAM_API_URL", "DEVTEAM_QUEUE"}}
+def _environment(listen: Listen) -> Mapping[str, str]:
+    """The environment of this process, without what would send a local worker elsewhere; it trusts this mesh."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"DEVTEAM_API_URL", "DEVTEAM_QUEUE"}}
+    return kept if listen.tls is None else kept | {CA_FILE: str(listen.tls.ca)}

@@ -34,6 +34,9 @@ def up(
         int | None, typer.Option(help="Port for /metrics; 0: none [7490, or a free one].", min=0, max=65535)
     ] = None,
     ui: Annotated[bool, typer.Option(help="Serve a web page that shows the mesh, and Temporal's.")] = True,
+    certs: Annotated[
+        Path | None, typer.Option(help="Speak TLS, with the files of this folder; see `devteam certs init`.")
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")
     ] = False,
@@ -42,13 +45,15 @@ def up(
     """Run registry, router, planner, Temporal and a worker here, until Ctrl-C. State survives a restart."""
     from devteam.mesh.process import collect_rarely
     from devteam.mesh.server import Listen
+    from devteam.mesh.tls import TlsFiles
     from devteam_cli.mesh import LocalWorker, MeshPlan
 
     collect_rarely()
     workers = [LocalWorker("local", queue or ["default"])] if worker else []
     temporal = os.environ.get("DEVTEAM_TEMPORAL_ADDRESS", "")
     try:
-        listen = Listen(host, port, insecure=insecure)
+        tls = TlsFiles(certs / "server.pem", certs / "server.key", certs / "ca.pem") if certs else None
+        listen = Listen(host, port, insecure=insecure, tls=tls)
         plan = MeshPlan(listen, workers, ui=ui, temporal=temporal, metrics_port=metrics_port)
         asyncio.run(_up(plan, data or default_path(), fresh=fresh, log_level=log_level))
     except* DevTeamError as group:
@@ -79,13 +84,17 @@ async def _page(plan: "MeshPlan", mesh: "Mesh") -> AsyncIterator[str]:
         return
     from devteam.client import DevTeamClient
     from devteam.mesh.server import Listen
+    from devteam_cli.mesh import here_unless_meant
     from devteam_cli.page.app import PagePlan, page
     from devteam_cli.ports import free_port
 
     # Meshes that take any port may run side by side: they must not meet at the page's well-known one.
     port = free_port(_PAGE_PORT) if plan.listen.port else 0
-    listen = Listen(plan.listen.host, port, insecure=plan.listen.insecure)
-    async with DevTeamClient(mesh.url) as client, page(PagePlan(listen, temporal_ui=mesh.ui_url), client) as url:
+    listen = Listen(here_unless_meant(plan.listen), port, insecure=plan.listen.insecure)
+    async with (
+        DevTeamClient(mesh.url, ca_file=mesh.ca) as client,
+        page(PagePlan(listen, temporal_ui=mesh.ui_url), client) as url,
+    ):
         yield url
 
 
@@ -98,6 +107,8 @@ def _announce(mesh: "Mesh", page_url: str, path: Path, seconds: float) -> None:
     if mesh.metrics_url:
         print(f"Metrics: {mesh.metrics_url}")  # noqa: T201 - the command's output
     print(f"Data, logs and traces: {path}")  # noqa: T201 - the command's output
+    if mesh.ca is not None:
+        print(f"First: export DEVTEAM_API_URL={mesh.url} DEVTEAM_CA_FILE={mesh.ca}")  # noqa: T201 - the command's output
     for words in mesh.worker_words:
         print(words)  # noqa: T201 - the command's output
     print('Try: devteam task run --model sonnet "Say hello"   (Ctrl-C stops the mesh)')  # noqa: T201 - as above

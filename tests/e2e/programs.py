@@ -187,7 +187,7 @@ def up(folder: Path, *options: str, **env: str) -> Iterator[Mesh]:
     data, log = folder / "data", folder / "up.log"
     command = (str(BIN / "devteam"), "up", "--data", str(data), "--port", "0", "--no-ui", *options)
     with Program(*command, log=log, env=environment(**env)) as program:
-        url = program.line(r"^Ready in .*: (http://\S+)$")[1]
+        url = program.line(r"^Ready in .*: (https?://\S+)$")[1]
         yield Mesh(url, data, program, folder)
 
 

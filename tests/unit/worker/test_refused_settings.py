@@ -54,8 +54,8 @@ worker:
     assert refused(file, yaml) == [
         (
             "worker.colour: unknown key; known are id, apiUrl, caFile, certFile, keyFile, queues, concurrency, weight, "
-            "resources, heartbeat, labels, location, dataSources, provider, aliases, prices, anthropic, ollama, openai, "
-            "sim, drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, "
+            "resources, heartbeat, labels, location, dataSources, provider, aliases, prices, anthropic, ollama, "
+            "openai, sim, drainDeadlineMs, maxTurns, tools, mcpServers, progressTimeoutMs, logLevel, metricsPort, "
             "metricsInsecure, metricsHost, traceFile"
         ),
         "worker.id: must be 1 to 128 characters of A-Z a-z 0-9 . _ -",
