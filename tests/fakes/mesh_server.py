@@ -12,6 +12,7 @@ import grpc
 from devteam.mesh.errors import Aborted, NotFound
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.tasks import cancelled
+from devteam.mesh.tls import TlsFiles
 from devteam.v1 import registry_pb2, registry_pb2_grpc, run_pb2, status_pb2, worker_pb2, worker_pb2_grpc
 from tests.fakes.ids import CountingIds
 
@@ -316,7 +317,8 @@ class ScriptedRouter(worker_pb2_grpc.WorkerServiceServicer):
 class ScriptedMesh:
     """Both behind the mesh's own interceptors, on one port that stays the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: TlsFiles | None = None) -> None:
+        self._tls = tls
         self.registry = ScriptedRegistry()
         self.router = ScriptedRouter()
         self.port = 0
@@ -325,11 +327,11 @@ class ScriptedMesh:
     @property
     def url(self) -> str:
         """Where it is served."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Begin to answer, or answer again."""
-        self._server = MeshServer(Listen(port=self.port, stop_grace=0.1), CountingIds())
+        self._server = MeshServer(Listen(port=self.port, stop_grace=0.1, tls=self._tls), CountingIds())
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self.registry, self._server.server)
         worker_pb2_grpc.add_WorkerServiceServicer_to_server(self.router, self._server.server)
         self._server.serve(["devteam.v1.RegistryService", "devteam.v1.WorkerService"])
@@ -343,9 +345,9 @@ class ScriptedMesh:
 
 
 @asynccontextmanager
-async def scripted_mesh() -> AsyncIterator[ScriptedMesh]:
+async def scripted_mesh(tls: TlsFiles | None = None) -> AsyncIterator[ScriptedMesh]:
     """A mesh that is served."""
-    mesh = ScriptedMesh()
+    mesh = ScriptedMesh(tls)
     await mesh.start()
     try:
         yield mesh

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import pytest
+from devteam_router.peer_client import PeerClient
 from google.protobuf.duration_pb2 import Duration
 
 from devteam.mesh.errors import InvalidInput, NotFound
+from devteam.mesh.tls import TlsFiles
 from devteam.v1 import router_pb2, run_pb2, worker_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_samples import a_worker
@@ -182,3 +185,13 @@ class TestExplain:
         await pair.other.dispatch(a_run()).hear()
         code, _ = await refusal(pair.one.stub.Explain(router_pb2.ExplainRequest(task_id="t1", local=True)))
         assert code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_router_whose_certificate_files_cannot_be_used_now_goes_on_alone(clock: FakeClock) -> None:
+    """They are just being renewed."""
+    elsewhere = "https://127.0.0.1:1"
+    async with running(clock) as one:
+        one.core.peers.are({"router-2": elsewhere})
+        async with PeerClient(one.core.peers, TlsFiles(ca=Path("/nope"))) as peers:
+            assert await peers.queue([], "default") == []
+            assert (await peers.trouble_with(elsewhere)).startswith("it does not answer")

@@ -12,6 +12,7 @@ from devteam_registry.settings import Settings as RegistrySettings
 from devteam_router import app as router_app
 from devteam_router.settings import Settings as RouterSettings
 from devteam_worker import DevTeamWorker
+from structlog.testing import capture_logs
 
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import SystemClock
@@ -21,6 +22,7 @@ from devteam.mesh.tls import TlsFiles
 from devteam.v1 import router_pb2, router_pb2_grpc
 from tests.fakes.certificates import Certificates
 from tests.fakes.ids import CountingIds
+from tests.fakes.mesh_server import scripted_mesh
 from tests.rpc.router.mesh import DispatchCall, a_run
 from tests.rpc.worker.embedded import plain, started
 
@@ -97,3 +99,24 @@ async def test_a_worker_comes_back_with_what_its_files_hold_after_the_authority_
             replace_all(certificates, others)
             async with router_serving(certificates.files(), port, registry):
                 assert await answered(router, others.files("w1"), "t2") == "HELLO"
+
+
+async def test_a_router_that_is_new_while_files_are_renewed_is_dialled_once_they_are_there(tmp_path: Path) -> None:
+    """The worker goes on meanwhile."""
+    certificates = Certificates(tmp_path / "certs")
+    ca, away = certificates.folder.cert("ca"), tmp_path / "away.pem"
+    tls = TlsFiles(certificates.folder.cert("server"), certificates.folder.key("server"))
+    with capture_logs() as logs:
+        async with asyncio.timeout(PATIENCE), scripted_mesh(tls) as mesh, scripted_mesh(tls) as second:
+            mesh.registry.interval = 0.05
+            worker = DevTeamWorker(api_url=mesh.url, worker_id="w1", queues=["default"], ca_file=ca)
+            worker.on_ready(lambda _: None)
+            worker.on_task(plain)
+            async with started(worker):
+                await mesh.router.attached()
+                ca.rename(away)
+                mesh.registry.router_addresses = [mesh.url, second.url]
+                while "certificates cannot be used now" not in [line["event"] for line in logs]:
+                    await mesh.registry.beaten()
+                away.rename(ca)
+                await second.router.attached()
