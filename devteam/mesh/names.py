@@ -92,6 +92,7 @@ UNTRACED = frozenset(
         "/devteam.v1.PlannerService/WatchTasks",
         "/devteam.v1.PlannerService/GetPlannerStatus",
         "/devteam.v1.TraceService/GetTrace",
+        "/devteam.v1.AccessService/WatchKeys",
     }
 )
 # The same, of whole services: health and reflection, those that bring spans, and KEDA, which asks every few seconds.

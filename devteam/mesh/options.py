@@ -37,8 +37,9 @@ _RETRIED = (
     "GetTask ListTasks CreateTask CancelTask GetPlan ListPlans CreatePlan CancelPlan GetPlannerStatus",
     "GetWorker ListWorkers Heartbeat RegisterWorker GetRegistryStatus",
     "ListQueues GetQueue Explain CancelDispatch AckDispatches GetRouterStatus",
+    "ListKeys RevokeKey GetIdentity",
 )
-_SERVICES = ("PlannerService", "RegistryService", "RouterService")
+_SERVICES = ("PlannerService", "RegistryService", "RouterService", "AccessService")
 
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],

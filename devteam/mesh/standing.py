@@ -31,7 +31,7 @@ class DependencyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """Something that a service stands on: "database", "temporal", "registry" or "router".
+    """Something that a service stands on: "database", "temporal", "registry", "router" or "keys".
 
     `address` holds no secrets; `detail` says what is wrong and what to do, and is empty when nothing is. `since` when
     it has been in this state, as far as the service knows.

@@ -357,7 +357,7 @@ class JoinWorkerRequest(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     worker_id: _builtins.str
-    """As in WorkerSpec."""
+    """As in WorkerSpec. Empty: the one that the token names."""
     def __init__(
         self,
         *,

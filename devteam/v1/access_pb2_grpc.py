@@ -122,8 +122,9 @@ class AccessServiceServicer:
 
         The token is used up by the first worker that joins with it. Whoever lost the answer needs a new one.
 
-        UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id.
-        ALREADY_EXISTS, WORKER_ID_BOUND: a key that is valid is bound to this id; revoke it first, or choose another id.
+        UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id,
+        or none. PERMISSION_DENIED, WORKER_ID_BOUND: the token is for another id. ALREADY_EXISTS, WORKER_ID_BOUND: a key that is
+        valid is bound to this id; revoke it first, or choose another id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,8 +68,9 @@ class AccessServiceStub:
 
     The token is used up by the first worker that joins with it. Whoever lost the answer needs a new one.
 
-    UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id.
-    ALREADY_EXISTS, WORKER_ID_BOUND: a key that is valid is bound to this id; revoke it first, or choose another id.
+    UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id,
+    or none. PERMISSION_DENIED, WORKER_ID_BOUND: the token is for another id. ALREADY_EXISTS, WORKER_ID_BOUND: a key that is
+    valid is bound to this id; revoke it first, or choose another id.
     """
     GetIdentity: _grpc.UnaryUnaryMultiCallable[_access_pb2.GetIdentityRequest, _access_pb2.GetIdentityResponse]
     """Who the caller is, as the mesh sees it. Called by anyone."""
@@ -111,8 +112,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
     The token is used up by the first worker that joins with it. Whoever lost the answer needs a new one.
 
-    UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id.
-    ALREADY_EXISTS, WORKER_ID_BOUND: a key that is valid is bound to this id; revoke it first, or choose another id.
+    UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id,
+    or none. PERMISSION_DENIED, WORKER_ID_BOUND: the token is for another id. ALREADY_EXISTS, WORKER_ID_BOUND: a key that is
+    valid is bound to this id; revoke it first, or choose another id.
     """
     GetIdentity: _aio.UnaryUnaryMultiCallable[_access_pb2.GetIdentityRequest, _access_pb2.GetIdentityResponse]  # type: ignore[assignment]
     """Who the caller is, as the mesh sees it. Called by anyone."""
@@ -181,8 +183,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The token is used up by the first worker that joins with it. Whoever lost the answer needs a new one.
 
-        UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id.
-        ALREADY_EXISTS, WORKER_ID_BOUND: a key that is valid is bound to this id; revoke it first, or choose another id.
+        UNAUTHENTICATED, JOIN_TOKEN_INVALID: unknown, used or expired; nobody is told which. INVALID_ARGUMENT: a malformed id,
+        or none. PERMISSION_DENIED, WORKER_ID_BOUND: the token is for another id. ALREADY_EXISTS, WORKER_ID_BOUND: a key that is
+        valid is bound to this id; revoke it first, or choose another id.
         """
 
     @_abc_1.abstractmethod

@@ -55,7 +55,7 @@ class Dependency(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """"database", "temporal", "registry", "router"."""
+    """"database", "temporal", "registry", "router", "keys"."""
     address: _builtins.str
     """Where it is, without secrets: "sqlite", "postgresql db.example:5432/devteam", "127.0.0.1:7233"."""
     state: Global___DependencyState.ValueType

@@ -10,7 +10,7 @@ import sqlalchemy
 from devteam_registry.domain import Availability, Wishes
 from devteam_registry.ports import WorkerStore
 from devteam_registry.store.memory import MemoryWorkerStore
-from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore, _metadata, _workers
+from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore, _workers, metadata
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from devteam.mesh.database import migrate, open_database
@@ -128,7 +128,10 @@ def test_migrations_go_up_down_and_up_again(url: str) -> None:
             migrate(connection, MIGRATIONS, target)
         tables.append(sorted(sqlalchemy.inspect(engine).get_table_names()))
     engine.dispose()
-    up = ["registry_alembic_version", "registry_routing", "registry_workers"]
+    up = [
+        *("registry_alembic_version", "registry_join_tokens", "registry_keys"),
+        *("registry_routing", "registry_workers"),
+    ]
     assert tables == [up, ["registry_alembic_version"], up]
 
 
@@ -138,9 +141,9 @@ def test_the_schema_is_the_one_that_the_store_uses(url: str) -> None:
     with engine.begin() as connection:
         migrate(connection, MIGRATIONS, "head")
         found = sqlalchemy.inspect(connection)
-        names = {table: [column["name"] for column in found.get_columns(table)] for table in _metadata.tables}
+        names = {table: [column["name"] for column in found.get_columns(table)] for table in metadata.tables}
     engine.dispose()
-    assert names == {name: [column.name for column in table.c] for name, table in _metadata.tables.items()}
+    assert names == {name: [column.name for column in table.c] for name, table in metadata.tables.items()}
 
 
 async def test_a_database_that_is_away_is_unavailable(postgres_url: str) -> None:

@@ -16,7 +16,10 @@ WIRE = ("grpc", "google", "sqlalchemy", "alembic", "temporalio", "devteam.v1", "
 # Where a service meets the outside. Everything else in it is domain, and knows nothing of these libraries.
 ADAPTERS = {
     "": ("", "__main__", "app", "convert", "settings"),
-    "devteam_registry": ("servicer", "store.sql", "store.rows", "store.migrations"),
+    "devteam_registry": (
+        *("servicer", "keys.servicer"),
+        *("store.sql", "store.sql_keys", "store.rows", "store.key_rows", "store.migrations"),
+    ),
     "devteam_router": ("servicer", "scaling.servicer", "registry_client", "peer_client"),
     "devteam_planner": (
         *("servicer", "router_client", "workflows", "activities", "temporal"),

@@ -39,6 +39,7 @@ class Keyring:
         self._records: dict[str, KeyRecord] = {}
         self._told = False
         self._listeners: list[Callable[[str], None]] = []
+        self._used: set[str] = set()
 
     def on_ended(self, listener: Callable[[str], None]) -> None:
         """Have `listener` called with the id of each key that ends before its time."""
@@ -73,6 +74,7 @@ class Keyring:
             raise Unavailable("the keys are not known here yet: the Registry has not answered; try again")
         if record is None or not hmac.compare_digest(digest, record.digest) or self._expired(record.caller):
             raise invalid_key()
+        self._used.add(key_id)
         return record.caller
 
     def flaw_in(self, secret: str) -> str:
@@ -85,6 +87,16 @@ class Keyring:
         if not hmac.compare_digest(digest_of(secret), record.digest):
             return "a key has this id, and is another one"
         return "it has expired"
+
+    def taken_uses(self) -> frozenset[str]:
+        """The keys that were shown since this was asked last, by their ids."""
+        used, self._used = frozenset(self._used), set()
+        return used
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the keys are known here."""
+        return self._told
 
     def _expired(self, caller: Caller) -> bool:
         return caller.expires_at is not None and caller.expires_at <= self._clock.now()

@@ -1,7 +1,9 @@
 """Where a Registry is put together."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -15,17 +17,24 @@ from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
-from devteam.v1 import registry_pb2
+from devteam.v1 import access_pb2, registry_pb2
+from devteam.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from devteam_registry import meters
+from devteam_registry.keys.ports import KeyStore
+from devteam_registry.keys.service import Keys
+from devteam_registry.keys.servicer import AccessServicer
 from devteam_registry.ports import RoutingStore, WorkerStore
 from devteam_registry.service import Registry
 from devteam_registry.servicer import RegistryServicer
 from devteam_registry.settings import Settings
 from devteam_registry.store.memory import MemoryRoutingStore, MemoryWorkerStore
+from devteam_registry.store.memory_keys import MemoryKeyStore
 from devteam_registry.store.sql import MIGRATIONS, SqlRoutingStore, SqlWorkerStore
+from devteam_registry.store.sql_keys import SqlKeyStore
 
 SERVICE = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+ACCESS = access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name
 
 _log = structlog.get_logger()
 
@@ -39,22 +48,29 @@ async def mounted(
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Put a Registry on `server`; yields the job that has to run beside it once the server is up.
 
-    Raises Unavailable when the store cannot be opened.
+    It fills the server's keyring, if it has one: a key that it revokes opens nothing there at once. Raises Unavailable
+    when the store cannot be opened.
     """
     policy = settings.policy()
-    async with _opened_stores(settings.database_url) as (workers, routing, database):
-        registry = Registry(workers, routing, clock, policy, watcher_backlog=settings.watcher_backlog)
+    async with _opened_stores(settings.database_url) as stores, _mounted_keys(server, stores.keys, clock) as keys_job:
+        registry = Registry(stores.workers, stores.routing, clock, policy, watcher_backlog=settings.watcher_backlog)
         await registry.open()
-        footing = database_footing(settings.database_url, database, clock)
+        footing = database_footing(settings.database_url, stores.database, clock)
         standing = OwnStanding("registry", clock, lambda: [footing], traces=traces_go(settings.trace_file))
         servicer = RegistryServicer(registry, policy, settings.router_addresses, standing)
         add_RegistryServiceServicer_to_server(servicer, server.server)
         server.serve([SERVICE], registry.stop_watches)
+
+        async def job() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(registry.run())
+                group.create_task(keys_job())
+
         try:
             with readable(partial(meters.read, registry)):
-                yield registry.run
+                yield job
         finally:
-            await _close(registry)
+            await _close(registry.close)
 
 
 def run() -> None:
@@ -63,20 +79,49 @@ def run() -> None:
 
 
 @asynccontextmanager
-async def _opened_stores(url: str) -> AsyncIterator[tuple[WorkerStore, RoutingStore, Database | None]]:
+async def _mounted_keys(
+    server: MeshServer, store: KeyStore, clock: Clock
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    keys = None if server.keyring is None else Keys(store, server.keyring, clock)
+    add_AccessServiceServicer_to_server(AccessServicer(keys, clock), server.server)
+    server.serve([ACCESS], None if keys is None else keys.stop_watches)
+    if keys is None:
+        yield _nothing
+        return
+    await keys.open()
+    try:
+        yield keys.run
+    finally:
+        await _close(keys.close)
+
+
+async def _nothing() -> None:
+    """The job of a mesh that asks for no keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    workers: WorkerStore
+    routing: RoutingStore
+    keys: KeyStore
+    database: Database | None = None
+
+
+@asynccontextmanager
+async def _opened_stores(url: str) -> AsyncIterator[_Stores]:
     if url == "memory":
-        yield MemoryWorkerStore(), MemoryRoutingStore(), None
+        yield _Stores(MemoryWorkerStore(), MemoryRoutingStore(), MemoryKeyStore())
         return
     database = await open_database(url, MIGRATIONS)
     try:
-        yield SqlWorkerStore(database), SqlRoutingStore(database), database
+        yield _Stores(SqlWorkerStore(database), SqlRoutingStore(database), SqlKeyStore(database), database)
     finally:
         await database.close()
 
 
-async def _close(registry: Registry) -> None:
+async def _close(close: Callable[[], Awaitable[None]]) -> None:
     try:
-        await registry.close()
+        await close()
     except Unavailable as error:
         # Beats of the last second; the next start gives everyone a fresh grace anyway.
         _log.warning("last flush failed", error=error.message)

@@ -36,8 +36,8 @@ def worker_from_row(row: Mapping[str, Any]) -> Worker:
         spec=_SPEC.validate_python(row["spec"]),
         instance_id=row["instance_id"],
         session_digest=row["session_digest"],
-        registered_at=_in_utc(row["registered_at"]),
-        last_heartbeat_at=_in_utc(row["last_heartbeat_at"]),
+        registered_at=in_utc(row["registered_at"]),
+        last_heartbeat_at=in_utc(row["last_heartbeat_at"]),
         own_availability=Availability(row["own_availability"]),
         active_tasks=row["active_tasks"],
         wishes=_WISHES.validate_python(row["wishes"]),
@@ -55,6 +55,7 @@ def routing_from_document(document: Any) -> Routing:
     return _ROUTING.validate_python(document)
 
 
-def _in_utc(moment: datetime) -> datetime:
+def in_utc(moment: datetime) -> datetime:
+    """A moment as it was written."""
     # SQLite keeps no zone: what was written in UTC comes back without it.
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

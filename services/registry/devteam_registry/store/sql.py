@@ -25,10 +25,10 @@ from devteam_registry.store.rows import document_from_routing, routing_from_docu
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-_metadata = MetaData()
+metadata = MetaData()
 _workers = Table(
     "registry_workers",
-    _metadata,
+    metadata,
     Column("worker_id", String(128), primary_key=True),
     Column("instance_id", String(128)),
     Column("session_digest", String(64)),
@@ -40,7 +40,7 @@ _workers = Table(
     Column("spec", JSON),
     Column("wishes", JSON),
 )
-_routing = Table("registry_routing", _metadata, Column("id", Integer, primary_key=True), Column("routing", JSON))
+_routing = Table("registry_routing", metadata, Column("id", Integer, primary_key=True), Column("routing", JSON))
 # There is one routing, in one row.
 _SOLE_ID = 1
 

@@ -1,0 +1,220 @@
+"""The keys: who may have which, and what becomes of them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+
+import structlog
+
+from devteam.mesh.access.caller import Caller, Role
+from devteam.mesh.access.key import MintedKey, digest_of, mint
+from devteam.mesh.access.keyring import Keyring
+from devteam.mesh.clock import Clock
+from devteam.mesh.errors import (
+    AlreadyExists,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+    Violation,
+)
+from devteam_registry.journal import in_time
+from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
+from devteam_registry.keys.ports import KeyStore
+from devteam_registry.keys.scope import key_within, token_within
+from devteam_registry.keys.uses import Uses
+from devteam_registry.keys.watchers import Watchers
+
+_log = structlog.get_logger()
+
+_KIND = {Role.CLIENT: "c", Role.WORKER: "w", Role.OPERATOR: "o", Role.ADMIN: "a"}
+_JOIN = "j"
+
+
+class Keys:
+    """Owner of the keys. `open` it before use; `run` has to run beside it.
+
+    What holds is told to `keyring` first of all: a key that is revoked opens nothing from then on.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        keyring: Keyring,
+        clock: Clock,
+        *,
+        minted: Callable[[str], MintedKey] = mint,
+        watcher_backlog: int = 10_000,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._clock = clock
+        self._minted = minted
+        self._valid: dict[str, Key] = {}
+        self._watchers = Watchers(watcher_backlog)
+        self._uses = Uses(store, clock, keyring.taken_uses)
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Take up what the store remembers. Raises Unavailable."""
+        self._valid = {key.key_id: key for key in await self._store.load_valid(self._clock.now())}
+        self._keyring.replace(key.record for key in self._valid.values())
+
+    async def run(self) -> None:
+        """Write down which keys were used, for ever."""
+        await self._uses.run()
+
+    async def close(self) -> None:
+        """Write what is still unwritten. Raises Unavailable."""
+        await self._uses.write()
+
+    async def create(self, maker: Caller, spec: KeySpec) -> Made:
+        """Make a key. Raises PermissionDenied for one that is worth more than the maker's, or Unavailable."""
+        spec = key_within(maker, spec)
+        minted = self._minted(_KIND[spec.role])
+        key = self._key(minted, spec, maker.key_id)
+        async with self._turn:
+            async with in_time():
+                await self._store.add(key)
+            self._take_up(key)
+        _log.info("key created", key_id=key.key_id, role=spec.role.value, tenant=spec.tenant, by=maker.key_id)
+        return Made(key, minted.secret)
+
+    async def page(self, asker: Caller, query: KeyQuery) -> KeyPage:
+        """Keys as the asker may know them. Raises Unavailable."""
+        async with in_time():
+            page = await self._store.page(replace(query, tenant=asker.tenant), self._clock.now())
+        return KeyPage(tuple(self._as_known(key) for key in page.keys), page.more)
+
+    async def revoke(self, asker: Caller, key_id: str) -> Key:
+        """End a key: at once, even where that cannot be stored. Raises NotFound, or Unavailable: then try again."""
+        async with self._turn:
+            key = self._valid.get(key_id) or await self._stored(key_id)
+            asker.find(key.spec.tenant, "key", key_id)
+            if key.revoked_at is None:
+                key = replace(key, revoked_at=self._clock.now())
+                self._let_go(key)
+            async with in_time():
+                await self._store.revoke(key_id, key.revoked_at or self._clock.now())
+        _log.info("key revoked", key_id=key_id, by=asker.key_id)
+        return self._as_known(key)
+
+    async def create_join_token(self, maker: Caller, spec: JoinSpec) -> tuple[str, JoinSpec]:
+        """Make a token. Raises PermissionDenied for one that is worth more than the maker's key, or Unavailable."""
+        minted, spec = self._minted(_JOIN), token_within(maker, spec)
+        async with in_time():
+            token = JoinToken(digest=minted.digest, spec=spec, created_by=maker.key_id)
+            await self._store.add_token(token, self._clock.now())
+        _log.info("join token created", tenant=spec.tenant, worker_id=spec.worker_id, by=maker.key_id)
+        return minted.secret, spec
+
+    async def join(self, secret: str, worker_id: str) -> Made:
+        """Turn a token into a worker's own key; an empty id leaves it to the token.
+
+        Raises Unauthenticated, InvalidInput where neither names an id, PermissionDenied for another id than the
+        token's, AlreadyExists where a valid key is bound to the id, or Unavailable.
+        """
+        async with self._turn:
+            token = await self._open_token(secret)
+            worker_id = _agreed_id(token, worker_id)
+            self._refuse_bound(worker_id)
+            spec = KeySpec(
+                name=worker_id,
+                role=Role.WORKER,
+                tenant=token.spec.tenant,
+                queues=token.spec.queues,
+                worker_id=worker_id,
+            )
+            minted = self._minted(_KIND[Role.WORKER])
+            key = self._key(minted, spec, token.created_by)
+            async with in_time():
+                won = await self._store.use_token(token.digest, key, self._clock.now())
+            if not won:
+                raise _not_open()
+            self._take_up(key)
+        _log.info("worker joined", key_id=key.key_id, worker_id=worker_id, tenant=spec.tenant)
+        return Made(key, minted.secret)
+
+    def owner_of(self, worker_id: str) -> str:
+        """The id of a valid key that is bound to this worker; empty when there is none."""
+        now = self._clock.now()
+        bound = (key for key in self._valid.values() if key.spec.worker_id == worker_id and not key.has_ended(now))
+        return next((key.key_id for key in bound), "")
+
+    async def watch(self) -> AsyncGenerator[KeySnapshot | Key, None]:
+        """Every key that has not ended, then every change. Raises Unavailable at the end."""
+        with self._watchers.watching() as feed:
+            yield self._snapshot()
+            while True:
+                change = await feed.next()
+                yield self._snapshot() if change is None else change
+
+    async def stop_watches(self) -> None:
+        """End every watch, so that a stopping server need not wait for them."""
+        self._watchers.stop()
+
+    def _key(self, minted: MintedKey, spec: KeySpec, created_by: str) -> Key:
+        now = self._clock.now()
+        return Key(key_id=minted.key_id, spec=spec, digest=minted.digest, created_at=now, created_by=created_by)
+
+    def _take_up(self, key: Key) -> None:
+        self._valid[key.key_id] = key
+        self._tell(key)
+
+    def _let_go(self, key: Key) -> None:
+        self._valid.pop(key.key_id, None)
+        self._tell(key)
+
+    def _tell(self, key: Key) -> None:
+        self._keyring.put(key.record)
+        self._watchers.publish(key)
+
+    def _snapshot(self) -> KeySnapshot:
+        now = self._clock.now()
+        self._valid = {key_id: key for key_id, key in self._valid.items() if not key.has_ended(now)}
+        return KeySnapshot(tuple(self._valid.values()))
+
+    async def _stored(self, key_id: str) -> Key:
+        async with in_time():
+            key = await self._store.get(key_id)
+        if key is None:
+            raise NotFound("key", key_id)
+        return key
+
+    async def _open_token(self, secret: str) -> JoinToken:
+        async with in_time():
+            token = await self._store.find_token(digest_of(secret))
+        if token is None or not token.is_open(self._clock.now()) or not self._is_valid(token.created_by):
+            raise _not_open()
+        return token
+
+    def _is_valid(self, maker: str) -> bool:
+        key = self._valid.get(maker)
+        return not maker or (key is not None and not key.has_ended(self._clock.now()))
+
+    def _refuse_bound(self, worker_id: str) -> None:
+        if key_id := self.owner_of(worker_id):
+            raise AlreadyExists(
+                f"the key {key_id} is bound to worker {worker_id!r}: revoke it first, or choose another id",
+                reason="WORKER_ID_BOUND",
+            )
+
+    def _as_known(self, key: Key) -> Key:
+        return replace(key, last_used_at=self._uses.last(key.key_id) or key.last_used_at)
+
+
+def _agreed_id(token: JoinToken, worker_id: str) -> str:
+    """The id that the worker will have."""
+    wanted = token.spec.worker_id
+    if wanted and worker_id and worker_id != wanted:
+        raise PermissionDenied(f"this token is for worker {wanted!r}, not for {worker_id!r}", reason="WORKER_ID_BOUND")
+    if not wanted and not worker_id:
+        raise InvalidInput(Violation("worker_id", "FIELD_REQUIRED", "must not be empty: the token names no worker"))
+    return wanted or worker_id
+
+
+def _not_open() -> Unauthenticated:
+    return Unauthenticated(
+        "the join token is not valid: it is mistyped, has expired, was used or never existed; ask for a new one",
+        reason="JOIN_TOKEN_INVALID",
+    )

@@ -1,0 +1,332 @@
+"""What the keys are good for, who makes them, and what becomes of them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from devteam_registry.keys.domain import JoinSpec, Key, KeyQuery, KeySnapshot, Made
+from devteam_registry.keys.service import Keys
+from devteam_registry.store.memory_keys import MemoryKeyStore
+
+from devteam.mesh.access.caller import Caller, Role
+from devteam.mesh.access.keyring import Keyring
+from devteam.mesh.errors import (
+    AlreadyExists,
+    DevTeamError,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
+from tests.fakes.clock import FakeClock
+from tests.unit.registry.key_samples import MESH, key_spec
+from tests.unit.registry.samples import NOON
+
+TEAM_ADMIN = Caller(Role.ADMIN, key_id="teamAdmn", tenant="team-a")
+GPU_ADMIN = Caller(Role.ADMIN, key_id="gpuAdmin", queues=("gpu", "gpu-2"))
+OPERATOR = Caller(Role.OPERATOR, tenant="team-a", queues=("gpu",))
+
+
+class Rig:
+    """The keys, the keyring that they fill, and what remembers them."""
+
+    def __init__(self, clock: FakeClock, *, backlog: int = 100) -> None:
+        self.clock = clock
+        self.store = MemoryKeyStore()
+        self.keyring = Keyring(clock)
+        self.keys = Keys(self.store, self.keyring, clock, watcher_backlog=backlog)
+
+    async def create(self, maker: Caller = MESH, **spec: Any) -> Made:
+        return await self.keys.create(maker, key_spec(**spec))
+
+    async def token(self, maker: Caller = MESH, **spec: Any) -> str:
+        minutes = spec.pop("minutes", 10)
+        wanted = JoinSpec(expires_at=self.clock.now() + timedelta(minutes=minutes), **spec)
+        return (await self.keys.create_join_token(maker, wanted))[0]
+
+    async def names(self, asker: Caller = MESH, **query: Any) -> list[str]:
+        return [key.spec.name for key in (await self.keys.page(asker, KeyQuery(**query))).keys]
+
+
+@pytest.fixture
+async def rig(clock: FakeClock) -> Rig:
+    made = Rig(clock)
+    await made.keys.open()
+    return made
+
+
+async def denied(awaited: Any) -> str:
+    with pytest.raises(PermissionDenied) as caught:
+        await awaited
+    return caught.value.reason
+
+
+async def test_a_key_is_known_to_the_keyring_as_soon_as_it_is_made(rig: Rig) -> None:
+    made = await rig.create(role=Role.WORKER, queues=("gpu",), worker_id="w1", rate=2.0)
+    caller = rig.keyring.identify(made.secret)
+    assert caller == Caller(
+        Role.WORKER, made.key.key_id, "ci", tenant="team-a", queues=("gpu",), worker_id="w1", rate=2.0
+    )
+    assert made.secret.startswith("dtw_")
+
+
+async def test_what_opens_something_is_kept_nowhere(rig: Rig) -> None:
+    """Neither in the store nor in what is printed of a key."""
+    made = await rig.create()
+    token = await rig.token()
+    kept = repr(vars(rig.store)) + repr(made)
+    assert made.key.key_id in kept
+    assert made.secret not in kept
+    assert token not in kept
+
+
+async def test_keys_outlive_a_restart(rig: Rig) -> None:
+    """In the keyring too; those that were revoked do not."""
+    stays, goes = await rig.create(), await rig.create()
+    await rig.keys.revoke(MESH, goes.key.key_id)
+    keyring = Keyring(rig.clock)
+    await Keys(rig.store, keyring, rig.clock).open()
+    assert keyring.identify(stays.secret).key_id == stays.key.key_id
+    with pytest.raises(Unauthenticated):
+        keyring.identify(goes.secret)
+
+
+async def test_a_revoked_key_opens_nothing_and_its_end_is_told(rig: Rig) -> None:
+    """Again is harmless, and keeps the moment."""
+    ended: list[str] = []
+    rig.keyring.on_ended(ended.append)
+    made = await rig.create()
+    first = await rig.keys.revoke(MESH, made.key.key_id)
+    rig.clock.advance(60)
+    again = await rig.keys.revoke(MESH, made.key.key_id)
+    assert (first.revoked_at, again.revoked_at, ended) == (NOON, NOON, [made.key.key_id])
+    with pytest.raises(Unauthenticated):
+        rig.keyring.identify(made.secret)
+
+
+class StoreThatIsAway(MemoryKeyStore):
+    away = False
+
+    async def revoke(self, key_id: str, now: Any) -> None:
+        if self.away:
+            raise Unavailable("the database cannot be used now")
+        await super().revoke(key_id, now)
+
+    async def add(self, key: Key) -> None:
+        if self.away:
+            raise Unavailable("the database cannot be used now")
+        await super().add(key)
+
+
+async def test_a_revocation_that_cannot_be_stored_holds_all_the_same(clock: FakeClock) -> None:
+    """Whoever revokes is told to try again, and can."""
+    store, keyring = StoreThatIsAway(), Keyring(clock)
+    keys = Keys(store, keyring, clock)
+    await keys.open()
+    made = await keys.create(MESH, key_spec())
+    store.away = True
+    with pytest.raises(Unavailable):
+        await keys.revoke(MESH, made.key.key_id)
+    with pytest.raises(Unauthenticated):
+        keyring.identify(made.secret)
+    store.away = False
+    await keys.revoke(MESH, made.key.key_id)
+    assert await store.load_valid(clock.now()) == []
+
+
+async def test_a_key_that_cannot_be_stored_is_none(clock: FakeClock) -> None:
+    store, keyring = StoreThatIsAway(), Keyring(clock)
+    store.away = True
+    keys = Keys(store, keyring, clock)
+    with pytest.raises(Unavailable):
+        await keys.create(MESH, key_spec())
+    async with aclosing(keys.watch()) as watch:
+        assert await anext(watch) == KeySnapshot(())
+
+
+async def test_an_admin_of_a_tenant_makes_keys_of_that_tenant(rig: Rig) -> None:
+    """Also where the tenant is not named; none of another, and none of all."""
+    made = await rig.create(TEAM_ADMIN, role=Role.ADMIN, tenant="")
+    assert made.key.spec.tenant == "team-a"
+    assert made.key.created_by == TEAM_ADMIN.key_id
+    assert await denied(rig.create(TEAM_ADMIN, tenant="team-b")) == "TENANT_NOT_ALLOWED"
+
+
+async def test_a_key_has_no_queue_that_its_maker_has_not(rig: Rig) -> None:
+    """No queues means all of them, which is more."""
+    assert (await rig.create(GPU_ADMIN, queues=("gpu",))).key.spec.queues == ("gpu",)
+    assert await denied(rig.create(GPU_ADMIN, queues=("gpu", "cpu"))) == "QUEUE_NOT_ALLOWED"
+    assert await denied(rig.create(GPU_ADMIN)) == "QUEUE_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.WORKER, Role.OPERATOR])
+async def test_nobody_but_admins_and_the_mesh_key_makes_keys(rig: Rig, role: Role) -> None:
+    """Whatever a table of calls may say elsewhere."""
+    assert await denied(rig.create(Caller(role))) == "ROLE_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("maker", [MESH, Caller(Role.ADMIN)])
+async def test_nobody_makes_a_key_of_services(rig: Rig, maker: Caller) -> None:
+    assert await denied(rig.create(maker, role=Role.SERVICE)) == "ROLE_NOT_ALLOWED"
+
+
+async def test_an_operator_lets_workers_join_its_own_tenant_and_queues(rig: Rig) -> None:
+    secret = await rig.token(OPERATOR, queues=("gpu",))
+    joined = await rig.keys.join(secret, "w1")
+    assert (joined.key.spec.tenant, joined.key.spec.queues) == ("team-a", ("gpu",))
+    assert await denied(rig.token(OPERATOR, queues=("cpu",))) == "QUEUE_NOT_ALLOWED"
+    assert await denied(rig.token(OPERATOR)) == "QUEUE_NOT_ALLOWED"
+    assert await denied(rig.token(OPERATOR, queues=("gpu",), tenant="team-b")) == "TENANT_NOT_ALLOWED"
+
+
+async def test_an_admin_of_a_tenant_sees_and_revokes_its_keys_only(rig: Rig) -> None:
+    """Another tenant's, and one of all tenants, exist for it as little as one that does not exist."""
+    ours, theirs = await rig.create(name="ours"), await rig.create(name="theirs", tenant="team-b")
+    of_all = await rig.create(name="all", role=Role.ADMIN, tenant="")
+    assert await rig.names(TEAM_ADMIN) == ["ours"]
+    assert len(await rig.names()) == 3
+    for unseen in (theirs.key.key_id, of_all.key.key_id, "nobody11"):
+        with pytest.raises(NotFound) as caught:
+            await rig.keys.revoke(TEAM_ADMIN, unseen)
+        assert caught.value.message == f"no key named {unseen!r}"
+    assert (await rig.keys.revoke(TEAM_ADMIN, ours.key.key_id)).revoked_at == NOON
+    assert rig.keyring.identify(theirs.secret)
+
+
+async def test_a_worker_that_joins_has_a_key_of_its_own(rig: Rig) -> None:
+    maker = (await rig.create(role=Role.OPERATOR)).key
+    secret = await rig.token(maker.record.caller, queues=("gpu",))
+    joined = await rig.keys.join(secret, "gpu-box")
+    spec = joined.key.spec
+    assert (spec.role, spec.worker_id, spec.name, spec.queues) == (Role.WORKER, "gpu-box", "gpu-box", ("gpu",))
+    assert joined.key.created_by == maker.key_id
+    assert rig.keyring.identify(joined.secret).worker_id == "gpu-box"
+
+
+async def test_the_same_is_said_of_every_token_that_lets_nobody_join(rig: Rig) -> None:
+    """Unknown, mistyped, used, expired, or made by a key that was revoked."""
+    used, expiring = await rig.token(), await rig.token(minutes=1)
+    maker = (await rig.create(role=Role.OPERATOR)).key
+    orphan = await rig.token(maker.record.caller)
+    await rig.keys.join(used, "w1")
+    rig.clock.advance(60)
+    await rig.keys.revoke(MESH, maker.key_id)
+    said = set()
+    for secret in (used, expiring, orphan, "dtj_11111111_" + "1" * 34, "nonsense", ""):
+        with pytest.raises(Unauthenticated) as caught:
+            await rig.keys.join(secret, "w2")
+        said.add((caught.value.reason, caught.value.message))
+    assert [reason for reason, _ in said] == ["JOIN_TOKEN_INVALID"]
+
+
+async def test_of_two_that_join_with_one_token_at_the_same_time_one_does(rig: Rig) -> None:
+    secret = await rig.token()
+    ends = await asyncio.gather(*(rig.keys.join(secret, f"w{n}") for n in range(5)), return_exceptions=True)
+    refused = [end for end in ends if isinstance(end, Unauthenticated)]
+    assert len(refused) == 4
+    assert len(await rig.names()) == 1
+
+
+async def test_a_token_for_one_worker_is_for_that_worker(rig: Rig) -> None:
+    """To try another id does not use it up; no id means its own."""
+    secret = await rig.token(worker_id="gpu-box")
+    assert await denied(rig.keys.join(secret, "cpu-box")) == "WORKER_ID_BOUND"
+    assert (await rig.keys.join(secret, "")).key.spec.worker_id == "gpu-box"
+
+
+async def test_a_worker_needs_an_id(rig: Rig) -> None:
+    secret = await rig.token()
+    with pytest.raises(InvalidInput) as caught:
+        await rig.keys.join(secret, "")
+    assert [violation.field for violation in caught.value.violations] == ["worker_id"]
+    await rig.keys.join(secret, "w1")
+
+
+async def test_an_id_is_bound_until_its_key_ends(rig: Rig) -> None:
+    """Whoever asks for it keeps the token."""
+    first = await rig.keys.join(await rig.token(), "w1")
+    secret = await rig.token()
+    with pytest.raises(AlreadyExists) as caught:
+        await rig.keys.join(secret, "w1")
+    assert (caught.value.reason, rig.keys.owner_of("w1")) == ("WORKER_ID_BOUND", first.key.key_id)
+    await rig.keys.revoke(MESH, first.key.key_id)
+    assert (await rig.keys.join(secret, "w1")).key.key_id == rig.keys.owner_of("w1") != first.key.key_id
+
+
+async def test_a_watch_tells_what_there_is_and_what_changes(rig: Rig) -> None:
+    known, expiring = await rig.create(), await rig.create(expires_at=NOON + timedelta(seconds=1))
+    rig.clock.advance(1)
+    async with aclosing(rig.keys.watch()) as watch:
+        assert await anext(watch) == KeySnapshot((known.key,))
+        new = await rig.create()
+        assert await anext(watch) == new.key
+        revoked = await rig.keys.revoke(MESH, known.key.key_id)
+        assert await anext(watch) == revoked
+        await rig.keys.revoke(MESH, expiring.key.key_id)
+
+
+async def test_a_watcher_that_fell_behind_is_told_everything_anew(clock: FakeClock) -> None:
+    """And goes on from there."""
+    rig = Rig(clock, backlog=3)
+    async with aclosing(rig.keys.watch()) as watch:
+        assert await anext(watch) == KeySnapshot(())
+        made = [(await rig.create(name=f"k{number}")).key for number in range(4)]
+        assert await anext(watch) == KeySnapshot(tuple(made))
+        last = await rig.create()
+        assert await anext(watch) == last.key
+
+
+async def test_a_watch_ends_when_the_registry_does(rig: Rig) -> None:
+    async with aclosing(rig.keys.watch()) as watch:
+        await anext(watch)
+        await rig.keys.stop_watches()
+        assert await _end_of(watch) == "DRAINING"
+    async with aclosing(rig.keys.watch()) as late:
+        assert await _end_of(late) == "DRAINING"
+
+
+async def _end_of(watch: AsyncGenerator[Any, None]) -> str:
+    with pytest.raises(DevTeamError) as caught:
+        await anext(watch)
+    return caught.value.reason
+
+
+class CountingStore(MemoryKeyStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[int] = []
+        self.away = False
+
+    async def note_uses(self, uses: Any) -> None:
+        if self.away:
+            raise Unavailable("the database cannot be used now")
+        self.writes.append(len(uses))
+        await super().note_uses(uses)
+
+
+async def test_the_use_of_keys_is_written_behind_and_to_the_minute(clock: FakeClock) -> None:
+    """However many calls there are; what could not be written is written the next time."""
+    store, keyring = CountingStore(), Keyring(clock)
+    keys = Keys(store, keyring, clock)
+    made = [await keys.create(MESH, key_spec(f"k{number}")) for number in range(3)]
+    clock.advance(70)
+    for _ in range(100):
+        keyring.identify(made[0].secret)
+        keyring.identify(made[1].secret)
+    assert store.writes == []
+    store.away = True
+    with pytest.raises(Unavailable):
+        await keys.close()
+    store.away = False
+    await keys.close()
+    await keys.close()
+    keyring.identify(made[0].secret)
+    await keys.close()
+    assert store.writes == [2]
+    minute = NOON + timedelta(minutes=1)
+    used = [key.last_used_at for key in (await keys.page(MESH, KeyQuery())).keys]
+    assert sorted(used, key=str) == [minute, minute, None]
