@@ -67,6 +67,11 @@ class Footing:
             self._since = self._clock.now()
         self._state, self._detail = state, trouble
 
+    @property
+    def trouble(self) -> str:
+        """What was wrong with it when it was found last; empty when nothing was."""
+        return self._detail
+
     async def dependency(self) -> Dependency:
         """How it is now, or was a few seconds ago."""
         if self._look is not None:

@@ -32,6 +32,24 @@ _AWAY = (
 )
 
 
+class Following:
+    """What is to be followed, if anything: `run` has to run beside the service, `footings` tell how that stands."""
+
+    def __init__(self, follower: "KeyFollower | None" = None) -> None:
+        self._follower = follower
+        self.footings: tuple[Footing, ...] = (follower.footing,) if follower else ()
+
+    async def run(self) -> None:
+        """Follow for ever, or return at once."""
+        if self._follower is not None:
+            await self._follower.run()
+
+
+def followed(keyring: Keyring | None, channel: grpc.aio.Channel, address: str, clock: Clock) -> Following:
+    """How a service knows the keys of the Registry at `address`; without a keyring it asks nobody for one."""
+    return Following() if keyring is None else Following(KeyFollower(keyring, channel, address, clock))
+
+
 class KeyFollower:
     """Keeps `keyring` as the Registry at `address` says, over `channel`, which shows the mesh key.
 

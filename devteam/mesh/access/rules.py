@@ -74,9 +74,10 @@ RULES: Final[Mapping[str, Rule]] = {
     f"/{_ROUTER}/AckDispatches": Rule(_SERVICES, Rate.FREE),
     f"/{_ROUTER}/CancelDispatch": Rule(_SERVICES, Rate.FREE),
     f"/{_ROUTER}/ShareThrottle": Rule(_SERVICES, Rate.FREE),
-    f"/{_ROUTER}/Explain": Rule(_PEOPLE),
-    f"/{_ROUTER}/ListQueues": Rule(_PEOPLE),
-    f"/{_ROUTER}/GetQueue": Rule(_PEOPLE),
+    # Routers ask each other, too.
+    f"/{_ROUTER}/Explain": Rule(_PEOPLE | _SERVICES),
+    f"/{_ROUTER}/ListQueues": Rule(_PEOPLE | _SERVICES),
+    f"/{_ROUTER}/GetQueue": Rule(_PEOPLE | _SERVICES),
     f"/{_ROUTER}/GetRouterStatus": Rule(_PEOPLE),
     "/devteam.v1.WorkerService/Connect": Rule(_WORKERS, Rate.STREAM),
     "/devteam.v1.TraceService/GetTrace": Rule(_PEOPLE),

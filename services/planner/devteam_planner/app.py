@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random
 
+from devteam.mesh.access.following import Following, followed
+from devteam.mesh.access.mesh_key import mesh_key_of
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.database import Database, open_database
@@ -57,10 +59,12 @@ async def mounted(
     """
     async with AsyncExitStack() as stack:
         plan_store, token_store, overview, database = await _stores(stack, settings.database_url)
+        mesh_key = mesh_key_of(settings)
         channels = {
-            address: await stack.enter_async_context(open_channel(address, tls=settings.outward_tls))
+            address: await stack.enter_async_context(open_channel(address, api_key=mesh_key, tls=settings.outward_tls))
             for address in settings.router_addresses
         }
+        following = await _following(stack, server, settings, mesh_key, clock)
         router = Routers(channels, clock)
         bell = Bell(clock)
         log = TokenLog(token_store, bell, router.acknowledge, clock)
@@ -96,6 +100,7 @@ async def mounted(
             database_footing(settings.database_url, database, clock),
             Footing("temporal", settings.temporal_address, clock, workflows.trouble),
             *router.footings(),
+            *following.footings,
         ]
         standing = OwnStanding("planner", clock, lambda: footings, traces=traces_go(settings.trace_file))
         servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing)
@@ -117,7 +122,7 @@ async def mounted(
             )
             await work(lambda: workflows.served_by(worker()), clock)
 
-        jobs = [log.run, router.run, plans.sweep, departures.run, feed.run]
+        jobs = [log.run, router.run, plans.sweep, departures.run, feed.run, following.run]
         if database is not None:
             jobs.append(StoreHealth(database, partial(server.announce, [_NAME]), clock).run)
 
@@ -137,6 +142,15 @@ def run() -> None:
     except SystemExit as ended:
         leave(ended)
     leave(SystemExit(0))
+
+
+async def _following(
+    stack: AsyncExitStack, server: MeshServer, settings: Settings, mesh_key: str, clock: Clock
+) -> Following:
+    if not settings.keys or settings.registry_address is None:
+        return Following()
+    channel = await stack.enter_async_context(open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls))
+    return followed(server.keyring, channel, settings.registry_address, clock)
 
 
 async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore, Overview, Database | None]:

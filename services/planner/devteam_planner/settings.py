@@ -35,6 +35,8 @@ class Settings(ServiceSettings):
     port: int = Field(default=7403, ge=0, le=65535)
     # One Router, or several, comma-separated. All Planners name the same.
     router_address: Annotated[str, AfterValidator(_several)] = "http://127.0.0.1:7402"
+    # Who tells of keys; needed where callers are asked for one.
+    registry_address: Address | None = Field(default=None, validate_default=True)
     temporal_address: HostPort = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_task_queue: str = "devteam-plans"
@@ -53,6 +55,15 @@ class Settings(ServiceSettings):
     max_open_per_tenant: int = Field(default=100_000, ge=1)
     # How often, in seconds, a watch looks for what other Planners on the same database wrote.
     watch_poll_s: float = Field(default=0.5, gt=0)
+
+    @field_validator("registry_address")
+    @classmethod
+    def _known_with_keys(cls, address: str | None, told: ValidationInfo) -> str | None:
+        if address is None and told.data.get("keys"):
+            raise ValueError(
+                f"must be set where {cls._variable('keys')} is on: the Registry tells which keys are valid"
+            )
+        return address
 
     @field_validator("temporal_tls_key_file")
     @classmethod

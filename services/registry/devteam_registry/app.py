@@ -1,10 +1,11 @@
 """Where a Registry is put together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -81,7 +82,7 @@ def run() -> None:
 @asynccontextmanager
 async def _mounted_keys(
     server: MeshServer, store: KeyStore, clock: Clock
-) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
     keys = None if server.keyring is None else Keys(store, server.keyring, clock)
     add_AccessServiceServicer_to_server(AccessServicer(keys, clock), server.server)
     server.serve([ACCESS], None if keys is None else keys.stop_watches)

@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from devteam.mesh.access.caller import current_caller
 from devteam.mesh.standing import OwnStanding
 from devteam.mesh.standing_wire import standing_to_proto
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1.registry_pb2_grpc import RegistryServiceServicer
 from devteam_registry.convert import answers, requests, routers, routing
 from devteam_registry.health import HealthPolicy
+from devteam_registry.keys.scope import let_be_router
 from devteam_registry.routers import reachable_at
 from devteam_registry.service import Registry
 
@@ -55,6 +57,8 @@ class RegistryServicer(RegistryServiceServicer):
     ) -> AsyncGenerator[pb.WatchWorkersResponse, None]:
         """Routing, Routers and everyone, then every change."""
         router_id, address = routers.watcher_from_proto(request)
+        if router_id:
+            let_be_router(current_caller())
         async with aclosing(self._registry.watch(router_id, address)) as events:
             async for event in events:
                 yield answers.event_to_proto(event, is_router=bool(router_id))

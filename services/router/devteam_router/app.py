@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from devteam.keda import externalscaler_pb2, externalscaler_pb2_grpc
+from devteam.mesh.access.following import followed
+from devteam.mesh.access.mesh_key import mesh_key_of
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.ids import Ids
@@ -38,16 +40,20 @@ async def mounted(
     """Mount the Router on a server; yields its background job, to be run once the server is up."""
     router_id = ids.new("router")
     core = RouterCore(settings.policy, settings.graces, clock, Random(), router_id)  # noqa: S311 - breaks ties
-    peers = PeerClient(core.peers, settings.outward_tls)
-    footings = Footings(settings.registry_address, core.peers, peers.trouble_with, clock)
-    standing = OwnStanding("router", clock, footings.all, instance=router_id, traces=traces_go(settings.trace_file))
-    router_pb2_grpc.add_RouterServiceServicer_to_server(RouterServicer(core, peers, clock, standing), server.server)
-    worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
-    scaler = ScalerServicer(Advice(core.demand, peers, clock))
-    externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)
-
-    server.serve(_NAMES, core.drain)
-    async with open_channel(settings.registry_address, tls=settings.outward_tls) as channel, peers:
+    mesh_key = mesh_key_of(settings)
+    async with (
+        open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls) as channel,
+        PeerClient(core.peers, mesh_key, settings.outward_tls) as peers,
+    ):
+        following = followed(server.keyring if settings.keys else None, channel, settings.registry_address, clock)
+        footings = Footings(settings.registry_address, core.peers, peers.trouble_with, clock, [*following.footings])
+        standing = OwnStanding("router", clock, footings.all, instance=router_id, traces=traces_go(settings.trace_file))
+        servicer = RouterServicer(core, peers, clock, standing)
+        router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server.server)
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(core), server.server)
+        scaler = ScalerServicer(Advice(core.demand, peers, clock))
+        externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server(scaler, server.server)
+        server.serve(_NAMES, core.drain)
         registry = RegistryClient(channel, router_id, settings.advertised_address)
 
         async def job() -> None:
@@ -55,6 +61,7 @@ async def mounted(
                 group.create_task(follow(registry, core.hear, clock, footings.registry.found))
                 group.create_task(tell(registry, core.attendance, clock))
                 group.create_task(peers.run())
+                group.create_task(following.run())
 
         with readable(Meters(core, clock).read):
             yield job

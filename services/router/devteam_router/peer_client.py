@@ -48,11 +48,12 @@ class _Peer:
 class PeerClient:
     """Asks the other Routers what they hold, and passes on what they have to know.
 
-    An async context manager: leaving it closes the channels. `run` has to run beside it.
+    An async context manager: leaving it closes the channels. `run` has to run beside it. `mesh_key` is shown to them.
     """
 
-    def __init__(self, peers: Peers, tls: TlsFiles | None = None) -> None:
+    def __init__(self, peers: Peers, mesh_key: str = "", tls: TlsFiles | None = None) -> None:
         self._peers = peers
+        self._mesh_key = mesh_key
         self._tls = tls
         self._known: dict[str, _Peer] = {}
 
@@ -134,7 +135,7 @@ class PeerClient:
 
     def _peer(self, address: str) -> _Peer:
         if address not in self._known:
-            channel = open_channel(address, tls=self._tls)
+            channel = open_channel(address, api_key=self._mesh_key, tls=self._tls)
             stubs = router_pb2_grpc.RouterServiceStub(channel), externalscaler_pb2_grpc.ExternalScalerStub(channel)
             self._known[address] = _Peer(channel, *stubs)
         return self._known[address]

@@ -192,6 +192,6 @@ async def test_a_router_whose_certificate_files_cannot_be_used_now_goes_on_alone
     elsewhere = "https://127.0.0.1:1"
     async with running(clock) as one:
         one.core.peers.are({"router-2": elsewhere})
-        async with PeerClient(one.core.peers, TlsFiles(ca=Path("/nope"))) as peers:
+        async with PeerClient(one.core.peers, tls=TlsFiles(ca=Path("/nope"))) as peers:
             assert await peers.queue([], "default") == []
             assert (await peers.trouble_with(elsewhere)).startswith("it does not answer")

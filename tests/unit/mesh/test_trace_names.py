@@ -3,9 +3,9 @@
 import pytest
 
 from devteam.mesh import names
-from devteam.v1 import planner_pb2, registry_pb2, router_pb2, trace_pb2, worker_pb2
+from devteam.v1 import access_pb2, planner_pb2, registry_pb2, router_pb2, trace_pb2, worker_pb2
 
-FILES = (planner_pb2, registry_pb2, router_pb2, trace_pb2, worker_pb2)
+FILES = (access_pb2, planner_pb2, registry_pb2, router_pb2, trace_pb2, worker_pb2)
 
 
 def methods() -> set[str]:
