@@ -27,6 +27,7 @@ from devteam.events import (
     ToolCall,
     ToolResult,
 )
+from devteam.keys import Identity, JoinToken, Key, NewKey, Role
 from devteam.models import (
     Availability,
     CancelTrail,
@@ -82,9 +83,13 @@ __all__ = [
     "FailureReason",
     "Gap",
     "Generation",
+    "Identity",
     "Interrupted",
+    "JoinToken",
+    "Key",
     "LoadBalancing",
     "ModelLimit",
+    "NewKey",
     "OnWorkerLoss",
     "Placement",
     "Plan",
@@ -94,6 +99,7 @@ __all__ = [
     "QueueInfo",
     "QueuePolicy",
     "Requirements",
+    "Role",
     "Routing",
     "RunPolicy",
     "ServiceStatus",

@@ -21,7 +21,14 @@ from devteam.mesh.errors import (
 )
 from devteam.mesh.status import from_rpc
 from devteam.mesh.tls import TlsFiles
-from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
+from devteam.v1 import (
+    access_pb2_grpc,
+    planner_pb2,
+    planner_pb2_grpc,
+    registry_pb2_grpc,
+    router_pb2_grpc,
+    trace_pb2_grpc,
+)
 from devteam.watching import Progress
 
 _Request = TypeVar("_Request")
@@ -44,6 +51,7 @@ class Connection:
         self._clock = clock
         self._timeout = timeout
         self._channel = open_channel(url, api_key=api_key, tenant=tenant, tls=tls)
+        self.access = access_pb2_grpc.AccessServiceStub(self._channel)
         self.planner = planner_pb2_grpc.PlannerServiceStub(self._channel)
         self.registry = registry_pb2_grpc.RegistryServiceStub(self._channel)
         self.router = router_pb2_grpc.RouterServiceStub(self._channel)

@@ -29,6 +29,9 @@ _ADVICE = {
     "UNREACHABLE": "is the mesh running? Start one with `devteam up`, or name another with --api-url",
     "NOT_A_MESH": "is --api-url right?",
     "CREDENTIALS_MISSING": "give a key with --api-key or DEVTEAM_API_KEY",
+    "ROLE_NOT_ALLOWED": "`devteam whoami` shows what your key is good for",
+    "TENANT_NOT_ALLOWED": "`devteam whoami` shows what your key is good for",
+    "QUEUE_NOT_ALLOWED": "`devteam whoami` shows what your key is good for",
     "STEP_OF_PLAN": "use `devteam plan cancel`",
 }
 _WHERE_TO_LOOK = {
@@ -38,6 +41,7 @@ _WHERE_TO_LOOK = {
     "worker": "`devteam workers` shows what there is",
     "preference": "`devteam routing` shows what there is",
     "limit": "`devteam routing` shows what there is",
+    "key": "`devteam keys list --all` shows what there is",
 }
 
 

@@ -11,6 +11,8 @@ from devteam_cli import (
     drain,
     events,
     explain,
+    join_token,
+    keys,
     plan,
     queues,
     routing,
@@ -21,6 +23,7 @@ from devteam_cli import (
     trace,
     ui,
     up,
+    whoami,
     workers,
 )
 from devteam_cli.certs import command as certs
@@ -39,11 +42,14 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
 app.add_typer(routing.app, name="routing")
+app.add_typer(keys.app, name="keys")
+app.add_typer(join_token.app, name="join-token")
 app.add_typer(conformance.app, name="conformance")
 app.add_typer(certs.app, name="certs")
 app.command("up")(up.up)
 app.command("ui")(ui.ui)
 app.command("demo")(demo.demo)
+app.command("whoami")(whoami.whoami)
 app.command("status")(status.status)
 app.command("doctor")(doctor)
 app.command("workers")(workers.list_workers)

@@ -29,6 +29,9 @@ STYLES = {
     "ok": "green",
     "warning": "yellow",
     "problem": "red",
+    "valid": "green",
+    "expired": "yellow",
+    "revoked": "red",
 }
 
 _IN_DOUBT = {WorkerStatus.SUSPECT, WorkerStatus.UNHEALTHY, WorkerStatus.LOST}

@@ -59,7 +59,7 @@ async def top(
 async def _show_live(client: "DevTeamClient", screen: "Console") -> None:
     from rich.live import Live
 
-    from devteam_cli.keys import pressed
+    from devteam_cli.keyboard import pressed
     from devteam_cli.top_view import TopView
 
     view, ended, terminated = TopView(), asyncio.Event(), asyncio.Event()

@@ -9,13 +9,17 @@ import grpc
 
 from devteam.client import DevTeamClient
 from devteam.mesh import options
+from devteam.mesh.access.key import mint
+from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.ids import TimeOrderedIds
+from devteam.mesh.interceptors.auth import auth_layer
 from devteam.mesh.interceptors.call import CallInterceptor
 from devteam.mesh.interceptors.errors import error_layer
 from devteam.mesh.tasks import cancelled
 from devteam.models import QueueInfo, Throttle, WorkerInfo
 from devteam.standing import ServiceStatus
+from devteam.testing.access import FakeAccess, FakeAuthorizer
 from devteam.testing.fleet import FakeRegistry
 from devteam.testing.planner import FakePlanner
 from devteam.testing.router import FakeRouter
@@ -23,7 +27,7 @@ from devteam.testing.runs import Answer, echo
 from devteam.testing.standings import Standings
 from devteam.testing.traces import FakeTraces
 from devteam.traces import Span
-from devteam.v1 import planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
+from devteam.v1 import access_pb2_grpc, planner_pb2_grpc, registry_pb2_grpc, router_pb2_grpc, trace_pb2_grpc
 
 _WORKER = WorkerInfo(id="fake-1", queues=("default",))
 _QUEUE = QueueInfo(name="default", slots=1, workers=1)
@@ -36,6 +40,7 @@ class FakeMesh:
     to run everything; workers, queues and throttles are there to be listed and change nothing, and so is what operators
     want of them. `notice` is what a list of workers says of the whole fleet. Tasks and plans have the trace of who
     creates them; its spans are those that `keep_spans` was given, and without `keeps_traces` there is nobody to ask.
+    With `keys` it asks everyone for a key: make the first with `client(api_key=mesh.mesh_key)`.
     `services` are how those that it names are said to stand; one with a `problem` refuses to say. The others are well.
     """
 
@@ -48,10 +53,14 @@ class FakeMesh:
         throttles: Sequence[Throttle] = (),
         notice: str = "",
         keeps_traces: bool = True,
+        keys: bool = False,
         services: Sequence[ServiceStatus] = (),
         port: int = 0,
     ) -> None:
         self.port = port
+        self.mesh_key = mint("m").secret if keys else ""
+        self._keyring = Keyring(SystemClock(), self.mesh_key) if keys else None
+        self._access = FakeAccess(self._keyring)
         self._traces = FakeTraces()
         self._keeps_traces = keeps_traces
         self._ids = TimeOrderedIds(SystemClock())
@@ -74,7 +83,9 @@ class FakeMesh:
 
     async def start(self) -> None:
         """Answer calls; after a `stop`, on the same port, with everything still known."""
-        self._server = grpc.aio.server(interceptors=[CallInterceptor([error_layer(self._ids)])], options=options.SERVER)
+        layers = [error_layer(self._ids), auth_layer(FakeAuthorizer(self._keyring))]
+        self._server = grpc.aio.server(interceptors=[CallInterceptor(layers)], options=options.SERVER)
+        access_pb2_grpc.add_AccessServiceServicer_to_server(self._access, self._server)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(self._planner, self._server)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, self._server)
         router_pb2_grpc.add_RouterServiceServicer_to_server(self._router, self._server)

@@ -71,7 +71,9 @@ class Keyring:
         key_id = id_of(secret)
         record = self._records.get(key_id)
         if record is None and key_id and not self._told:
-            raise Unavailable("the keys are not known here yet: the Registry has not answered; try again")
+            raise Unavailable(
+                "the keys are not known here yet: the Registry has not answered; try again", reason="KEYS_UNKNOWN"
+            )
         if record is None or not hmac.compare_digest(digest, record.digest) or self._expired(record.caller):
             raise invalid_key()
         self._used.add(key_id)

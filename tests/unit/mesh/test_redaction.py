@@ -7,6 +7,7 @@ import logging
 import pytest
 import structlog
 
+from devteam.mesh.access.key import KINDS, mint
 from devteam.mesh.redaction import HIDDEN, hidden
 from tests.unit.mesh.test_logs import said  # noqa: F401 - a fixture
 
@@ -22,6 +23,9 @@ KEY = "sk-ant-canary-0123456789"
         '{\\"x-api-key\\": \\"canary-0123456789\\"}',
         "cannot reach postgresql+psycopg://mesh:canary-0123456789@db.example:5432/devteam",
         "key dt_canary0123456789 is unknown",
+        "dtw_3sFvq9Zk_canary8cQ2mNcanary",
+        "KEY=dta_3sFvq9Zk_canary8cQ2mNcanary; next",
+        "shown as Bearer dtm_3sFvq9Zk_canary8cQ2mNcanary",
         "Proxy-Authorization: Basic canary0123456789==",
     ],
 )
@@ -44,6 +48,15 @@ def test_what_looks_like_a_key_is_hidden(text: str) -> None:
 )
 def test_what_is_no_key_stays(text: str) -> None:
     assert hidden(text) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_key_of_the_mesh_its_id_is_left(kind: str) -> None:
+    """Wherever it stands, and whatever is next to it."""
+    minted = mint(kind)
+    text = hidden(f"url?key={minted.secret}&x, x{minted.secret}-{minted.secret}")
+    shown = f"dt{kind}_{minted.key_id}_{HIDDEN}"
+    assert text == f"url?key={shown}&x, x{shown}-{shown}"
 
 
 def test_neither_fields_nor_texts_nor_tracebacks_tell_a_key(said: io.StringIO) -> None:  # noqa: F811 - the fixture

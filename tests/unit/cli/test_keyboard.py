@@ -5,7 +5,7 @@ import os
 import sys
 
 import pytest
-from devteam_cli.keys import pressed
+from devteam_cli.keyboard import pressed
 
 
 class Stdin:
