@@ -26,7 +26,7 @@ ADAPTERS = {
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),
         *("store.sql_overview", "store.overview_statements"),
     ),
-    "devteam_worker": ("link", "registration", "cli", "worker", "doctor"),
+    "devteam_worker": ("link", "registration", "cli", "join_command", "worker", "doctor"),
 }
 EVERY_SERVICE_HAS = ("__main__", "app", "settings", "convert", "domain")
 

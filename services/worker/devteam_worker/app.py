@@ -89,8 +89,8 @@ async def serve(settings: WorkerSettings, owner: Owner, code: Code | None = None
     """Be a worker until its owner or an operator wants no more; then finish or hand back what runs, and take leave.
 
     What can be kept from one start to the next lies in the folder `data`, else where the workers of this machine keep
-    their state. Raises InvalidInput when the Registry refuses the worker, and Aborted when another instance took over
-    its id.
+    their state. Raises InvalidInput when the Registry refuses the worker, Unauthenticated or PermissionDenied when it
+    refuses its key, then or later, and Aborted when another instance took over its id.
     """
     clock, code = SystemClock(), code or Code()
     async with AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam_worker import config_commands, log_commands, owner_commands, service_commands
+from devteam_worker import config_commands, join_command, log_commands, owner_commands, service_commands
 from devteam_worker.command_line import Data, file_of, presences_in, write
 from devteam_worker.data_folder import folder
 from devteam_worker.doctor.command import doctor
@@ -29,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(join_command.join)
 app.command()(owner_commands.restart)
 app.command()(owner_commands.stop)
 app.command()(owner_commands.drain)
@@ -106,10 +107,11 @@ async def _start(
 ) -> None:
     """Work until told to stop; `again` is set if the process shall begin anew.
 
-    One that a mesh runs for itself (`of_mesh`) leaves the file in the folder to the owner's own worker.
+    One that a mesh runs for itself (`of_mesh`) leaves the files in the folder to the owner's own worker.
     """
     from devteam.mesh.logs import configure_logs
     from devteam.mesh.telemetry import MeshAddress, configure_telemetry
+    from devteam_worker import membership
     from devteam_worker.app import Owner, Ready
     from devteam_worker.providers.discovery import refuse_unservable
     from devteam_worker.settings import load_settings
@@ -119,13 +121,16 @@ async def _start(
     def file() -> Path | None:
         return config if of_mesh else file_of(config, data)
 
+    def load() -> "WorkerSettings":
+        return load_settings(file(), flags, os.environ, None if of_mesh else membership.read(folder(data)))
+
     def read_settings() -> "WorkerSettings":
-        wished = load_settings(file(), flags, os.environ)
+        wished = load()
         # Refused now, a restart costs nothing; refused by the next start, it costs the worker.
         refuse_unservable(wished)
         return wished
 
-    settings = load_settings(file(), flags, os.environ)
+    settings = load()
     configure_logs("worker", level=settings.log_level)
     mesh = MeshAddress(settings.api_url, settings.api_key.get_secret_value(), settings.tls)
     telemetry = configure_telemetry("devteam-worker", settings.trace_file, mesh=mesh, instance=settings.worker_id)

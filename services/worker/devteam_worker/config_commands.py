@@ -168,6 +168,8 @@ def _wasted(path: Path, key: str) -> str:
 def _settings(file: Path | None, worker_id: str | None, data: Path | None) -> "list[Shown]":
     import asyncio
 
+    from devteam_worker import membership
+    from devteam_worker.data_folder import folder
     from devteam_worker.hardware import detect
     from devteam_worker.settings_view import shown
 
@@ -175,7 +177,7 @@ def _settings(file: Path | None, worker_id: str | None, data: Path | None) -> "l
     if worker is not None and (flags := _flags(worker.command)):
         say(f"worker {worker.worker_id} was started with {flags}, which wins over what is shown here")
     path = file or (Path(worker.config) if worker and worker.config else file_of(None, data))
-    return shown(path, os.environ, asyncio.run(detect()))
+    return shown(path, os.environ, asyncio.run(detect()), membership.read(folder(data)))
 
 
 def _write(settings: "list[Shown]", form: Output, *, origin: bool) -> None:

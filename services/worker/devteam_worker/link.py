@@ -10,7 +10,15 @@ import structlog
 from devteam.mesh import status
 from devteam.mesh.channel import credentials, open_channel
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import Aborted, DevTeamError, FailedPrecondition, NotFound, PermissionDenied, Unavailable
+from devteam.mesh.errors import (
+    Aborted,
+    DevTeamError,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
 from devteam.mesh.tasks import Backoff
 from devteam.mesh.tls import TlsFiles
 from devteam.v1 import worker_pb2, worker_pb2_grpc
@@ -98,9 +106,10 @@ class Link:
             ended = await self._session(channel, backoff)
             _end_if_cancelled()
             _log.info("link to router broken", router=self._router, why=ended.message)
-            unknown = isinstance(ended, NotFound | PermissionDenied)
+            unknown = isinstance(ended, NotFound | PermissionDenied | Unauthenticated)
             if unknown:
-                # Not to register again unasked: perhaps another instance took over, and this one has to stop.
+                # Not to register again unasked: perhaps another instance took over, and this one has to stop. Of keys,
+                # too, the Registry knows more: a Router may not have heard of a new one yet.
                 self._registration.beat_now()
             if unknown and not was_unknown:
                 # It is back, and has forgotten this worker: how long it was away says nothing about how soon it hears.

@@ -24,8 +24,8 @@ from devteam_worker.providers.base import LocalModel
 
 _log = structlog.get_logger()
 
-# Trying again changes nothing.
-_FINAL = (InvalidInput, Unauthenticated)
+# Trying again changes nothing: the settings are wrong, or the key is.
+_FINAL = (InvalidInput, PermissionDenied, Unauthenticated)
 _CALL_TIMEOUT = 10.0
 
 
@@ -71,7 +71,11 @@ class Registration:
         self.router_addresses: tuple[str, ...] = ()
 
     async def register(self) -> None:
-        """Register, trying until the Registry answers. Raises InvalidInput when it refuses the declaration."""
+        """Register, trying until the Registry answers.
+
+        Raises InvalidInput when it refuses the declaration, Unauthenticated or PermissionDenied when it refuses the
+        key.
+        """
         backoff = Backoff(self._clock)
         while True:
             try:
@@ -85,7 +89,10 @@ class Registration:
                 return
 
     async def beat(self) -> None:
-        """Beat for ever, at the Registry's pace. Raises Aborted when another instance took over this worker's id."""
+        """Beat for ever, at the Registry's pace.
+
+        Raises Aborted when another instance took over this worker's id, Unauthenticated when its key is valid no more.
+        """
         while True:
             await self._wait_for_turn()
             try:
@@ -93,7 +100,7 @@ class Registration:
                 await self._beat()
             except (NotFound, PermissionDenied):
                 await self.register()
-            except Aborted:
+            except (Aborted, Unauthenticated):
                 raise
             except DevTeamError as error:
                 _log.warning("beat not heard", why=error.message)

@@ -80,6 +80,7 @@ def _service(
 ) -> "Service":
     """The service. With `whatever_file`, one whose id is given may have a file that no worker would take."""
     from devteam.mesh.errors import InvalidInput
+    from devteam_worker import membership
     from devteam_worker.settings import load_settings
     from devteam_worker.systemd_unit import Service, this_command
 
@@ -88,7 +89,7 @@ def _service(
     file = file_of(config, data)
     try:
         # As the service will read them: without this shell's environment.
-        settings = load_settings(file, {"worker_id": worker_id}, {})
+        settings = load_settings(file, {"worker_id": worker_id}, {}, membership.read(folder(data)))
     except InvalidInput:
         if not (whatever_file and worker_id):
             raise

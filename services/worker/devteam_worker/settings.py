@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -24,8 +23,10 @@ from devteam.mesh.address import DEFAULT_URL, is_loopback
 from devteam.mesh.errors import InvalidInput
 from devteam.mesh.tls import TlsFiles
 from devteam.mesh.validation import Violations
+from devteam_worker.membership import Membership
 from devteam_worker.models import DEFAULT_ALIASES
 from devteam_worker.settings_file import read_file
+from devteam_worker.settings_joined import membership_layer, origin_of
 from devteam_worker.settings_layers import (
     Layer,
     environment_layer,
@@ -141,8 +142,13 @@ class WorkerSettings(BaseSettings):
         return named_queues(data)
 
 
-def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mapping[str, str]) -> WorkerSettings:
-    """The worker's settings out of its file, its environment and its flags.
+def load_settings(
+    path: Path | None,
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    membership: Membership | None = None,
+) -> WorkerSettings:
+    """The worker's settings out of its file, its environment and its flags; then of the mesh that it has joined.
 
     `flags` go by the names of WorkerSettings; `queue` and `models` hold names, in a sequence or comma-separated. Queues
     named so stand in for the file's: one that the file knows keeps what it says of it, and each of them gets the
@@ -155,7 +161,9 @@ def load_settings(path: Path | None, flags: Mapping[str, object], environ: Mappi
         _beside(path, from_file)
     from_environ = environment_layer(environ, found)
     from_flags = flag_layer(WorkerSettings, flags, found)
-    sources = tuple(InitSettingsSource(WorkerSettings, layer) for layer in (from_flags, from_environ, from_file))
+    said = (from_flags, from_environ, from_file)
+    layers = (*said, membership_layer(WorkerSettings, membership, said))
+    sources = tuple(InitSettingsSource(WorkerSettings, layer) for layer in layers)
     try:
         settings = _completed(WorkerSettings(_build_sources=(sources, {})))
     except ValidationError as error:
@@ -185,7 +193,7 @@ def _completed(settings: WorkerSettings) -> WorkerSettings:
     return settings.model_copy(
         update={
             "worker_id": settings.worker_id or _default_id(settings.queues[0].name),
-            "api_url": settings.api_url or _origin(settings.heartbeat.endpoint) or DEFAULT_URL,
+            "api_url": settings.api_url or origin_of(settings.heartbeat.endpoint) or DEFAULT_URL,
             "queues": tuple(
                 queue.model_copy(update={"concurrency": queue.concurrency or slots}) for queue in settings.queues
             ),
@@ -197,12 +205,6 @@ def _completed(settings: WorkerSettings) -> WorkerSettings:
 def _default_id(queue: str) -> str:
     """The same at every start on the same machine."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{platform.node() or 'worker'}-{queue}")[:NAME_LENGTH]
-
-
-def _origin(url: str) -> str:
-    """Scheme, host and port of a URL, without anybody's password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
 
 
 def _check(settings: WorkerSettings, found: Violations) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 from devteam.mesh.errors import NotFound
 from devteam.mesh.validation import Violations
 from devteam_worker.hardware import Hardware
+from devteam_worker.membership import Membership
 from devteam_worker.settings import WorkerSettings, load_settings
 from devteam_worker.settings_file import read_file
+from devteam_worker.settings_joined import membership_layer
 from devteam_worker.settings_layers import ENVIRONMENT, Layer, environment_layer, file_layer
 
 DEFAULT = "default"
 DETECTED = "detected"
+JOINED = "devteam-worker join"
 
 _SET = "set"
 # Whatever stands there may be a secret.
@@ -42,10 +45,12 @@ class Shown:
     origin: str
 
 
-def shown(path: Path | None, environ: Mapping[str, str], found: Hardware) -> list[Shown]:
-    """All settings of a worker with this file, this environment and this machine. Raises InvalidInput."""
-    settings = load_settings(path, {}, environ)
-    sources = _Sources(path, environ)
+def shown(
+    path: Path | None, environ: Mapping[str, str], found: Hardware, membership: Membership | None = None
+) -> list[Shown]:
+    """All settings of a worker with this file, this environment, this machine and this mesh. Raises InvalidInput."""
+    settings = load_settings(path, {}, environ, membership)
+    sources = _Sources(path, environ, membership)
     values = settings.model_dump(by_alias=True, mode="json")
     values["apiKey"] = settings.api_key.get_secret_value()
     return [_shown(way, value, sources, found) for way, value in _leaves(values)]
@@ -72,12 +77,13 @@ def _leaves(values: Mapping[str, Any], way: _Path = ()) -> Iterator[tuple[_Path,
 
 
 class _Sources:
-    """Who says what: the environment before the file."""
+    """Who says what: the environment before the file, and that before the mesh that was joined."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path | None, environ: Mapping[str, str], membership: Membership | None) -> None:
         self._path = path
         self._file = file_layer(WorkerSettings, read_file(path), Violations()) if path else {}
         self._environ = environment_layer(environ, Violations())
+        self._joined = membership_layer(WorkerSettings, membership, (self._environ, self._file))
         self._names = [(words, name) for name, words in ENVIRONMENT.items() if environ.get(name, "").strip()]
 
     def origin(self, way: _Path) -> str:
@@ -88,6 +94,8 @@ class _Sources:
             return f"file {self._path}"
         if way == ("apiUrl",) and _has(self._file, ("heartbeat", "endpoint")):
             return f"file {self._path} (heartbeat.endpoint)"
+        if _has(self._joined, way):
+            return JOINED
         return DETECTED if way == ("id",) else DEFAULT
 
     def _variable(self, way: _Path) -> str:

@@ -120,7 +120,8 @@ class DevTeamWorker:
 
         SIGTERM and SIGINT stop it like `stop`, and a second one ends the process; with `handle_signals=False` they are
         left to your program. Spans of the work go to the mesh, unless your program has a tracer provider of its own by
-        then. Raises Aborted when another instance took over this worker's id.
+        then. Raises Aborted when another instance took over this worker's id, Unauthenticated or PermissionDenied when
+        its key is refused, then or later.
         """
         with self._stopping.on_signals() if handle_signals else nullcontext():
             owner = Owner(self._stopping.wait, self._on_ready, on_error=self._on_error)

@@ -13,6 +13,7 @@ from devteam.mesh.errors import (
     PermissionDenied,
     ResourceExhausted,
     Unauthenticated,
+    Unavailable,
     Violation,
 )
 from devteam.v1 import registry_pb2
@@ -64,7 +65,7 @@ async def test_the_registry_may_change_the_pace(mesh: ScriptedMesh) -> None:
 
 
 async def test_it_waits_for_a_registry_that_cannot_answer_yet(mesh: ScriptedMesh) -> None:
-    mesh.registry.refusals["RegisterWorker"] += [PermissionDenied("not yet"), Aborted("not yet")]
+    mesh.registry.refusals["RegisterWorker"] += [Unavailable("not yet"), Aborted("not yet")]
     async with working(mesh):
         assert mesh.registry.session == "session-1"
 
@@ -74,6 +75,7 @@ async def test_it_waits_for_a_registry_that_cannot_answer_yet(mesh: ScriptedMesh
     [
         InvalidInput(Violation("spec.queues[0].name", "ID_FORMAT", "must not be empty")),
         Unauthenticated("the key is not known"),
+        PermissionDenied("this key is worker 'w2's"),
     ],
 )
 async def test_a_refusal_that_stays_one_is_raised(mesh: ScriptedMesh, refusal: Exception) -> None:
@@ -125,6 +127,35 @@ async def test_a_worker_that_the_router_does_not_know_asks_the_registry(mesh: Sc
             # It may have dialled before the Registry answered: a Router refuses that session again.
             while (line := await mesh.router.attached()).attach.session_token != "session-2":
                 line.cut(refusal)
+
+
+REVOKED = Unauthenticated("the API key is not valid", reason="CREDENTIALS_INVALID")
+
+
+async def test_a_worker_whose_key_is_valid_no_more_ends(mesh: ScriptedMesh) -> None:
+    """With the next beat that says so."""
+    mesh.registry.interval = 0.02
+    mesh.registry.refusals["Heartbeat"].append(REVOKED)
+    with pytest.RaisesGroup(pytest.RaisesExc(Unauthenticated, match="not valid")):
+        async with working(mesh), asyncio.timeout(PATIENCE):
+            await asyncio.Event().wait()
+
+
+async def test_a_worker_whose_stream_ends_with_its_key_asks_the_registry_and_ends(mesh: ScriptedMesh) -> None:
+    """Long before its next beat is due."""
+    mesh.registry.refusals["Heartbeat"].append(REVOKED)
+    with pytest.RaisesGroup(pytest.RaisesExc(Unauthenticated, match="not valid")):
+        async with working(mesh), asyncio.timeout(PATIENCE):
+            (await mesh.router.attached()).cut(REVOKED)
+            await asyncio.Event().wait()
+
+
+async def test_a_router_that_does_not_know_a_key_yet_is_dialled_again(mesh: ScriptedMesh) -> None:
+    """The Registry knows it: the worker works on."""
+    async with working(mesh):
+        (await mesh.router.attached()).cut(REVOKED)
+        await mesh.registry.beaten()
+        await mesh.router.attached()
 
 
 async def test_a_worker_whose_id_another_instance_took_over_ends(mesh: ScriptedMesh) -> None:

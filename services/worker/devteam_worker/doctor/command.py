@@ -69,13 +69,15 @@ def _file(file: Path | None, worker_id: str | None, data: Path | None) -> Path |
 async def _examined(which: Callable[[], Path | None], data: Path, patience: float) -> "dict[str, Finding]":
     from devteam.mesh.errors import InvalidInput
     from devteam.mesh.finding import ok
+    from devteam_worker import membership
     from devteam_worker.doctor import machine, mesh, providers, tools
     from devteam_worker.doctor.examination import Surroundings, examine, unseen
     from devteam_worker.settings import load_settings
 
     try:
         file = which()
-        here = Surroundings(load_settings(file, {}, os.environ), os.environ, data, patience)
+        settings = load_settings(file, {}, os.environ, membership.read(data))
+        here = Surroundings(settings, os.environ, data, patience)
     except (InvalidInput, OSError) as wrong:
         here = Surroundings(load_settings(None, {}, {}), {}, data, patience)
         found = _wrong(wrong) if isinstance(wrong, InvalidInput) else {_FILE: unseen(wrong)}
