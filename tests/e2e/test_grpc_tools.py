@@ -7,13 +7,14 @@ import subprocess
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
-from devteam.v1 import planner_pb2, registry_pb2, router_pb2, worker_pb2
+from devteam.v1 import access_pb2, planner_pb2, registry_pb2, router_pb2, worker_pb2
 from tests.e2e.grpc_page import Command, at, commands, documents, shows
 from tests.e2e.programs import Mesh, environment
 
 pytestmark = pytest.mark.e2e
 
 _CONTRACTS: tuple[FileDescriptor, ...] = (
+    access_pb2.DESCRIPTOR,
     planner_pb2.DESCRIPTOR,
     registry_pb2.DESCRIPTOR,
     router_pb2.DESCRIPTOR,
