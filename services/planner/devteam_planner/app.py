@@ -149,7 +149,9 @@ async def _following(
 ) -> Following:
     if not settings.keys or settings.registry_address is None:
         return Following()
-    channel = await stack.enter_async_context(open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls))
+    channel = await stack.enter_async_context(
+        open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls)
+    )
     return followed(server.keyring, channel, settings.registry_address, clock)
 
 

@@ -19,7 +19,7 @@ from tests.fakes.mutations import Mutator, Vocabulary
 FRAMES = int(os.environ.get("DEVTEAM_FUZZ_FRAMES", "50000"))
 SEED = os.environ.get("DEVTEAM_FUZZ_SEED") or str(SystemRandom().randrange(10**9))
 # Of all frames, how many each of the four storms sends.
-SHARES = {"worker stream": 0.4, "registry": 0.2, "router": 0.2, "planner": 0.2}
+SHARES = {"worker stream": 0.4, "registry": 0.2, "router": 0.2, "planner": 0.2, "access": 0.04}
 
 # An answer later than this is none: far above what is promised, for machines that others load.
 PATIENCE = 60.0

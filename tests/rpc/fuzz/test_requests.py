@@ -11,13 +11,15 @@ from devteam_registry.settings import Settings
 from devteam_router.ports import FleetSnapshot
 
 from devteam.keda import externalscaler_pb2
-from devteam.v1 import planner_pb2, registry_pb2, router_pb2
+from devteam.mesh.channel import open_channel
+from devteam.v1 import access_pb2, planner_pb2, registry_pb2, router_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import left_over
 from tests.fakes.router_samples import a_worker
 from tests.rpc.fuzz.storm import SHARES, no_more_tasks_than, share, storm
 from tests.rpc.planner.mesh import running as running_planner
 from tests.rpc.planner.mesh import step
+from tests.rpc.registry.keyed import MESH_KEY, keyed_registry
 from tests.rpc.registry.mesh import running as running_registry
 from tests.rpc.router.mesh import running as running_router
 
@@ -53,6 +55,29 @@ async def pause() -> None:
 def test_fifty_thousand_frames_are_sent_unless_somebody_asks_for_another_number() -> None:
     if "DEVTEAM_FUZZ_FRAMES" not in os.environ:
         assert sum(share(name) for name in SHARES) >= 50_000
+
+
+async def test_the_keys_answer_any_request(sqlite_url: str, clock: FakeClock) -> None:
+    """Of one who may do everything with them: afterwards there are keys, and they open."""
+    methods = access_pb2.DESCRIPTOR.services_by_name["AccessService"].methods
+    words = {
+        **COMMON,
+        "name": ["ci"],
+        "role": [access_pb2.ROLE_CLIENT, access_pb2.ROLE_WORKER],
+        "rate": [0.0, 2.5],
+        "seconds": [4_102_444_800],
+        "token": ["dtj_"],
+        "queues": ["default", "gpu"],
+    }
+    async with keyed_registry(clock, database_url=sqlite_url) as mesh, open_channel(mesh.url, api_key=MESH_KEY) as line:
+        await mesh.create()
+        before = len(asyncio.all_tasks())
+        wind = storm("access", line, methods, words)
+        await wind.blow(share("access"), pause)
+        log.info("%s", wind.answers.judge())
+        made = await mesh.create()
+        assert mesh.keyring.identify(made.secret).key_id == made.key.key_id
+        await no_more_tasks_than(before)
 
 
 @pytest.mark.parametrize("database", ["memory", "sqlite"])

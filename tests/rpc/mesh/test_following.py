@@ -11,6 +11,7 @@ import pytest
 from devteam_planner.app import mounted as planner_mounted
 from devteam_planner.settings import Settings as PlannerSettings
 from devteam_router.app import mounted as router_mounted
+from devteam_router.peer_client import PeerClient
 from devteam_router.settings import Settings as RouterSettings
 from structlog.testing import capture_logs
 
@@ -166,6 +167,27 @@ async def test_a_router_asks_for_keys_and_shows_its_own(keyed: KeyedMesh) -> Non
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await router_pb2_grpc.RouterServiceStub(channel).ListQueues(router_pb2.ListQueuesRequest())
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+class OnePeer:
+    """There is one other Router."""
+
+    def __init__(self, address: str) -> None:
+        self.addresses = (address,)
+
+
+@pytest.mark.parametrize(("shown", "heard"), [(MESH_KEY, ["opus"]), ("", [])])
+async def test_routers_ask_each_other_with_the_mesh_key(keyed: KeyedMesh, shown: str, heard: list[str]) -> None:
+    """Without it, one is as far away as one that is gone."""
+    throttle = router_pb2.ShareThrottleRequest(model="opus", reason="slow down")
+    throttle.remaining.FromSeconds(60)
+    settings = RouterSettings(registry_address=keyed.url, keys=True, mesh_key=MESH_KEY)
+    async with service(router_mounted, settings) as url:  # type: ignore[arg-type]  # settings of its own
+        async with open_channel(url, api_key=MESH_KEY) as channel:
+            await router_pb2_grpc.RouterServiceStub(channel).ShareThrottle(throttle)
+        async with PeerClient(OnePeer(url), shown) as peers:  # type: ignore[arg-type]  # what is needed of it
+            _, throttles = await peers.added([], [])
+    assert [each.model for each in throttles] == heard
 
 
 async def test_a_planner_asks_for_keys_and_shows_its_own(keyed: KeyedMesh, tmp_path: Path) -> None:

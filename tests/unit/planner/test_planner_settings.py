@@ -56,3 +56,15 @@ def test_a_certificate_for_temporal_has_a_key(monkeypatch: pytest.MonkeyPatch) -
         "DEVTEAM_PLANNER_TEMPORAL_TLS_KEY_FILE: goes with DEVTEAM_PLANNER_TEMPORAL_TLS_CERT_FILE: name both files, or "
         "none"
     )
+
+
+def test_whoever_asks_for_keys_has_to_know_who_owns_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVTEAM_PLANNER_KEYS", "true")
+    with pytest.raises(InvalidInput) as refused:
+        Settings()
+    assert str(refused.value) == (
+        "DEVTEAM_PLANNER_REGISTRY_ADDRESS: must be set where DEVTEAM_PLANNER_KEYS is on: the Registry tells which keys "
+        "are valid"
+    )
+    monkeypatch.setenv("DEVTEAM_PLANNER_REGISTRY_ADDRESS", "http://registry:7401")
+    assert Settings().registry_address == "http://registry:7401"

@@ -7,15 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from devteam_registry.convert.keys import event_to_proto
 from devteam_registry.keys.domain import JoinSpec, Key, KeyQuery, KeySnapshot, Made
 from devteam_registry.keys.service import Keys
 from devteam_registry.store.memory_keys import MemoryKeyStore
 
+from devteam.mesh import options
 from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.errors import (
     AlreadyExists,
     DevTeamError,
+    FailedPrecondition,
     InvalidInput,
     NotFound,
     PermissionDenied,
@@ -23,7 +26,7 @@ from devteam.mesh.errors import (
     Unavailable,
 )
 from tests.fakes.clock import FakeClock
-from tests.unit.registry.key_samples import MESH, key_spec
+from tests.unit.registry.key_samples import MESH, key, key_spec
 from tests.unit.registry.samples import NOON
 
 TEAM_ADMIN = Caller(Role.ADMIN, key_id="teamAdmn", tenant="team-a")
@@ -330,3 +333,27 @@ async def test_the_use_of_keys_is_written_behind_and_to_the_minute(clock: FakeCl
     minute = NOON + timedelta(minutes=1)
     used = [key.last_used_at for key in (await keys.page(MESH, KeyQuery())).keys]
     assert sorted(used, key=str) == [minute, minute, None]
+
+
+async def test_there_are_never_more_keys_than_services_can_be_told_of(clock: FakeClock) -> None:
+    """One message holds them all; a key that ends makes room."""
+    store, keyring = MemoryKeyStore(), Keyring(clock)
+    fat: dict[str, Any] = {"queues": tuple(f"{number:0128}" for number in range(100)), "name": "и" * 128}
+    for _ in range(280):
+        await store.add(key(**fat))
+    keys = Keys(store, keyring, clock)
+    await keys.open()
+    made = await keys.create(MESH, key_spec(**fat))
+
+    async def fill() -> None:
+        while True:
+            await keys.create(MESH, key_spec(**fat))
+
+    with pytest.raises(FailedPrecondition) as caught:
+        await fill()
+    assert caught.value.reason == "TOO_MANY_KEYS"
+    async with aclosing(keys.watch()) as watch:
+        told = event_to_proto(await anext(watch))
+        assert 3_500_000 < told.ByteSize() < options.MAX_MESSAGE_BYTES
+    await keys.revoke(MESH, made.key.key_id)
+    await keys.create(MESH, key_spec(**fat))

@@ -38,6 +38,13 @@ class Key:
         return self.revoked_at is not None or (self.spec.expires_at is not None and self.spec.expires_at <= now)
 
     @property
+    def weight(self) -> int:
+        """About how many bytes it takes to tell a service of it, and rather more than less."""
+        spec = self.spec
+        texts = (spec.name, spec.tenant, spec.worker_id, *spec.queues)
+        return 100 + sum(len(text.encode()) + 2 for text in texts)
+
+    @property
     def record(self) -> KeyRecord:
         """What callers are judged by."""
         spec = self.spec

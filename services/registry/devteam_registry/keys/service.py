@@ -12,14 +12,12 @@ from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import (
     AlreadyExists,
-    InvalidInput,
+    FailedPrecondition,
     NotFound,
-    PermissionDenied,
-    Unauthenticated,
-    Violation,
 )
 from devteam_registry.journal import in_time
 from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
+from devteam_registry.keys.joining import agreed_id, not_open
 from devteam_registry.keys.ports import KeyStore
 from devteam_registry.keys.scope import key_within, token_within
 from devteam_registry.keys.uses import Uses
@@ -29,6 +27,8 @@ _log = structlog.get_logger()
 
 _KIND = {Role.CLIENT: "c", Role.WORKER: "w", Role.OPERATOR: "o", Role.ADMIN: "a"}
 _JOIN = "j"
+# Services are told of all keys at once, and one message has 4 MiB: 30,000 keys, as a rule.
+_MOST_BYTES = 3_900_000
 
 
 class Keys:
@@ -69,11 +69,16 @@ class Keys:
         await self._uses.write()
 
     async def create(self, maker: Caller, spec: KeySpec) -> Made:
-        """Make a key. Raises PermissionDenied for one that is worth more than the maker's, or Unavailable."""
+        """Make a key.
+
+        Raises PermissionDenied for one that is worth more than the maker's, FailedPrecondition when there are too many,
+        or Unavailable.
+        """
         spec = key_within(maker, spec)
         minted = self._minted(_KIND[spec.role])
         key = self._key(minted, spec, maker.key_id)
         async with self._turn:
+            self._refuse_too_many(key)
             async with in_time():
                 await self._store.add(key)
             self._take_up(key)
@@ -112,11 +117,12 @@ class Keys:
         """Turn a token into a worker's own key; an empty id leaves it to the token.
 
         Raises Unauthenticated, InvalidInput where neither names an id, PermissionDenied for another id than the
-        token's, AlreadyExists where a valid key is bound to the id, or Unavailable.
+        token's, AlreadyExists where a valid key is bound to the id, FailedPrecondition when there are too many keys, or
+        Unavailable.
         """
         async with self._turn:
             token = await self._open_token(secret)
-            worker_id = _agreed_id(token, worker_id)
+            worker_id = agreed_id(token, worker_id)
             self._refuse_bound(worker_id)
             spec = KeySpec(
                 name=worker_id,
@@ -127,10 +133,11 @@ class Keys:
             )
             minted = self._minted(_KIND[Role.WORKER])
             key = self._key(minted, spec, token.created_by)
+            self._refuse_too_many(key)
             async with in_time():
                 won = await self._store.use_token(token.digest, key, self._clock.now())
             if not won:
-                raise _not_open()
+                raise not_open()
             self._take_up(key)
         _log.info("worker joined", key_id=key.key_id, worker_id=worker_id, tenant=spec.tenant)
         return Made(key, minted.secret)
@@ -185,7 +192,7 @@ class Keys:
         async with in_time():
             token = await self._store.find_token(digest_of(secret))
         if token is None or not token.is_open(self._clock.now()) or not self._is_valid(token.created_by):
-            raise _not_open()
+            raise not_open()
         return token
 
     def _is_valid(self, maker: str) -> bool:
@@ -199,22 +206,13 @@ class Keys:
                 reason="WORKER_ID_BOUND",
             )
 
+    def _refuse_too_many(self, key: Key) -> None:
+        if sum(each.weight for each in self._snapshot().keys) + key.weight > _MOST_BYTES:
+            raise FailedPrecondition(
+                "there are as many valid keys as services can be told of: revoke those that nobody needs, and let new "
+                "ones expire",
+                reason="TOO_MANY_KEYS",
+            )
+
     def _as_known(self, key: Key) -> Key:
         return replace(key, last_used_at=self._uses.last(key.key_id) or key.last_used_at)
-
-
-def _agreed_id(token: JoinToken, worker_id: str) -> str:
-    """The id that the worker will have."""
-    wanted = token.spec.worker_id
-    if wanted and worker_id and worker_id != wanted:
-        raise PermissionDenied(f"this token is for worker {wanted!r}, not for {worker_id!r}", reason="WORKER_ID_BOUND")
-    if not wanted and not worker_id:
-        raise InvalidInput(Violation("worker_id", "FIELD_REQUIRED", "must not be empty: the token names no worker"))
-    return wanted or worker_id
-
-
-def _not_open() -> Unauthenticated:
-    return Unauthenticated(
-        "the join token is not valid: it is mistyped, has expired, was used or never existed; ask for a new one",
-        reason="JOIN_TOKEN_INVALID",
-    )
