@@ -95,12 +95,13 @@ def _before(place: Path) -> "Membership | None":
 async def _joined(token: str, server: str, worker_id: str, ca: Path | None) -> "Membership":
     """Who this worker is from now on. Raises DevTeamError."""
     from devteam.connection import Connection
+    from devteam.mesh.clock import SystemClock
     from devteam.mesh.errors import InvalidInput
     from devteam.mesh.tls import TlsFiles
     from devteam.v1 import access_pb2
     from devteam_worker.membership import Membership
 
-    connection = Connection(server, "", "", _TIMEOUT, TlsFiles(ca=ca) if ca else None)
+    connection = Connection(server, "", "", _TIMEOUT, SystemClock(), TlsFiles(ca=ca) if ca else None)
     request = access_pb2.JoinWorkerRequest(token=token, worker_id=worker_id)
     try:
         answer = await connection.call(connection.access.JoinWorker, request)

@@ -176,7 +176,7 @@ class OnePeer:
         self.addresses = (address,)
 
 
-@pytest.mark.parametrize(("shown", "heard"), [(MESH_KEY, ["opus"]), ("", [])])
+@pytest.mark.parametrize(("shown", "heard"), [(MESH_KEY, ["opus"]), ("", [])], ids=["shown", "not shown"])
 async def test_routers_ask_each_other_with_the_mesh_key(keyed: KeyedMesh, shown: str, heard: list[str]) -> None:
     """Without it, one is as far away as one that is gone."""
     throttle = router_pb2.ShareThrottleRequest(model="opus", reason="slow down")
