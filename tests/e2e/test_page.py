@@ -60,6 +60,6 @@ async def _task(tab: Tab, plan: Plan) -> None:
 
 def test_the_mesh_stops_at_once_while_somebody_looks(with_page: tuple[Mesh, str]) -> None:
     mesh, url = with_page
-    with httpx.stream("GET", f"{url}/api/live", trust_env=False) as looking:
+    with httpx.stream("GET", f"{url}/page/live", trust_env=False) as looking:
         assert looking.status_code == 200
         mesh.stop()

@@ -44,14 +44,14 @@ class Routes:
         routes = [
             Route("/", page_file),
             Route("/{name}", page_file),
-            Route("/api/mesh", self.mesh),
-            Route("/api/live", self.live),
-            Route("/api/recent", self.recent),
-            Route("/api/tasks/{id}", self.task),
-            Route("/api/tasks/{id}/live", self.task_live),
-            Route("/api/tasks/{id}/explain", self.explain),
-            Route("/api/plans/{id}", self.plan),
-            Route("/api/traces/{id}", self.trace),
+            Route("/page/mesh", self.mesh),
+            Route("/page/live", self.live),
+            Route("/page/recent", self.recent),
+            Route("/page/tasks/{id}", self.task),
+            Route("/page/tasks/{id}/live", self.task_live),
+            Route("/page/tasks/{id}/explain", self.explain),
+            Route("/page/plans/{id}", self.plan),
+            Route("/page/traces/{id}", self.trace),
         ]
         handlers = {DevTeamError: _refused, HTTPException: _unknown}
         return Starlette(routes=routes, exception_handlers=handlers)

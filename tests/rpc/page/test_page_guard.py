@@ -27,7 +27,7 @@ from tests.rpc.page.serving import browsing, page_of
 async def test_only_names_that_are_ours_are_answered(host: str, status: int) -> None:
     """A name elsewhere that resolves to this machine lets its page read nothing."""
     async with FakeMesh() as mesh, page_of(mesh, names=["mesh.example"]) as url, browsing(url) as http:
-        for path in ("/", "/api/mesh", "/api/live" if status == 403 else "/main.js"):
+        for path in ("/", "/page/mesh", "/page/live" if status == 403 else "/main.js"):
             answer = await http.get(path, headers={"host": host})
             assert answer.status_code == status
         if status == 403:
@@ -37,13 +37,13 @@ async def test_only_names_that_are_ours_are_answered(host: str, status: int) -> 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 async def test_nothing_can_be_changed(method: str) -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http:
-        for path in ("/", "/api/mesh", "/api/tasks/t"):
+        for path in ("/", "/page/mesh", "/page/tasks/t"):
             assert (await http.request(method, path)).status_code == 405
 
 
 async def test_a_browser_is_bound_to_what_this_server_sends() -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http:
-        answers = [await http.get(path) for path in ("/", "/main.js", "/api/mesh", "/api/tasks/nobody", "/nothing")]
+        answers = [await http.get(path) for path in ("/", "/main.js", "/page/mesh", "/page/tasks/nobody", "/nothing")]
         for answer in answers:
             check_headers(answer)
         page, script, data, *_ = answers

@@ -291,7 +291,7 @@ async def test_a_tab_that_nobody_sees_does_not_look(browser: Chromium) -> None:
         mesh.put_worker(WorkerInfo(id="new", queues=("default",)))
         await tab.run(f"{hide.format('false')} {tell}")
         await tab.until("document.querySelectorAll('.card').length === 2")
-        assert [asked.endswith("/api/live") for asked in tab.requested].count(True) == 2
+        assert [asked.endswith("/page/live") for asked in tab.requested].count(True) == 2
 
 
 async def test_an_empty_mesh_says_what_to_type(browser: Chromium) -> None:

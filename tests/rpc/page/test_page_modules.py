@@ -168,11 +168,11 @@ async def test_a_line_without_an_end_is_cut_all_the_same(tab: Tab) -> None:
 
 async def test_a_line_that_has_gone_silent_is_given_up(tab: Tab) -> None:
     """The network is another one by now, and nobody has told the browser."""
-    silent = "new Promise(done => {{ const end = it.listening('api/live', {{}}, over => (end(), done(over)), {}); }})"
+    silent = "new Promise(done => {{ const end = it.listening('page/live', {{}}, over => (end(), done(over)), {}); }})"
     assert await of(tab, "listen", silent.format(50)) is True
     heard = """new Promise(done => {
         let times = 0;
-        const end = it.listening('api/live', { news: () => (times++, setTimeout(() => (end(), done(times)), 100)) },
+        const end = it.listening('page/live', { news: () => (times++, setTimeout(() => (end(), done(times)), 100)) },
             () => (end(), done('lost')), 20000);
     })"""
     assert await of(tab, "listen", heard) >= 1

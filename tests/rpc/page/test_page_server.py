@@ -25,7 +25,7 @@ async def test_a_viewer_is_told_what_is_there_and_then_what_happens() -> None:
         mesh.client() as client,
         page_of(mesh) as url,
         browsing(url) as http,
-        events_at(http, "/api/live") as events,
+        events_at(http, "/page/live") as events,
     ):
         assert events.response.headers["content-type"] == "text/event-stream; charset=utf-8"
         worker = await events.news_with("workers", "fake-1")
@@ -39,9 +39,9 @@ async def test_a_viewer_is_told_what_is_there_and_then_what_happens() -> None:
 
 async def test_who_comes_later_is_told_the_same() -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http, AsyncExitStack() as stack:
-        first = await stack.enter_async_context(events_at(http, "/api/live"))
+        first = await stack.enter_async_context(events_at(http, "/page/live"))
         await first.news_with("mesh", "whole")
-        later = await stack.enter_async_context(events_at(http, "/api/live"))
+        later = await stack.enter_async_context(events_at(http, "/page/live"))
         _, news = await later.next()
         assert news["fresh"]
         assert set(news["put"]["workers"]) == {"fake-1"}
@@ -53,7 +53,7 @@ async def test_an_outage_is_told_and_so_is_its_end() -> None:
         FakeMesh() as mesh,
         page_of(mesh) as url,
         browsing(url) as http,
-        events_at(http, "/api/live") as events,
+        events_at(http, "/page/live") as events,
     ):
         await events.news_with("mesh", "whole")
         await mesh.stop()
@@ -70,7 +70,7 @@ async def test_an_outage_is_told_and_so_is_its_end() -> None:
 async def test_a_task_is_told_from_its_beginning_to_whoever_comes_late() -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http, mesh.client() as client:
         task = await client.wait((await client.create_task("one two three", model="sonnet")).id)
-        async with events_at(http, f"/api/tasks/{task.id}/live") as stream:
+        async with events_at(http, f"/page/tasks/{task.id}/live") as stream:
             events = await stream.all()
         names = [name for name, _ in events]
         assert (names[0], names[-2:]) == ("begin", ["task", "end"])
@@ -85,10 +85,10 @@ async def test_tasks_plans_and_explanations_are_told_as_the_sdk_has_them() -> No
         plan = await client.create_plan("research", [{"id": "read", "prompt": "Read", "model": "opus"}])
         await client.create_task("hello", model="haiku")
         await stuck.begun.wait()
-        recent = (await http.get("/api/recent")).json()
-        task = (await http.get(f"/api/tasks/{plan.tasks[0].id}")).json()
-        told = (await http.get(f"/api/plans/{plan.id}")).json()
-        explained = (await http.get(f"/api/tasks/{plan.tasks[0].id}/explain")).json()
+        recent = (await http.get("/page/recent")).json()
+        task = (await http.get(f"/page/tasks/{plan.tasks[0].id}")).json()
+        told = (await http.get(f"/page/plans/{plan.id}")).json()
+        explained = (await http.get(f"/page/tasks/{plan.tasks[0].id}/explain")).json()
         assert ([one["name"] for one in recent["plans"]], len(recent["tasks"])) == (["research"], 1)
         assert (task["spec"]["prompt"], task["plan_name"]) == ("Read", "research")
         assert [one["step_id"] for one in told["tasks"]] == ["read"]
@@ -97,22 +97,22 @@ async def test_tasks_plans_and_explanations_are_told_as_the_sdk_has_them() -> No
 
 async def test_what_there_is_not_to_be_told_yet_is_no_error() -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http:
-        assert (await http.get(f"/api/traces/{TRACE}")).json() is None
+        assert (await http.get(f"/page/traces/{TRACE}")).json() is None
         now = datetime.now(UTC)
         mesh.keep_spans(Span("b7ad6b7169203331", TRACE, "attempt", now, now + timedelta(seconds=1)))
-        assert [span["name"] for span in (await http.get(f"/api/traces/{TRACE}")).json()["spans"]] == ["attempt"]
-        assert (await http.get("/api/tasks/task-nobody/explain")).json() is None
+        assert [span["name"] for span in (await http.get(f"/page/traces/{TRACE}")).json()["spans"]] == ["attempt"]
+        assert (await http.get("/page/tasks/task-nobody/explain")).json() is None
 
 
 @pytest.mark.parametrize(
     ("path", "status", "error", "advice"),
     [
-        ("/api/tasks/task-nobody", 404, "no task named 'task-nobody'", "`devteam task list` shows what there is"),
-        ("/api/tasks/task-nobody/live", 404, "no task named 'task-nobody'", "`devteam task list` shows what there is"),
-        ("/api/plans/plan-nobody", 404, "no plan named 'plan-nobody'", "`devteam plan list` shows what there is"),
-        ("/api/tasks/a%20b", 400, "id: must be 1 to 256", ""),
-        ("/api/tasks/%3Cscript%3E", 400, "id: must be 1 to 256", ""),
-        ("/api/nothing", 404, "there is no /api/nothing", "the page is at /"),
+        ("/page/tasks/task-nobody", 404, "no task named 'task-nobody'", "`devteam task list` shows what there is"),
+        ("/page/tasks/task-nobody/live", 404, "no task named 'task-nobody'", "`devteam task list` shows what there is"),
+        ("/page/plans/plan-nobody", 404, "no plan named 'plan-nobody'", "`devteam plan list` shows what there is"),
+        ("/page/tasks/a%20b", 400, "id: must be 1 to 256", ""),
+        ("/page/tasks/%3Cscript%3E", 400, "id: must be 1 to 256", ""),
+        ("/page/nothing", 404, "there is no /page/nothing", "the page is at /"),
         ("/page.py", 404, "there is no /page.py", "the page is at /"),
         ("/..%2f..%2fpyproject.toml", 404, "there is no /", "the page is at /"),
     ],
@@ -128,20 +128,20 @@ async def test_what_is_wrong_is_told_with_what_to_do(path: str, status: int, err
 async def test_a_mesh_that_is_away_is_a_503_and_the_page_is_there_all_the_same() -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http:
         await mesh.stop()
-        answer = await http.get("/api/recent")
+        answer = await http.get("/page/recent")
         assert (answer.status_code, "devteam up" in answer.json()["advice"]) == (503, True)
         assert (await http.get("/")).status_code == 200
 
 
 async def test_what_else_there_is_to_look_at_is_told() -> None:
     async with FakeMesh() as mesh, page_of(mesh, temporal_ui="http://127.0.0.1:8233") as url, browsing(url) as http:
-        known = (await http.get("/api/mesh")).json()
+        known = (await http.get("/page/mesh")).json()
         assert known == {"api_url": mesh.url, "links": {"temporal": "http://127.0.0.1:8233"}}
 
 
 async def test_who_only_asks_whether_it_is_there_is_answered() -> None:
     async with FakeMesh() as mesh, page_of(mesh) as url, browsing(url) as http:
-        for path in ("/", "/api/mesh", "/api/live"):
+        for path in ("/", "/page/mesh", "/page/live"):
             answer = await http.head(path)
             assert (answer.status_code, answer.content) == (200, b"")
 
@@ -151,7 +151,7 @@ async def test_a_server_that_stops_ends_its_streams_at_once() -> None:
         async with AsyncExitStack() as stack:
             url = await stack.enter_async_context(page_of(mesh))
             http = await outer.enter_async_context(browsing(url))
-            events = await outer.enter_async_context(events_at(http, "/api/live"))
+            events = await outer.enter_async_context(events_at(http, "/page/live"))
             await events.news_with("mesh", "whole")
             began = asyncio.get_running_loop().time()
         assert asyncio.get_running_loop().time() - began < 1.5
@@ -189,8 +189,8 @@ async def test_a_thousand_workers_and_tasks_are_told_at_once() -> None:
     ):
         steps = [{"id": f"s{number}", "prompt": "x", "model": "m"} for number in range(1000)]
         await client.create_plan("wide", steps)
-        async with events_at(http, "/api/live") as events:
+        async with events_at(http, "/page/live") as events:
             await events.news_with("mesh", "whole")
-        async with events_at(http, "/api/live") as events:
+        async with events_at(http, "/page/live") as events:
             _, news = await events.next()
             assert (len(news["put"]["workers"]), len(news["put"]["tasks"])) == (1000, 1000)

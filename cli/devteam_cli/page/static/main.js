@@ -65,7 +65,7 @@ function route() {
 }
 
 async function introduce() {
-  const known = await ask("api/mesh");
+  const known = await ask("page/mesh");
   say(document.getElementById("where"), line(known.api_url).replace(/^https?:\/\//, ""));
   mesh.links = known.links;
   const temporal = document.getElementById("temporal");

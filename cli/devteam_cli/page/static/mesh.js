@@ -34,7 +34,7 @@ function follow() {
 }
 
 function connect() {
-  listener = listening("api/live", { news: take }, (isOver) => {
+  listener = listening("page/live", { news: take }, (isOver) => {
     stand("away");
     if (!isOver) return;
     close();

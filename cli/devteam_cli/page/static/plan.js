@@ -33,7 +33,7 @@ export function planView(id, dirty) {
   function fetchPlan() {
     if (isFetching) return;
     isFetching = true;
-    stop = askUntilTold(`api/plans/${id}`, take, (error) => ((failed = error), dirty()));
+    stop = askUntilTold(`page/plans/${id}`, take, (error) => ((failed = error), dirty()));
   }
   fetchPlan();
   const close = onChange(() => {

@@ -22,7 +22,7 @@ export function recent(dirty) {
 
   async function fetchAgain() {
     timer = 0;
-    const { plans, tasks } = await ask("api/recent");
+    const { plans, tasks } = await ask("page/recent");
     found = [...plans, ...tasks].sort((one, other) => (other.created_at ?? "").localeCompare(one.created_at ?? ""));
     isTold = true;
     dirty();

@@ -56,7 +56,7 @@ export function answer(id, heard) {
       failed: ({ error, advice }) => (words = [error, advice].filter(Boolean).map((part) => line(part)).join("; ")),
       end: () => ((isOver = true), close(), heard.end()),
     };
-    listener = listening(`api/tasks/${id}/live`, takes, (isLost) => {
+    listener = listening(`page/tasks/${id}/live`, takes, (isLost) => {
       if (!isLost) return;
       close();
       timer = setTimeout(follow, AGAIN);

@@ -34,7 +34,7 @@ export function taskView(id, dirty) {
     said.open();
     dirty();
   }
-  const stop = askUntilTold(`api/tasks/${id}`, take, (error) => ((failed = error), dirty()));
+  const stop = askUntilTold(`page/tasks/${id}`, take, (error) => ((failed = error), dirty()));
 
   return {
     node,

@@ -27,7 +27,7 @@ export function waterfall(dirty) {
 
   async function fetchAgain(traceId, hasEnded) {
     try {
-      const trace = await ask(`api/traces/${traceId}`);
+      const trace = await ask(`page/traces/${traceId}`);
       rows = ordered(trace?.spans ?? []);
       trouble = "";
       isFetched = true;

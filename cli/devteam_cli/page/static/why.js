@@ -22,7 +22,7 @@ export function why(id, dirty) {
   async function askAgain() {
     clearTimeout(timer);
     try {
-      told = await ask(`api/tasks/${id}/explain`);
+      told = await ask(`page/tasks/${id}/explain`);
     } catch {
       told = null;
     }
