@@ -1,4 +1,4 @@
-"""The contracts' tools: generate stubs, check that they are fresh, lint, and compare with what was released.
+"""The contracts' tools: generate what is made of them, check it, lint, and compare with what was released.
 
 Everything runs offline, on descriptor images: buf from its wheel, Google's protos from theirs.
 
@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 STUBS = (ROOT / "devteam" / "v1", ROOT / "devteam" / "keda")
 RELEASED = PROTO / "released.binpb"
+# What Envoy makes gRPC of JSON by.
+DESCRIPTORS = ROOT / "cli" / "devteam_cli" / "gateway" / "files" / "devteam.binpb"
+# Details of errors: they come as Any, so that Envoy has to know them by itself.
+DETAILS = "google/rpc/error_details.proto"
 BIN = Path(sys.executable).parent
 
 
@@ -43,13 +47,21 @@ def generate(target: Path) -> None:
     protoc(f"--grpc_python_out={target}", f"--mypy_grpc_out={target}", *sources(services_only=True))
 
 
+def describe(path: Path) -> None:
+    """Write all that Envoy has to know of the contracts."""
+    protoc("--include_imports", f"--descriptor_set_out={path}", *sources(services_only=True), DETAILS)
+
+
 def check() -> int:
-    """Compare the committed stubs with fresh ones."""
+    """Compare what is committed with what would be generated."""
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         stale = [name for stubs in STUBS for name in differing(Path(folder) / stubs.relative_to(ROOT), stubs)]
+        fresh = Path(folder) / "devteam.binpb"
+        describe(fresh)
+        stale += [DESCRIPTORS.name] if DESCRIPTORS.read_bytes() != fresh.read_bytes() else []
     if stale:
-        print(f"stale stubs: {', '.join(stale)}; run `make proto` and commit", file=sys.stderr)
+        print(f"stale: {', '.join(stale)}; run `make proto` and commit", file=sys.stderr)
     return bool(stale)
 
 
@@ -81,6 +93,7 @@ def main(command: str) -> int:
             for stub in (stub for folder in STUBS for stub in folder.glob("*_pb2*")):
                 stub.unlink()
             generate(ROOT)
+            describe(DESCRIPTORS)
             return 0
         case "check":
             return check()

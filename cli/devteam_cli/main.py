@@ -28,6 +28,7 @@ from devteam_cli import (
 )
 from devteam_cli.certs import command as certs
 from devteam_cli.doctor.command import doctor
+from devteam_cli.gateway import command as gateway
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(join_token.app, name="join-token")
 app.add_typer(conformance.app, name="conformance")
 app.add_typer(certs.app, name="certs")
+app.add_typer(gateway.app, name="gateway")
 app.command("up")(up.up)
 app.command("ui")(ui.ui)
 app.command("demo")(demo.demo)

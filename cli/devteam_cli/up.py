@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from devteam_cli.failures import code_of, complain, first_of
 from devteam_cli.stderr import say
 
 if TYPE_CHECKING:
+    from devteam_cli.data_folder import DataFolder
     from devteam_cli.mesh import Mesh, MeshPlan
 
 _PAGE_PORT = 7480
@@ -37,6 +39,10 @@ def up(
     certs: Annotated[
         Path | None, typer.Option(help="Speak TLS, with the files of this folder; see `devteam certs init`.")
     ] = None,
+    gateway: Annotated[
+        bool, typer.Option("--gateway", help="Start Envoy before it: JSON, gRPC-Web and gRPC at one port.")
+    ] = False,
+    gateway_port: Annotated[int, typer.Option(help="Port of --gateway; 0 takes a free one.", min=0, max=65535)] = 8080,
     insecure: Annotated[
         bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")
     ] = False,
@@ -55,14 +61,15 @@ def up(
         tls = TlsFiles(certs / "server.pem", certs / "server.key", certs / "ca.pem") if certs else None
         listen = Listen(host, port, insecure=insecure, tls=tls)
         plan = MeshPlan(listen, workers, ui=ui, temporal=temporal, metrics_port=metrics_port)
-        asyncio.run(_up(plan, data or default_path(), fresh=fresh, log_level=log_level))
+        door = gateway_port if gateway else None
+        asyncio.run(_up(plan, data or default_path(), door, fresh=fresh, log_level=log_level))
     except* DevTeamError as group:
         error = first_of(group)
         complain(error)
         raise typer.Exit(code_of(error)) from None
 
 
-async def _up(plan: "MeshPlan", path: Path, *, fresh: bool, log_level: str) -> None:
+async def _up(plan: "MeshPlan", path: Path, door: int | None, *, fresh: bool, log_level: str) -> None:
     from devteam.mesh.tasks import stop_signal
     from devteam_cli.data_folder import data_folder
     from devteam_cli.mesh import running_mesh
@@ -71,8 +78,12 @@ async def _up(plan: "MeshPlan", path: Path, *, fresh: bool, log_level: str) -> N
     started = time.monotonic()
     stopped = asyncio.ensure_future(stop_signal())
     with data_folder(path, fresh=fresh) as data, observing(data, log_level):
-        async with running_mesh(plan, data, say) as mesh, _page(plan, mesh) as page_url:
-            _announce(mesh, page_url, path, time.monotonic() - started)
+        async with (
+            running_mesh(plan, data, say) as mesh,
+            _page(plan, mesh) as page_url,
+            _gateway(plan, door, mesh, page_url, data) as door_url,
+        ):
+            _announce(mesh, page_url, door_url, path, time.monotonic() - started)
             say(f"stopping on {await stopped}")
 
 
@@ -98,8 +109,24 @@ async def _page(plan: "MeshPlan", mesh: "Mesh") -> AsyncIterator[str]:
         yield url
 
 
-def _announce(mesh: "Mesh", page_url: str, path: Path, seconds: float) -> None:
+@asynccontextmanager
+async def _gateway(
+    plan: "MeshPlan", port: int | None, mesh: "Mesh", page_url: str, data: "DataFolder"
+) -> AsyncIterator[str]:
+    """The address of the front door; empty where none is wanted."""
+    if port is None:
+        yield ""
+        return
+    from devteam_cli.gateway.beside import gateway_beside
+
+    async with gateway_beside(replace(plan.listen, port=port), mesh.url, page_url, data) as url:
+        yield url
+
+
+def _announce(mesh: "Mesh", page_url: str, door_url: str, path: Path, seconds: float) -> None:
     print(f"Ready in {seconds:.1f} s: {mesh.url}", flush=True)  # noqa: T201 - the command's output
+    if door_url:
+        print(f"Gateway: {door_url} (gRPC, gRPC-Web and JSON)")  # noqa: T201 - the command's output
     if page_url:
         print(f"Page: {page_url}")  # noqa: T201 - the command's output
     if mesh.ui_url:

@@ -1,0 +1,56 @@
+"""The front door of a mesh on this machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from devteam.mesh.address import reachable
+from devteam.mesh.errors import Unavailable
+from devteam.mesh.reach import place_of
+from devteam.mesh.server import Listen, refuse_exposure
+from devteam.mesh.tasks import background
+from devteam_cli.data_folder import DataFolder
+from devteam_cli.gateway.envoy import Envoy, envoy
+from devteam_cli.gateway.folder import write
+from devteam_cli.gateway.place import Address, Place
+from devteam_cli.ports import free_port, refuse_taken
+
+_NAME = "gateway"
+
+
+@asynccontextmanager
+async def gateway_beside(listen: Listen, mesh_url: str, page_url: str, data: DataFolder) -> AsyncIterator[str]:
+    """Run the front door of the mesh at `mesh_url` for as long as the block runs, which begins with its address.
+
+    It speaks TLS where the mesh does, with the same certificate. Port 0 takes a free one. Raises FailedPrecondition
+    when it cannot be started or must not be reached from elsewhere.
+    """
+    refuse_exposure(listen)
+    port = listen.port or free_port()
+    refuse_taken("the gateway", reachable(listen.host), port, "--gateway-port")
+    place = _place(listen, port, mesh_url, page_url)
+    folder, log = write(place, data.path / _NAME), data.log_of(_NAME)
+    async with envoy(folder, log) as running, background(partial(_outlive, running, log)):
+        yield f"{place.scheme}://{Address(reachable(listen.host), port)}"
+
+
+def _place(listen: Listen, port: int, mesh_url: str, page_url: str) -> Place:
+    mesh = Address(*place_of(mesh_url))
+    return Place(
+        listen=Address(listen.host, port),
+        registry=mesh,
+        router=mesh,
+        planner=mesh,
+        page=Address(*place_of(page_url)) if page_url else None,
+        certificate=listen.tls,
+        upstream=listen.tls,
+        # A page elsewhere must not get in by pointing a name of its own at this machine.
+        names=(),
+    )
+
+
+async def _outlive(running: Envoy, log: Path) -> None:
+    """Wait for Envoy to die, which it does not do by itself."""
+    code = await running.exited()
+    raise Unavailable(f"the gateway ended with code {code}, see {log}; start again: nothing that was accepted is lost")
