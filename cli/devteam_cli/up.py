@@ -75,6 +75,10 @@ async def _up(plan: "MeshPlan", path: Path, door: int | None, *, fresh: bool, lo
     from devteam_cli.mesh import running_mesh
     from devteam_cli.observing import observing
 
+    if door is not None:
+        from devteam_cli.gateway.beside import refuse_gateway
+
+        refuse_gateway(replace(plan.listen, port=door))
     started = time.monotonic()
     stopped = asyncio.ensure_future(stop_signal())
     with data_folder(path, fresh=fresh) as data, observing(data, log_level):

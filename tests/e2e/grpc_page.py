@@ -1,10 +1,11 @@
-"""docs/grpc.md as data: its commands, what it shows of their answers, and what it keeps of them for later commands."""
+"""A page of docs/ as data: its commands, what it shows of their answers, and what it keeps of them for later ones."""
 
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.programs import REPOSITORY
@@ -30,7 +31,7 @@ class Command:
         return tool in self.text or not re.search("grpcurl|buf curl", self.text)
 
 
-def commands() -> list[Command]:
+def commands(page: Path = PAGE) -> list[Command]:
     """Every block of shell, in the order of the page.
 
     Blocks without a word between them are a group: they do the same with different tools. What is shown or kept next
@@ -39,14 +40,14 @@ def commands() -> list[Command]:
     found: list[Command] = []
     group: list[Command] = []
     open_group = False
-    lines = iter(enumerate(PAGE.read_text().splitlines(), start=1))
+    lines = iter(enumerate(page.read_text().splitlines(), start=1))
     for number, line in lines:
         if line.startswith(_FENCE):
             block = "\n".join(inner for _, inner in takewhile(lambda numbered: numbered[1] != _FENCE, lines))
             if line == f"{_FENCE}sh":
                 group = [*group, Command(number, block)] if open_group else [Command(number, block)]
                 found.append(group[-1])
-            else:
+            elif line == f"{_FENCE}json":
                 for command in group:
                     command.shown = documents(block)
             open_group = line == f"{_FENCE}sh"

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from devteam.mesh.address import reachable
+from devteam.mesh.address import is_loopback, reachable
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.reach import place_of
 from devteam.mesh.server import Listen, refuse_exposure
 from devteam.mesh.tasks import background
 from devteam_cli.data_folder import DataFolder
-from devteam_cli.gateway.envoy import Envoy, envoy
+from devteam_cli.gateway.envoy import Envoy, binary, envoy
 from devteam_cli.gateway.folder import write
 from devteam_cli.gateway.place import Address, Place
 from devteam_cli.ports import free_port, refuse_taken
@@ -19,16 +19,22 @@ from devteam_cli.ports import free_port, refuse_taken
 _NAME = "gateway"
 
 
+def refuse_gateway(listen: Listen) -> None:
+    """Raise FailedPrecondition where no gateway can be started: before a mesh is started for nothing."""
+    refuse_exposure(listen)
+    binary()
+    refuse_taken("the gateway", reachable(listen.host), listen.port, "--gateway-port")
+
+
 @asynccontextmanager
 async def gateway_beside(listen: Listen, mesh_url: str, page_url: str, data: DataFolder) -> AsyncIterator[str]:
     """Run the front door of the mesh at `mesh_url` for as long as the block runs, which begins with its address.
 
     It speaks TLS where the mesh does, with the same certificate. Port 0 takes a free one. Raises FailedPrecondition
-    when it cannot be started or must not be reached from elsewhere.
+    when it cannot be started or must not be reached from elsewhere, and Unavailable when it dies.
     """
-    refuse_exposure(listen)
+    refuse_gateway(listen)
     port = listen.port or free_port()
-    refuse_taken("the gateway", reachable(listen.host), port, "--gateway-port")
     place = _place(listen, port, mesh_url, page_url)
     folder, log = write(place, data.path / _NAME), data.log_of(_NAME)
     async with envoy(folder, log) as running, background(partial(_outlive, running, log)):
@@ -42,7 +48,8 @@ def _place(listen: Listen, port: int, mesh_url: str, page_url: str) -> Place:
         registry=mesh,
         router=mesh,
         planner=mesh,
-        page=Address(*place_of(page_url)) if page_url else None,
+        # It has no logins, and would be seen from wherever the gateway is.
+        page=Address(*place_of(page_url)) if page_url and is_loopback(listen.host) else None,
         certificate=listen.tls,
         upstream=listen.tls,
         # A page elsewhere must not get in by pointing a name of its own at this machine.

@@ -74,6 +74,7 @@ def config(
     insecure: Insecure = False,
 ) -> None:
     """Write the files that Envoy runs on, or write them anew: one that runs follows, and cuts no stream."""
+    from devteam.mesh.address import is_loopback
     from devteam_cli.gateway.folder import write
     from devteam_cli.gateway.place import Address, Place
 
@@ -97,6 +98,8 @@ def config(
     except DevTeamError as error:
         complain(error)
         raise typer.Exit(code_of(error)) from None
+    if place.page and not is_loopback(place.listen.host):
+        say("note: the page asks for no key; whoever reaches the gateway sees all that the page's own key may see")
     say(f"written; start it with: cd {folder} && envoy --config-path shared/envoy.yaml")
 
 
