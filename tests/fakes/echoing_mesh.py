@@ -36,7 +36,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class EchoingMesh(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types for it
+class EchoingMesh(grpc.GenericRpcHandler):
     """Answers with an empty message. `says` holds other answers, by method: what is said, raised or waited for."""
 
     port: int = 0

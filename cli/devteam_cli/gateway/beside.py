@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from devteam.mesh.address import is_loopback, reachable
-from devteam.mesh.errors import Unavailable
+from devteam.mesh.errors import FailedPrecondition, Unavailable
 from devteam.mesh.reach import place_of
 from devteam.mesh.server import Listen, refuse_exposure
 from devteam.mesh.tasks import background
+from devteam.mesh.tls import TlsFiles
 from devteam_cli.data_folder import DataFolder
 from devteam_cli.gateway.envoy import Envoy, binary, envoy
 from devteam_cli.gateway.folder import write
@@ -22,6 +23,12 @@ _NAME = "gateway"
 def refuse_gateway(listen: Listen) -> None:
     """Raise FailedPrecondition where no gateway can be started: before a mesh is started for nothing."""
     refuse_exposure(listen)
+    if listen.client_certs:
+        raise FailedPrecondition(
+            "a gateway shows no certificate of its callers, and this mesh lets in only who shows one: leave out "
+            "--gateway, or ask for keys instead of certificates",
+            reason="GATEWAY_WITHOUT_CERTIFICATE",
+        )
     binary()
     refuse_taken("the gateway", reachable(listen.host), listen.port, "--gateway-port")
 
@@ -50,11 +57,17 @@ def _place(listen: Listen, port: int, mesh_url: str, page_url: str) -> Place:
         planner=mesh,
         # It has no logins, and would be seen from wherever the gateway is.
         page=Address(*place_of(page_url)) if page_url and is_loopback(listen.host) else None,
-        certificate=listen.tls,
-        upstream=listen.tls,
-        # A page elsewhere must not get in by pointing a name of its own at this machine.
-        names=(),
+        certificate=_seen_from_anywhere(listen.tls) if listen.tls else None,
+        # What this machine says to itself. Shown a certificate, the mesh might take every caller for a service.
+        upstream=TlsFiles() if listen.tls else None,
+        # Without TLS, a page elsewhere must not get in by pointing a name of its own at this machine.
+        names=None if listen.tls else (),
     )
+
+
+def _seen_from_anywhere(tls: TlsFiles) -> TlsFiles:
+    """Envoy runs in a folder of its own."""
+    return TlsFiles(tls.cert and tls.cert.absolute(), tls.key and tls.key.absolute())
 
 
 async def _outlive(running: Envoy, log: Path) -> None:

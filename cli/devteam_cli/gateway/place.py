@@ -47,7 +47,8 @@ class Place:
     collector: Address | None = None
     # The certificate that callers are shown. None: plain text.
     certificate: TlsFiles | None = None
-    # How the services are spoken to: whose certificates are believed, and what is shown to them. None: plain text.
+    # How the services are spoken to: whose certificates are believed (without a `ca` anybody's, which is for a mesh on
+    # the same machine), and what is shown to them. None: plain text.
     upstream: TlsFiles | None = None
     # Pages of other origins that may call from browsers: "https://app.example".
     origins: Sequence[str] = ()

@@ -12,7 +12,10 @@ async def test_it_serves_the_page_until_a_signal_and_ends_its_viewers() -> None:
     async with FakeMesh() as mesh, devteam(mesh, "ui", "--port", "0", "--temporal-ui", "http://t:8233") as process:
         url = (await line_with(process.stdout, "Page: ")).removeprefix("Page: ").strip()
         async with browsing(url) as http, events_at(http, "/page/live") as events:
-            assert (await http.get("/page/mesh")).json() == {"api_url": mesh.url, "links": {"temporal": "http://t:8233"}}
+            assert (await http.get("/page/mesh")).json() == {
+                "api_url": mesh.url,
+                "links": {"temporal": "http://t:8233"},
+            }
             await events.news_with("workers", "fake-1")
             process.send_signal(signal.SIGTERM)
             await events.all()

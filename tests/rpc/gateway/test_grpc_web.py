@@ -117,7 +117,9 @@ async def test_a_refusal_has_its_status_and_words(mesh: EchoingMesh, tab: Tab) -
 
 
 async def test_json_and_events_as_browsers_read_them(mesh: EchoingMesh, tab: Tab) -> None:
-    mesh.says["/devteam.v1.PlannerService/WatchTask"] = [planner_pb2.WatchTaskResponse(task={"task_id": "t-1"})]
+    mesh.says["/devteam.v1.PlannerService/WatchTask"] = [
+        planner_pb2.WatchTaskResponse(task=planner_pb2.Task(task_id="t-1"))
+    ]
     created = await tab.run("fetch('/api/tasks', { method: 'POST', body: '{}' }).then((it) => it.json())")
     event = await tab.run(
         "new Promise((done) => { const it = new EventSource('/api/tasks/t-1:watch');"

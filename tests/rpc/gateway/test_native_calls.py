@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 import pytest_asyncio
 from devteam_cli.gateway import admin
@@ -60,6 +61,13 @@ async def test_what_is_not_public_does_not_get_through(
     code, words = await outcome(channel, method)
     assert (code, mesh.calls) == (grpc.StatusCode.UNIMPLEMENTED, [])
     assert words == "nothing is served here; docs/gateway.md says what is"
+
+
+@pytest.mark.parametrize("kind", ["application/grpc-web+proto", "application/grpc-web-text", "application/json"])
+async def test_nor_does_it_in_other_ways_of_saying_it(mesh: EchoingMesh, http: httpx.AsyncClient, kind: str) -> None:
+    for method in PRIVATE:
+        await http.post(method, content=b"\0\0\0\0\0", headers={"content-type": kind})
+    assert mesh.calls == []
 
 
 @pytest.mark.parametrize("method", [name for name in PUBLIC if name in METHODS])

@@ -17,7 +17,7 @@ from tests.fakes.gateway import gateway, place_of, skip_without_envoy
 from tests.fakes.signed import signed
 from tests.rpc.cli.command import ran
 
-_LAPTOP = Place(*(Address("127.0.0.1", port) for port in (8080, 7400, 7400, 7400)), names=())
+_LAPTOP = place_of(7400)
 PLACES = {"laptop": _LAPTOP, **deployed.PLACES}
 
 
@@ -97,7 +97,7 @@ async def test_without_the_wheel_it_says_what_to_install(monkeypatch: pytest.Mon
 
 def _validated(folder: Path) -> str:
     """What Envoy says of the files when it only looks."""
-    command = [binary(), "--mode", "validate", "--config-path", "shared/envoy.yaml"]
+    command = [str(binary()), "--mode", "validate", "--config-path", "shared/envoy.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     return done.stdout + done.stderr
 

@@ -74,6 +74,15 @@ async def test_services_have_to_show_a_certificate_of_their_name(folder: Path, c
             assert (await http.get("/api/queues")).status_code == 503
 
 
+async def test_a_mesh_on_this_machine_is_believed_as_it_is(folder: Path, certs: Path) -> None:
+    """Whatever name its certificate has."""
+    signed(certs, "elsewhere")
+    async with EchoServer(certs, "tls") as port:
+        place = place_of(port, upstream=TlsFiles())
+        async with gateway(place, folder) as door, door.http() as http:
+            assert (await http.get("/api/tasks")).status_code == 200
+
+
 class EchoServer:
     """A mesh that speaks TLS only."""
 
