@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,8 @@ _LOOK = 0.05
 
 async def asked(socket: Path, path: str) -> bytes:
     """What it answers to GET. Raises OSError where nobody listens."""
-    reader, writer = await asyncio.open_unix_connection(str(socket))
+    with _short(socket) as name:
+        reader, writer = await asyncio.open_unix_connection(name)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -34,6 +38,17 @@ async def stats(socket: Path, pattern: str) -> dict[str, Any]:
     """Counters and gauges whose names match a pattern."""
     listed = json.loads(await asked(socket, f"/stats?format=json&filter={pattern}"))
     return {stat["name"]: stat["value"] for stat in listed["stats"] if "name" in stat}
+
+
+@contextmanager
+def _short(socket: Path) -> Iterator[str]:
+    """A name of the socket that is not too long for one, as that of a folder in a folder may be."""
+    folder = os.open(socket.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        named = Path(f"/proc/self/fd/{folder}")
+        yield str(named / socket.name if named.exists() else socket)
+    finally:
+        os.close(folder)
 
 
 async def _has_begun(socket: Path) -> bool:

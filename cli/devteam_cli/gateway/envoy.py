@@ -16,6 +16,11 @@ from devteam_cli.gateway.folder import GatewayFolder
 
 _log = structlog.get_logger()
 
+_ARGUMENTS = (
+    *("--config-path", "shared/envoy.yaml", "--log-level", "warning", "--disable-hot-restart"),
+    # One thread for calls is faster than what stands behind it.
+    *("--concurrency", "1"),
+)
 _START_TIMEOUT = 30.0
 # It closes what is open at once: whoever has a stream through it opens it again.
 _STOP_TIMEOUT = 5.0
@@ -65,13 +70,6 @@ def binary() -> Path:
             reason="ENVOY_MISSING",
         )
     return path
-
-
-_ARGUMENTS = (
-    *("--config-path", "shared/envoy.yaml", "--log-level", "warning", "--disable-hot-restart"),
-    # One thread for calls is faster than what stands behind it.
-    *("--concurrency", "1"),
-)
 
 
 async def _spawn(command: list[str], folder: GatewayFolder, log: Path) -> Process:

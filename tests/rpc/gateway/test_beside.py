@@ -41,6 +41,19 @@ async def test_who_started_it_hears_when_it_dies(folder: Path) -> None:
     assert f"the gateway ended with code -9, see {folder}/gateway.log" in error.message
 
 
+async def test_its_folder_may_have_a_long_name(folder: Path) -> None:
+    """Longer than the name of a socket may be."""
+    skip_without_envoy()
+    deep = folder / ("d" * 120)
+    deep.mkdir()
+    async with (
+        FakeMesh() as mesh,
+        gateway_beside(Listen(port=0), mesh.url, "", DataFolder(deep)) as url,
+        browsing(url) as http,
+    ):
+        assert (await http.get("/healthz")).text == "ok\n"
+
+
 async def test_it_is_not_reached_from_elsewhere_by_accident(folder: Path) -> None:
     skip_without_envoy()
     with pytest.raises(FailedPrecondition, match="insecure-i-know"):
