@@ -36,10 +36,10 @@ def environment(**more: str) -> dict[str, str]:
 class Program:
     """A process whose output can be waited for.
 
-    It leads a process group of its own; leaving the block kills what is left of that.
+    It leads a process group of its own; leaving the block kills what is left of that. It works in `folder`, or here.
     """
 
-    def __init__(self, *command: str, log: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, *command: str, log: Path, env: Mapping[str, str], folder: Path | None = None) -> None:
         self._log = log
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         with log.open("ab") as errors:
@@ -50,6 +50,7 @@ class Program:
                 stderr=errors,
                 text=True,
                 env=env,
+                cwd=folder,
                 start_new_session=True,
             )
         self._reader = threading.Thread(target=self._read)
