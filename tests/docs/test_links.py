@@ -1,6 +1,8 @@
 """Links between pages lead somewhere: to a file that is there, and to a heading that it has."""
 
 import re
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -29,3 +31,13 @@ def _headings(text: str) -> frozenset[str]:
     """Headings as GitHub names them in links."""
     titles = re.findall(r"^#+ +(.+?)\s*$", _CODE.sub("", text), re.MULTILINE)
     return frozenset(re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles)
+
+
+def test_the_pictures_are_what_their_script_draws() -> None:
+    drawn = subprocess.run(
+        (sys.executable, str(REPOSITORY / "scripts" / "draw.py"), "--check"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (drawn.returncode, drawn.stderr) == (0, "")

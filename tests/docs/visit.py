@@ -25,10 +25,14 @@ _PLACEHOLDER = re.compile(r"(?<![\w$/.{-])(TASK_ID|TASK|PLAN_ID|PLAN|WORKER|TRAC
 _TOOLS = re.compile(r"(?:^|[|(]\s*|\btimeout \d+ )(grpcurl|jq|kubectl|curl|node|docker|openssl)\b", re.MULTILINE)
 # What looks at the mesh exits with 1 where something needs attention; on a mesh that others use, something may.
 _PRELUDE = """\
+set -a
 told() { "$@" || [ $? = 1 ]; }
 devteam() { case "$*" in *status*|*doctor*) told command devteam "$@";; *) command devteam "$@";; esac; }
 devteam-worker() { case "$*" in *doctor*) told command devteam-worker "$@";; *) command devteam-worker "$@";; esac; }
 """
+# A reader's variables last as long as the terminal.
+_AFTERWORD = "\nenv -0 > .variables\n"
+_NOT_OURS = ("BASH_FUNC_", "PWD=", "OLDPWD=", "SHLVL=", "_=")
 _SNIPPET = """\
 import asyncio
 
@@ -49,7 +53,7 @@ class Visit:
     """One page's reader: a folder, an environment, and what was started and stays. `known` fills in placeholders."""
 
     folder: Path
-    env: Mapping[str, str]
+    env: dict[str, str]
     known: Mapping[str, str]
     addresses: Mapping[str, str]
     _stays: ExitStack = field(default_factory=ExitStack)
@@ -81,8 +85,14 @@ class Visit:
 
     def _type(self, block: Block, text: str) -> None:
         script = self.folder / ".block.sh"
-        script.write_text(_PRELUDE + text, encoding="utf-8")
+        script.write_text(_PRELUDE + text + _AFTERWORD, encoding="utf-8")
         self._run(block, "bash", "-euo", "pipefail", str(script))
+        self._remember(self.folder / ".variables")
+
+    def _remember(self, variables: Path) -> None:
+        if variables.exists():
+            told = [entry for entry in variables.read_text().split("\0") if entry and not entry.startswith(_NOT_OURS)]
+            self.env.update((name, value) for name, _, value in (entry.partition("=") for entry in told))
 
     def _start(self, line: str) -> None:
         ready = next(pattern for start, pattern in _STAYS.items() if line.strip().startswith(start))
