@@ -35,6 +35,8 @@ TASK_ID = "devteam.task.id"
 ATTEMPT = "devteam.task.attempt"
 PLAN_ID = "devteam.plan.id"
 STEP_ID = "devteam.step.id"
+# Whose it is. Spans below it are the same tenant's.
+TENANT = "devteam.tenant"
 WORKER_ID = "devteam.worker.id"
 QUEUE = "devteam.queue"
 STRATEGY = "devteam.strategy"

@@ -175,7 +175,7 @@ def forget_moments(url: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.downgrade(config, "-1")
+        command.downgrade(config, "0004")
     engine.dispose()
 
 

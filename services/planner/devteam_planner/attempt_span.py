@@ -73,6 +73,7 @@ class AttemptSpans:
             names.ATTEMPT: number,
             names.PLAN_ID: task.plan_id,
             names.STEP_ID: task.step_id,
+            names.TENANT: task.tenant,
             names.OUTCOME: _LEFT,
         }
         self._entered.enter_context(structlog.contextvars.bound_contextvars(attempt=number))

@@ -23,10 +23,14 @@ class News:
 
 
 class Line:
-    """One watcher's news, from the moment `now` on. Whoever falls more than `limit` tasks behind reads the store."""
+    """One watcher's news, from the moment `now` on. Whoever falls more than `limit` tasks behind reads the store.
 
-    def __init__(self, limit: int, now: datetime, *, counts: bool) -> None:
+    It hears only of what is `whose`; "": of every tenant's.
+    """
+
+    def __init__(self, limit: int, now: datetime, *, counts: bool, whose: str = "") -> None:
         self.wants_counts = counts
+        self.whose = whose
         self._opened_at = now
         # Since when nothing was kept, because too much had gathered; None while all is kept.
         self.behind_since: datetime | None = None
@@ -43,6 +47,10 @@ class Line:
         self._settled = False
         self._wake = asyncio.Event()
 
+    def concerns(self, tenant: str) -> bool:
+        """Whether its watcher may hear of what is that tenant's."""
+        return self.whose in ("", tenant)
+
     def offer(self, tasks: Iterable[Task], since: datetime, number: int) -> None:
         """Take what the read of that number found; nothing in it was written before `since`."""
         if self._last_old is not None and number > self._last_old:
@@ -51,7 +59,7 @@ class Line:
         if self.behind_since is not None:
             return
         for task in tasks:
-            if self._settled or self._is_news(task):
+            if self.concerns(task.tenant) and (self._settled or self._is_news(task)):
                 self._oldest = min(self._oldest or since, since)
                 self._tasks.pop(task.task_id, None)  # so that it comes in the order of changes
                 self._tasks[task.task_id] = task
@@ -62,7 +70,7 @@ class Line:
 
     def offer_counts(self, counts: Iterable[Count]) -> None:
         """Take the counts of all that runs; those that did not change are no news."""
-        now = {count.task_id: count for count in counts}
+        now = {count.task_id: count for count in counts if self.concerns(count.tenant)}
         waiting = self._counts | {key: count for key, count in now.items() if self._counted.get(key) != count}
         self._counts = {key: count for key, count in waiting.items() if key in now}
         self._counted = now

@@ -47,7 +47,7 @@ def traced(plan: Plan) -> Iterator[None]:
     """Make the body a span of the plan's own trace, linked to that of whoever asked for the cancel."""
     asker = trace.get_current_span().get_span_context()
     links = [Link(asker)] if asker.is_valid else []
-    attributes = {names.PLAN_ID: plan.plan_id}
+    attributes = {names.PLAN_ID: plan.plan_id, names.TENANT: plan.tenant}
     with (
         joined(plan.trace_context),
         _tracer.start_as_current_span(names.SPAN_CANCEL, links=links, attributes=attributes),

@@ -51,9 +51,9 @@ class Feed:
         self._told: dict[str, Write] = {}
 
     @contextmanager
-    def line(self, *, counts: bool) -> Iterator[Line]:
+    def line(self, *, counts: bool, whose: str = "") -> Iterator[Line]:
         """All news from now on, while the block runs. Look at the store after entering, so that nothing is missed."""
-        line = Line(self._backlog, self._clock.now(), counts=counts)
+        line = Line(self._backlog, self._clock.now(), counts=counts, whose=whose)
         self._lines.add(line)
         self._watched.set()
         try:

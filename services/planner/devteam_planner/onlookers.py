@@ -24,15 +24,16 @@ class Onlookers:
         self._feed = feed
         self._clock = clock
 
-    async def watch(self, since: datetime | None, *, counts: bool) -> AsyncGenerator[News, None]:
+    async def watch(self, since: datetime | None, *, counts: bool, whose: str = "") -> AsyncGenerator[News, None]:
         """Open tasks, with `since` also what has ended from then on, then every change; with `counts`, of tokens too.
 
-        A watcher that reads slowly is told less often, of each task only the latest. Raises InvalidInput for a `since`
+        Of one tenant, or (empty `whose`) of all. A watcher that reads slowly is told less often, of each task only the
+        latest. Raises InvalidInput for a `since`
         in the future, Unavailable.
         """
         if since is not None and since > self._clock.now() + _LENIENCE:
             raise InvalidInput(Violation("since", "OUT_OF_BOUNDS", "lies in the future; leave it unset to begin now"))
-        with self._feed.line(counts=counts) as line:
+        with self._feed.line(counts=counts, whose=whose) as line:
             async with aclosing(self._beginning(line, since)) as parts:
                 async for news in parts:
                     yield news
@@ -48,12 +49,12 @@ class Onlookers:
 
     async def _beginning(self, line: Line, since: datetime | None) -> AsyncGenerator[News, None]:
         if since is not None:
-            ended = await self._overview.ended(since, _MOST_ENDED)
+            ended = await self._overview.ended(since, _MOST_ENDED, line.whose)
             for start in range(0, len(ended), PART):
                 yield await self._told(line, ended[start : start + PART], current=False)
         after, full = "", True
         while full:
-            tasks = await self._overview.open(after, PART)
+            tasks = await self._overview.open(after, PART, line.whose)
             line.note(tasks)
             if tasks:
                 yield News(tuple(tasks), current=False)
@@ -74,6 +75,6 @@ class Onlookers:
         line.settle(self._feed.number)
 
     async def _told(self, line: Line, task_ids: Sequence[str], *, current: bool) -> News:
-        tasks = await self._overview.tasks(task_ids)
+        tasks = [task for task in await self._overview.tasks(task_ids) if line.concerns(task.tenant)]
         line.note(tasks)
         return News(tuple(tasks), current=current)

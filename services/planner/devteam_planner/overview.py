@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from devteam_planner.domain import Task
+from devteam_planner.domain import DEFAULT_TENANT, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,19 @@ class Count:
     task_id: str
     attempt: int
     tokens: int
+    tenant: str = DEFAULT_TENANT
 
 
 class Overview(Protocol):
     """Reads across plans; each read is served from an index. All methods raise Unavailable when the store is.
 
-    Prompts and outputs of tasks are left empty.
+    Prompts and outputs of tasks are left empty. `whose` is a tenant; "": all of them.
     """
 
-    async def open(self, after: str, limit: int) -> list[Task]:
+    async def open(self, after: str, limit: int, whose: str = "") -> list[Task]:
         """Tasks that have not ended, in the order of their ids, those after id `after`."""
 
-    async def ended(self, since: datetime, limit: int) -> list[str]:
+    async def ended(self, since: datetime, limit: int, whose: str = "") -> list[str]:
         """The ids of ended tasks that were written since, in the order of these writes; at most the last `limit`."""
 
     async def writes(self, since: datetime, after: str, limit: int) -> list[Write]:

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
+from opentelemetry import trace
 
+from devteam.mesh import names
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, Unavailable
 from devteam.mesh.ids import Ids
@@ -24,6 +26,7 @@ from devteam_planner.domain import (
     TaskState,
     task_id_of,
 )
+from devteam_planner.ownership import find
 from devteam_planner.ports import PlanStore, Router, Workflows
 
 _log = structlog.get_logger()
@@ -38,7 +41,8 @@ class Plans:
     """Every plan that was ever accepted. A task of its own is a plan of one step.
 
     A plan is accepted once it is stored; its row is the promise that its workflow will be started, by `sweep` if need
-    be. All methods raise Unavailable when the store is.
+    be. All methods raise Unavailable when the store is. For those who look for what is `whose`, plans and tasks of
+    other tenants do not exist; "" looks for everyone's.
     """
 
     def __init__(
@@ -112,30 +116,41 @@ class Plans:
         )
         return (await self._accept(_with_tasks(plan, [Step(SOLE_STEP, spec)]))).tasks[0]
 
-    async def get_plan(self, plan_id: str) -> Plan:
+    async def get_plan(self, plan_id: str, *, whose: str = "") -> Plan:
         """The plan with its tasks, outputs left out. Raises NotFound."""
-        return _told(await self._store.plan(plan_id))
+        plan = await self._store.plan(plan_id)
+        find(plan.tenant, whose, "plan", plan_id)
+        return _told(plan)
 
-    async def get_task(self, task_id: str) -> Task:
+    async def get_task(self, task_id: str, *, whose: str = "") -> Task:
         """The task with its output. Raises NotFound."""
         task = await self._store.task(task_id)
+        find(task.tenant, whose, "task", task_id)
         if task.state is not TaskState.PENDING:
             return task
         return _told(replace(await self._store.head(task.plan_id), tasks=(task,))).tasks[0]
 
-    async def list_plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+    async def list_plans(self, *, state: PlanState | None, before: str, limit: int, whose: str = "") -> list[Plan]:
         """See PlanStore.plans."""
-        return await self._store.plans(state=state, before=before, limit=limit)
+        return await self._store.plans(state=state, before=before, limit=limit, whose=whose)
 
-    async def list_tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+    async def list_tasks(
+        self, *, plan_id: str, state: TaskState | None, before: str, limit: int, whose: str = ""
+    ) -> list[Task]:
         """See PlanStore.tasks."""
-        return await self._store.tasks(plan_id=plan_id, state=state, before=before, limit=limit)
+        return await self._store.tasks(plan_id=plan_id, state=state, before=before, limit=limit, whose=whose)
 
-    async def cancel_plan(self, plan_id: str) -> Plan:
+    async def find_plan(self, plan_id: str, *, whose: str) -> None:
+        """Raises NotFound unless there is such a plan."""
+        find((await self._store.head(plan_id)).tenant, whose, "plan", plan_id)
+
+    async def cancel_plan(self, plan_id: str, *, whose: str = "") -> Plan:
         """Ask for the plan to stop, and return it; one that has ended is returned as it is. Raises NotFound.
 
         What is stored decides: whoever cannot be told now sees the request in the store later.
         """
+        if whose:
+            await self.find_plan(plan_id, whose=whose)
         plan = await self._store.request_cancel(plan_id, self._clock.now())
         if plan.state.ended:
             return plan
@@ -148,13 +163,14 @@ class Plans:
                 _log.warning("workflow not told of the cancel", plan_id=plan_id, error=error.message)
         return plan
 
-    async def cancel_task(self, task_id: str) -> Task:
+    async def cancel_task(self, task_id: str, *, whose: str = "") -> Task:
         """Ask for a task of its own to stop; as cancel_plan. Raises FailedPrecondition for a step of a plan."""
-        return (await self.cancel_plan(await self.cancellable(task_id))).tasks[0]
+        return (await self.cancel_plan(await self.cancellable(task_id, whose=whose))).tasks[0]
 
-    async def cancellable(self, task_id: str) -> str:
+    async def cancellable(self, task_id: str, *, whose: str = "") -> str:
         """The plan that is cancelled with this task. Raises NotFound, and FailedPrecondition for a step of a plan."""
         task = await self._store.task(task_id)
+        find(task.tenant, whose, "task", task_id)
         plan = await self._store.head(task.plan_id)
         if not plan.sole:
             raise FailedPrecondition(
@@ -177,6 +193,7 @@ class Plans:
                 await self._clock.sleep(_SWEEP_SECONDS)
 
     async def _accept(self, plan: Plan) -> Plan:
+        trace.get_current_span().set_attribute(names.TENANT, plan.tenant)
         stored = await self._stored(plan)
         if stored.request_digest != plan.request_digest:
             raise AlreadyExists(

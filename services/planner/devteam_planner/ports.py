@@ -84,11 +84,16 @@ class PlanStore(Protocol):
     async def outputs(self, plan_id: str, step_ids: Sequence[str]) -> Mapping[str, str]:
         """The outputs of the given steps, by step id; steps that have not succeeded are left out."""
 
-    async def plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
-        """Plans (no tasks of their own), the newest first, with ids below `before` unless that is empty."""
+    async def plans(self, *, state: PlanState | None, before: str, limit: int, whose: str = "") -> list[Plan]:
+        """Plans (no tasks of their own), the newest first, with ids below `before` unless that is empty.
 
-    async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
-        """Tasks of a plan, or (empty plan_id) tasks of their own; the newest id first, without outputs."""
+        Of one tenant, or (empty `whose`) of all; both from an index.
+        """
+
+    async def tasks(
+        self, *, plan_id: str, state: TaskState | None, before: str, limit: int, whose: str = ""
+    ) -> list[Task]:
+        """Tasks of a plan, or (empty plan_id) tasks of their own; the newest id first, without outputs; as `plans`."""
 
     async def begin_attempt(
         self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from devteam.mesh.access.caller import current_caller
 from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.paging import page_start
 from devteam.mesh.standing import OwnStanding
@@ -27,6 +28,7 @@ from devteam_planner.convert.plans import (
     task_state_from_proto,
     task_to_proto,
 )
+from devteam_planner.convert.queues import steps_in_their_queues, task_in_its_queue
 from devteam_planner.convert.specs import task_spec_from_proto
 from devteam_planner.convert.steps import steps_from_proto
 from devteam_planner.convert.tenants import tenant_from_metadata
@@ -55,18 +57,19 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         self, request: planner_pb2.CreateTaskRequest, context: _Context
     ) -> planner_pb2.CreateTaskResponse:
         """See planner.proto."""
+        caller = current_caller()
         task = await self._plans.create_task(
-            task_spec_from_proto(request),
+            task_in_its_queue(task_spec_from_proto(request), caller),
             request_id=request.request_id,
             digest=digest_of(request),
-            tenant=tenant_from_metadata(context.invocation_metadata()),
+            tenant=tenant_from_metadata(context.invocation_metadata(), caller),
             trace_context=carried(),
         )
         return planner_pb2.CreateTaskResponse(task=task_to_proto(task))
 
     async def GetTask(self, request: planner_pb2.GetTaskRequest, context: _Context) -> planner_pb2.GetTaskResponse:
         """See planner.proto."""
-        task = await self._plans.get_task(id_from_proto("task_id", request.task_id))
+        task = await self._plans.get_task(id_from_proto("task_id", request.task_id), whose=_whose())
         return planner_pb2.GetTaskResponse(task=task_to_proto(task, with_output=True))
 
     async def ListTasks(
@@ -79,6 +82,7 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
             state=task_state_from_proto(request.state),
             before=page_start(request.page_token),
             limit=size + 1,
+            whose=_whose(),
         )
         return task_page_to_proto(tasks, size)
 
@@ -89,9 +93,9 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         task_id, cursor = id_from_proto("task_id", request.task_id), Cursor(request.attempt, request.after_seq)
         left: AbstractContextManager[None] = nullcontext()
         if request.cancel_on_disconnect:
-            left = self._departures.noticed(await self._plans.cancellable(task_id))
+            left = self._departures.noticed(await self._plans.cancellable(task_id, whose=_whose()))
         with left:
-            async with aclosing(self._watch.watch_task(task_id, cursor)) as events:
+            async with aclosing(self._watch.watch_task(task_id, cursor, whose=_whose())) as events:
                 async for event in events:
                     yield task_event_to_proto(event)
 
@@ -99,27 +103,28 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         self, request: planner_pb2.CancelTaskRequest, context: _Context
     ) -> planner_pb2.CancelTaskResponse:
         """See planner.proto."""
-        task = await self._plans.cancel_task(id_from_proto("task_id", request.task_id))
+        task = await self._plans.cancel_task(id_from_proto("task_id", request.task_id), whose=_whose())
         return planner_pb2.CancelTaskResponse(task=task_to_proto(task))
 
     async def CreatePlan(
         self, request: planner_pb2.CreatePlanRequest, context: _Context
     ) -> planner_pb2.CreatePlanResponse:
         """See planner.proto."""
+        caller = current_caller()
         plan = await self._plans.create_plan(
             request.name,
-            steps_from_proto(request),
+            steps_in_their_queues(steps_from_proto(request), caller),
             dict(request.input),
             request_id=request.request_id,
             digest=digest_of(request),
-            tenant=tenant_from_metadata(context.invocation_metadata()),
+            tenant=tenant_from_metadata(context.invocation_metadata(), caller),
             trace_context=carried(),
         )
         return planner_pb2.CreatePlanResponse(plan=plan_to_proto(plan))
 
     async def GetPlan(self, request: planner_pb2.GetPlanRequest, context: _Context) -> planner_pb2.GetPlanResponse:
         """See planner.proto."""
-        plan = await self._plans.get_plan(id_from_proto("plan_id", request.plan_id))
+        plan = await self._plans.get_plan(id_from_proto("plan_id", request.plan_id), whose=_whose())
         return planner_pb2.GetPlanResponse(plan=plan_to_proto(plan))
 
     async def ListPlans(
@@ -128,7 +133,10 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         """See planner.proto."""
         size = page_size_from_proto(request.page_size)
         plans = await self._plans.list_plans(
-            state=plan_state_from_proto(request.state), before=page_start(request.page_token), limit=size + 1
+            state=plan_state_from_proto(request.state),
+            before=page_start(request.page_token),
+            limit=size + 1,
+            whose=_whose(),
         )
         return plan_page_to_proto(plans, size)
 
@@ -137,8 +145,12 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     ) -> AsyncGenerator[planner_pb2.WatchPlanResponse, None]:
         """See planner.proto."""
         plan_id = id_from_proto("plan_id", request.plan_id)
-        with self._departures.noticed(plan_id) if request.cancel_on_disconnect else nullcontext():
-            async with aclosing(self._watch.watch_plan(plan_id, cursors_from_proto(request))) as events:
+        left: AbstractContextManager[None] = nullcontext()
+        if request.cancel_on_disconnect:
+            await self._plans.find_plan(plan_id, whose=_whose())
+            left = self._departures.noticed(plan_id)
+        with left:
+            async with aclosing(self._watch.watch_plan(plan_id, cursors_from_proto(request), whose=_whose())) as events:
                 async for event in events:
                     yield plan_event_to_proto(event)
 
@@ -146,7 +158,7 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         self, request: planner_pb2.CancelPlanRequest, context: _Context
     ) -> planner_pb2.CancelPlanResponse:
         """See planner.proto."""
-        plan = await self._plans.cancel_plan(id_from_proto("plan_id", request.plan_id))
+        plan = await self._plans.cancel_plan(id_from_proto("plan_id", request.plan_id), whose=_whose())
         return planner_pb2.CancelPlanResponse(plan=plan_to_proto(plan))
 
     async def GetPlannerStatus(
@@ -166,7 +178,13 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         self, request: planner_pb2.WatchTasksRequest, context: _Context
     ) -> AsyncGenerator[planner_pb2.WatchTasksResponse, None]:
         """See planner.proto."""
-        async with aclosing(self._onlookers.watch(since_from_proto(request), counts=request.progress)) as parts:
+        news_of = self._onlookers.watch(since_from_proto(request), counts=request.progress, whose=_whose())
+        async with aclosing(news_of) as parts:
             async for news in parts:
                 for message in news_to_protos(news):
                     yield message
+
+
+def _whose() -> str:
+    """The tenant that all others' things are hidden from; empty: nothing is."""
+    return current_caller().tenant

@@ -17,6 +17,7 @@ from devteam_planner.events import (
     TaskEvent,
     TokensRead,
 )
+from devteam_planner.ownership import find
 from devteam_planner.ports import PlanStore
 from devteam_planner.token_log import TokenLog
 
@@ -32,7 +33,8 @@ _MANY = 32
 class Watch:
     """Opens watches.
 
-    However silent the bell, each looks at the store every `poll` seconds: another process may have written to it.
+    However silent the bell, each looks at the store every `poll` seconds: another process may have written to it. For
+    those who look for what is `whose`, nothing else exists.
     """
 
     def __init__(self, store: PlanStore, log: TokenLog, bell: Bell, clock: Clock, *, poll: float = 0.5) -> None:
@@ -42,12 +44,14 @@ class Watch:
         self._clock = clock
         self._poll = poll
 
-    async def watch_task(self, task_id: str, cursor: Cursor) -> AsyncGenerator[TaskEvent, None]:
+    async def watch_task(self, task_id: str, cursor: Cursor, *, whose: str = "") -> AsyncGenerator[TaskEvent, None]:
         """The task as it is, then changes and tokens as they are stored; the last event is the task at its end.
 
         Raises NotFound, OutOfRange for a cursor past the end of what there is, Unavailable.
         """
-        plan_id = (await self._store.task(task_id)).plan_id
+        known = await self._store.task(task_id)
+        find(known.tenant, whose, "task", task_id)
+        plan_id = known.plan_id
         with self._bell.listening(plan_id) as listener:
             lookout = await self._lookout(plan_id, listener)
             task = await self._task(task_id)
@@ -64,7 +68,9 @@ class Watch:
                     telling.task = await self._task(task_id)
                 due = bool(events) or telling.is_due(look)
 
-    async def watch_plan(self, plan_id: str, cursors: Mapping[str, Cursor]) -> AsyncGenerator[PlanEvent, None]:
+    async def watch_plan(
+        self, plan_id: str, cursors: Mapping[str, Cursor], *, whose: str = ""
+    ) -> AsyncGenerator[PlanEvent, None]:
         """The plan as it is, then changes and tokens of all its tasks; the last event is the plan at its end.
 
         `cursors` by task id; tasks that are not named are told from the start of their current attempt. Raises as
@@ -73,6 +79,7 @@ class Watch:
         with self._bell.listening(plan_id) as listener:
             lookout = await self._lookout(plan_id, listener)
             plan = await self._store.plan(plan_id)
+            find(plan.tenant, whose, "plan", plan_id)
             tellings = {
                 task.task_id: await self._telling(task, cursors.get(task.task_id, Cursor()), task.version)
                 for task in plan.tasks

@@ -54,6 +54,7 @@ async def test_an_attempt_is_a_span_from_its_beginning_to_its_stored_end(bench: 
         "devteam.task.attempt": 1,
         "devteam.plan.id": "p-1",
         "devteam.step.id": "a",
+        "devteam.tenant": "default",
         "devteam.attempt.reason": "first attempt",
         "devteam.worker.id": "w1",
         "devteam.queue": "default",

@@ -82,17 +82,21 @@ class MemoryPlanStore:
         tasks = (self._tasks[task_id] for task_id in self._steps.get(plan_id, ()))
         return {t.step_id: t.output for t in tasks if t.step_id in step_ids and t.state is TaskState.SUCCEEDED}
 
-    async def plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+    async def plans(self, *, state: PlanState | None, before: str, limit: int, whose: str = "") -> list[Plan]:
         """See the port."""
         found = (plan for plan in self._plans.values() if not plan.sole and state in {None, plan.state})
         newest = sorted(found, key=lambda plan: plan.plan_id, reverse=True)
-        return [plan for plan in newest if not before or plan.plan_id < before][:limit]
+        older = (plan for plan in newest if not before or plan.plan_id < before)
+        return [plan for plan in older if whose in ("", plan.tenant)][:limit]
 
-    async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+    async def tasks(
+        self, *, plan_id: str, state: TaskState | None, before: str, limit: int, whose: str = ""
+    ) -> list[Task]:
         """See the port."""
         found = (task for task in self._listable(plan_id) if state in {None, task.state})
         newest = sorted(found, key=lambda task: task.task_id, reverse=True)
-        return [_listed(task) for task in newest if not before or task.task_id < before][:limit]
+        older = (task for task in newest if not before or task.task_id < before)
+        return [_listed(task) for task in older if whose in ("", task.tenant)][:limit]
 
     async def begin_attempt(
         self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""

@@ -16,16 +16,18 @@ class MemoryOverview:
         self._plans = plans
         self._tokens = tokens
 
-    async def open(self, after: str, limit: int) -> list[Task]:
+    async def open(self, after: str, limit: int, whose: str = "") -> list[Task]:
         """See the port."""
-        found = (task for task in self._plans.everything().values() if not task.state.ended)
+        found = (
+            task for task in self._plans.everything().values() if not task.state.ended and whose in ("", task.tenant)
+        )
         return await self.tasks(sorted(task.task_id for task in found if task.task_id > after)[:limit])
 
-    async def ended(self, since: datetime, limit: int) -> list[str]:
+    async def ended(self, since: datetime, limit: int, whose: str = "") -> list[str]:
         """See the port."""
         tasks = self._plans.everything()
-        written = (write.task_id for write in self._writes() if write.changed_at >= since)
-        return [task_id for task_id in written if tasks[task_id].state.ended][-limit:]
+        written = (tasks[write.task_id] for write in self._writes() if write.changed_at >= since)
+        return [task.task_id for task in written if task.state.ended and whose in ("", task.tenant)][-limit:]
 
     async def writes(self, since: datetime, after: str, limit: int) -> list[Write]:
         """See the port."""
@@ -39,8 +41,10 @@ class MemoryOverview:
     async def counts(self) -> list[Count]:
         """See the port."""
         running = [task for task in self._plans.everything().values() if task.state is TaskState.RUNNING]
-        keys = [(task.task_id, task.attempt) for task in running]
-        return [Count(*key, await self._tokens.last_seq(*key)) for key in keys]
+        return [
+            Count(task.task_id, task.attempt, await self._tokens.last_seq(task.task_id, task.attempt), task.tenant)
+            for task in running
+        ]
 
     def _writes(self) -> list[Write]:
         tasks, changed_at = self._plans.everything().values(), self._plans.changed_at

@@ -32,6 +32,11 @@ def still_open(what: sa.Select[Any]) -> sa.Select[Any]:
     return what.where(tasks.c.ended_at.is_(None), tasks.c.task_id > _AFTER).order_by(tasks.c.task_id).limit(_AT_MOST)
 
 
+def of_tenant(what: sa.Select[Any]) -> sa.Select[Any]:
+    """Of one tenant only."""
+    return what.where(tasks.c.tenant == sa.bindparam("whose", type_=sa.Text()))
+
+
 def of_ids(what: sa.Select[Any]) -> sa.Select[Any]:
     """Of tasks that are named."""
     return what.where(tasks.c.task_id.in_(sa.bindparam("of_tasks", expanding=True)))
@@ -51,6 +56,7 @@ ENDED = (
     .order_by(tasks.c.changed_at.desc(), tasks.c.task_id.desc())
     .limit(_AT_MOST)
 )
+ENDED_OF = of_tenant(ENDED)
 WRITES = (
     sa.select(tasks.c.changed_at, tasks.c.task_id, tasks.c.version)
     .where(sa.tuple_(tasks.c.changed_at, tasks.c.task_id) > sa.tuple_(_SINCE, _AFTER))
@@ -63,6 +69,6 @@ _LAST_SEQ = (
     .scalar_subquery()
 )
 # The state as a literal: with a parameter, the database could not use the partial index.
-COUNTS = sa.select(tasks.c.task_id, tasks.c.attempt, _LAST_SEQ.label("tokens")).where(
+COUNTS = sa.select(tasks.c.task_id, tasks.c.attempt, tasks.c.tenant, _LAST_SEQ.label("tokens")).where(
     tasks.c.state == sa.literal_column("'running'")
 )

@@ -20,15 +20,18 @@ class SqlOverview:
         self._database = database
         seen = statements.seen(database.dialect)
         self._open = statements.still_open(seen)
+        self._open_of = statements.of_tenant(self._open)
         self._tasks = statements.of_ids(seen)
 
-    async def open(self, after: str, limit: int) -> list[Task]:
+    async def open(self, after: str, limit: int, whose: str = "") -> list[Task]:
         """See the port."""
-        return [task_of_row(row) for row in await self._read(self._open, {"after": after, "at_most": limit})]
+        given = {"after": after, "at_most": limit, **_of(whose)}
+        return [task_of_row(row) for row in await self._read(self._open_of if whose else self._open, given)]
 
-    async def ended(self, since: datetime, limit: int) -> list[str]:
+    async def ended(self, since: datetime, limit: int, whose: str = "") -> list[str]:
         """See the port."""
-        rows = await self._read(statements.ENDED, {"since": since, "at_most": limit})
+        given = {"since": since, "at_most": limit, **_of(whose)}
+        rows = await self._read(statements.ENDED_OF if whose else statements.ENDED, given)
         return [row.task_id for row in reversed(rows)]
 
     async def writes(self, since: datetime, after: str, limit: int) -> list[Write]:
@@ -45,8 +48,12 @@ class SqlOverview:
     async def counts(self) -> list[Count]:
         """See the port."""
         rows = await self._read(statements.COUNTS, {})
-        return [Count(row.task_id, row.attempt, row.tokens or 0) for row in rows]
+        return [Count(row.task_id, row.attempt, row.tokens or 0, row.tenant) for row in rows]
 
     async def _read(self, query: sa.Select[Any], given: dict[str, Any]) -> Sequence[sa.Row[Any]]:
         async with self._database.read() as connection:
             return (await connection.execute(query, given)).all()
+
+
+def _of(whose: str) -> dict[str, str]:
+    return {"whose": whose} if whose else {}

@@ -10,19 +10,11 @@ from devteam.mesh.database import Connection, Database
 from devteam.mesh.errors import NotFound
 from devteam_planner.domain import Attempt, Failure, Plan, PlanState, Task, TaskState, WorkerInstance
 from devteam_planner.ports import Ending
-from devteam_planner.store import statements
+from devteam_planner.store import listings, statements
 from devteam_planner.store.rows import Row, plan_of_row, request_key, row_of_plan, row_of_task, row_value, task_of_row
 from devteam_planner.store.statements import TASK_ENDS, update
 from devteam_planner.store.tables import plans, tasks
 
-# Not what lies behind the output, either: SQLite would have to read past it.
-_UNREAD = {tasks.c.output, tasks.c.tenant, tasks.c.wanted_queue, tasks.c.changed_at}
-_WITHOUT_OUTPUT = sa.select(
-    *(column for column in tasks.c if column not in _UNREAD),
-    sa.literal_column("''").label("output"),
-    plans.c.tenant,
-    *statements.OF_PLAN,
-).join(plans, plans.c.plan_id == tasks.c.plan_id)
 _PLAN_ENDS = [state.value for state in PlanState if state.ended]
 # The attempt has no worker.
 _UNPLACED = {"worker_id": None, "instance_id": None, "queue": "", "placement_reason": ""}
@@ -103,24 +95,17 @@ class SqlPlanStore:
         async with self._database.read() as connection:
             return {row.step_id: row.output for row in await connection.execute(query)}
 
-    async def plans(self, *, state: PlanState | None, before: str, limit: int) -> list[Plan]:
+    async def plans(self, *, state: PlanState | None, before: str, limit: int, whose: str = "") -> list[Plan]:
         """See the port."""
-        query = sa.select(plans).where(plans.c.sole.is_(False)).order_by(plans.c.plan_id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(plans.c.state == state.value)
-        if before:
-            query = query.where(plans.c.plan_id < before)
+        query = listings.plans_of(state=state, before=before, limit=limit, whose=whose)
         async with self._database.read() as connection:
             return [plan_of_row(row) for row in await connection.execute(query)]
 
-    async def tasks(self, *, plan_id: str, state: TaskState | None, before: str, limit: int) -> list[Task]:
+    async def tasks(
+        self, *, plan_id: str, state: TaskState | None, before: str, limit: int, whose: str = ""
+    ) -> list[Task]:
         """See the port."""
-        wanted = tasks.c.plan_id == plan_id if plan_id else tasks.c.sole.is_(True)
-        query = _WITHOUT_OUTPUT.where(wanted).order_by(tasks.c.task_id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(tasks.c.state == state.value)
-        if before:
-            query = query.where(tasks.c.task_id < before)
+        query = listings.tasks_of(plan_id=plan_id, state=state, before=before, limit=limit, whose=whose)
         async with self._database.read() as connection:
             return [task_of_row(row) for row in await connection.execute(query)]
 
@@ -271,7 +256,7 @@ class SqlPlanStore:
             row = (await connection.execute(sa.select(plans).where(condition))).one_or_none()
             if row is None:
                 return None
-            of_plan = _WITHOUT_OUTPUT.where(tasks.c.plan_id == row.plan_id).order_by(tasks.c.position)
+            of_plan = listings.WITHOUT_OUTPUT.where(tasks.c.plan_id == row.plan_id).order_by(tasks.c.position)
             found = (await connection.execute(of_plan)).all()
         return plan_of_row(row, map(task_of_row, found))
 

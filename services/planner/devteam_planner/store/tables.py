@@ -56,6 +56,14 @@ sa.Index(
     sqlite_where=plans.c.state == "pending",
     postgresql_where=plans.c.state == "pending",
 )
+# Who sees one tenant's plans only reads no others'.
+sa.Index(
+    "ix_plans_tenant",
+    plans.c.tenant,
+    plans.c.plan_id,
+    sqlite_where=plans.c.sole.is_(False),
+    postgresql_where=plans.c.sole.is_(False),
+)
 
 tasks = sa.Table(
     "tasks",
@@ -91,7 +99,7 @@ tasks = sa.Table(
     sa.Column("cancel_worker_told_at", Moment),
     sa.Column("cancel_stopped_at", Moment),
     sa.Column("cancel_model_closed_after", sa.Float),
-    # For their index; lists read the tenant of the plan.
+    # For their indexes; lists show the tenant of the plan.
     sa.Column("tenant", sa.Text, nullable=False, server_default="default"),
     sa.Column("wanted_queue", sa.Text, nullable=False, server_default=""),
     # By every write that changes what is seen of the task; for its index only.
@@ -99,6 +107,23 @@ tasks = sa.Table(
     sa.Index("ix_tasks_plan", "plan_id", "position"),
     sa.Index("ix_tasks_sole", "sole", "task_id"),
     sa.Index("ix_tasks_changed", "changed_at", "task_id", "version"),
+)
+
+# As with plans; and what a tenant's tasks came to, the latest first.
+sa.Index(
+    "ix_tasks_tenant",
+    tasks.c.tenant,
+    tasks.c.task_id,
+    sqlite_where=tasks.c.sole.is_(True),
+    postgresql_where=tasks.c.sole.is_(True),
+)
+sa.Index(
+    "ix_tasks_tenant_ended",
+    tasks.c.tenant,
+    tasks.c.changed_at,
+    tasks.c.task_id,
+    sqlite_where=tasks.c.ended_at.is_not(None),
+    postgresql_where=tasks.c.ended_at.is_not(None),
 )
 
 # How much is open is counted every second.
@@ -110,10 +135,12 @@ sa.Index(
     postgresql_where=tasks.c.ended_at.is_(None),
 )
 
-# Those who look on begin with all that is open, and count the tokens of what runs every second.
+# Those who look on begin with all that is open, whosever it is or one tenant's, and count the tokens of what runs every
+# second.
 sa.Index(
     "ix_tasks_unended",
     tasks.c.task_id,
+    tasks.c.tenant,
     sqlite_where=tasks.c.ended_at.is_(None),
     postgresql_where=tasks.c.ended_at.is_(None),
 )
