@@ -90,6 +90,11 @@ class Keyring:
             return "a key has this id, and is another one"
         return "it has expired"
 
+    def bound_to(self, worker_id: str) -> str:
+        """The id of a key that is for this worker alone; empty when there is none. Looks at every key."""
+        found = (it.caller for it in self._records.values() if it.caller.worker_id == worker_id)
+        return next((caller.key_id for caller in found if not self._expired(caller)), "")
+
     def taken_uses(self) -> frozenset[str]:
         """The keys that were shown since this was asked last, by their ids."""
         used, self._used = frozenset(self._used), set()

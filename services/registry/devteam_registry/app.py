@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import Clock
 from devteam.mesh.database import Database, open_database
 from devteam.mesh.database_footing import database_footing
@@ -53,8 +54,17 @@ async def mounted(
     when the store cannot be opened.
     """
     policy = settings.policy()
+    keyring = server.keyring or Keyring(clock)
     async with _opened_stores(settings.database_url) as stores, _mounted_keys(server, stores.keys, clock) as keys_job:
-        registry = Registry(stores.workers, stores.routing, clock, policy, watcher_backlog=settings.watcher_backlog)
+        registry = Registry(
+            stores.workers,
+            stores.routing,
+            clock,
+            policy,
+            watcher_backlog=settings.watcher_backlog,
+            bound_to=keyring.bound_to,
+        )
+        keyring.on_ended(registry.key_ended)
         await registry.open()
         footing = database_footing(settings.database_url, stores.database, clock)
         standing = OwnStanding("registry", clock, lambda: [footing], traces=traces_go(settings.trace_file))

@@ -5,23 +5,31 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from devteam.mesh.errors import DevTeamError, ResourceExhausted, Unavailable
-from devteam_registry.domain import Change, Snapshot, WorkerView
+from devteam_registry.domain import Change, Changed, Removed, Snapshot, WorkerView
+from devteam_registry.routing import Routing
 
 _PART = 500
 
 
 class Feed:
-    """The changes that one watcher has yet to see; one that looks `closely` sees remarks too."""
+    """The changes that one watcher has yet to see; one that looks `closely` sees remarks too.
 
-    def __init__(self, limit: int, *, closely: bool) -> None:
+    `whose`: as that tenant may know them; empty: all.
+    """
+
+    def __init__(self, limit: int, *, closely: bool, whose: str = "") -> None:
         self.closely = closely
+        self._whose = whose
         self._limit = limit
         self._waiting: asyncio.Queue[Change | DevTeamError] = asyncio.Queue()
 
     def offer(self, change: Change) -> bool:
         """Add a change. False when the watcher is too far behind; then the feed ends."""
+        known = seen_by(change, self._whose)
+        if known is None:
+            return True
         if self._waiting.qsize() < self._limit:
-            self._waiting.put_nowait(change)
+            self._waiting.put_nowait(known)
             return True
         self.end(
             ResourceExhausted(
@@ -63,11 +71,11 @@ class Changes:
             self._feeds -= {feed for feed in feeds if not feed.offer(change)}
 
     @contextmanager
-    def subscribed(self, *, closely: bool = False) -> Iterator[Feed]:
-        """A feed of everything published from now on. Raises Unavailable once stopped."""
+    def subscribed(self, *, closely: bool = False, whose: str = "") -> Iterator[Feed]:
+        """A feed of everything published from now on, as Feed. Raises Unavailable once stopped."""
         if self._stopped:
             raise _stopping()
-        feed = Feed(self._limit, closely=closely)
+        feed = Feed(self._limit, closely=closely, whose=whose)
         self._feeds.add(feed)
         try:
             yield feed
@@ -86,6 +94,20 @@ def snapshot_of(views: Sequence[WorkerView]) -> list[Snapshot]:
     """The views in parts, the last of them complete; one empty part when there is nobody."""
     starts = range(0, max(1, len(views)), _PART)
     return [Snapshot(tuple(views[at : at + _PART]), complete=at + _PART >= len(views)) for at in starts]
+
+
+def seen_by(change: Change, whose: str) -> Change | None:
+    """What those of one tenant may know of a change; None: nothing."""
+    match change:
+        case _ if not whose:
+            return change
+        case Changed(view):
+            return change if view.worker.owner.seen_by(whose) else None
+        case Removed(owner=owner):
+            return change if owner.seen_by(whose) else None
+        case Routing():
+            return change.seen_by(whose)
+    return change
 
 
 def _stopping() -> Unavailable:

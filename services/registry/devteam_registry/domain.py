@@ -7,6 +7,7 @@ from enum import IntEnum
 from math import ceil
 
 from devteam_registry.health import Health, WorkerState
+from devteam_registry.owners import Owner
 from devteam_registry.routing import Routing
 
 # As the contract bounds the concurrency of a queue.
@@ -185,6 +186,7 @@ class Worker:
     active_tasks: int = 0
     wishes: Wishes = Wishes()
     departed: bool = False
+    owner: Owner = field(default_factory=Owner)
     # By its last beat to this process.
     vitals: Vitals | None = None
 
@@ -274,12 +276,16 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """Workers with an id after `after`, at most `size` of them, filtered by queue and state where given."""
+    """Workers with an id after `after`, at most `size` of them, filtered by queue and state where given.
+
+    `whose`: as the tenant sees them; empty: all.
+    """
 
     after: str
     size: int
     queue: str = ""
     state: WorkerState | None = None
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +319,7 @@ class Removed:
     worker_id: str
     instance_id: str
     reason: str
+    owner: Owner = field(default_factory=Owner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from devteam_registry.domain import (
 from devteam_registry.freeze import Freeze, freeze_of, held
 from devteam_registry.health import Health, HealthPolicy, WorkerState, health_of
 from devteam_registry.links import LinkReport, Links, forgotten, joined, opened, severed, standing
+from devteam_registry.owners import Owner, change, taken
 from devteam_registry.sessions import proves
 
 _log = structlog.get_logger()
@@ -76,10 +77,15 @@ class Roster:
             else:
                 self._entries[worker.worker_id] = _Entry(worker, self._awake.now())
 
-    def admitted(self, spec: WorkerSpec, instance_id: str, session_digest: str) -> Worker:
-        """The worker that a registration would make; changes nothing yet."""
+    def admitted(self, spec: WorkerSpec, instance_id: str, session_digest: str, owner: Owner | None = None) -> Worker:
+        """The worker that a registration would make; changes nothing yet.
+
+        Raises PermissionDenied while another key's worker lives under this id.
+        """
+        owner = owner or Owner()
+        self._refuse_takeover(spec.worker_id, owner)
         now = self._clock.now()
-        fresh = Worker(spec, instance_id, session_digest, registered_at=now, last_heartbeat_at=now)
+        fresh = Worker(spec, instance_id, session_digest, registered_at=now, last_heartbeat_at=now, owner=owner)
         known = self.remembered(spec.worker_id)
         if known is None:
             return fresh
@@ -93,13 +99,16 @@ class Roster:
         """Let a registration take effect; it counts as a beat."""
         self._departed.pop(worker.worker_id, None)
         known = self._entries.get(worker.worker_id)
+        if known is not None and known.worker.owner.tenant != worker.owner.tenant:
+            # Nobody of the tenant before may see it any longer; what it ran for them is over.
+            self._publish_removal(known.worker, "registered for another tenant")
         entry = self._entries[worker.worker_id] = _Entry(worker, self._awake.now(), links=_kept(known, worker))
         self._entries.move_to_end(worker.worker_id)
         return self._published(entry)
 
-    def beat(self, beat: Beat) -> Orders:
+    def beat(self, beat: Beat, whose: str = "") -> Orders:
         """Note that a worker is alive. Raises NotFound, Aborted or PermissionDenied."""
-        entry = self._claimed(beat.worker_id, beat.instance_id, beat.session_token)
+        entry = self._claimed(beat.worker_id, beat.instance_id, beat.session_token, whose)
         before = (entry.state, entry.worker.availability, entry.worker.spec.local_models)
         entry.worker = self._after(beat, entry.worker)
         entry.heard = self._awake.now()
@@ -117,11 +126,12 @@ class Roster:
             drain_rest=entry.worker.wishes.drain_rest(self._clock.now()),
         )
 
-    def leaver(self, farewell: Farewell) -> Worker:
+    def leaver(self, farewell: Farewell, whose: str = "") -> Worker:
         """The worker that may leave so. Raises NotFound, Aborted or PermissionDenied."""
         if farewell.session_token:
-            return self._claimed(farewell.worker_id, farewell.instance_id, farewell.session_token).worker
+            return self._claimed(farewell.worker_id, farewell.instance_id, farewell.session_token, whose).worker
         entry = self._entry(farewell.worker_id)
+        change(entry.worker.owner, whose, farewell.worker_id)
         if farewell.instance_id:
             _refuse_superseded(entry.worker, farewell.instance_id)
         return entry.worker
@@ -133,8 +143,15 @@ class Roster:
             return
         if remains is not None:
             self._departed[worker_id] = remains
-        self._changes.publish(Removed(worker_id, entry.worker.instance_id, reason))
+        self._publish_removal(entry.worker, reason)
         _log.info("worker removed", worker_id=worker_id, instance_id=entry.worker.instance_id, reason=reason)
+
+    def disown(self, key_id: str) -> list[str]:
+        """A key has ended: whoever registered with it may be followed by a worker of another key. Returns their ids."""
+        owned = [entry for entry in self._entries.values() if entry.worker.owner.key_id == key_id]
+        for entry in owned:
+            entry.worker = replace(entry.worker, owner=Owner(tenant=entry.worker.owner.tenant))
+        return [entry.worker.worker_id for entry in owned]
 
     def wish(self, worker_id: str, wishes: Wishes) -> WorkerView:
         """Let an operator's wishes take effect. Raises NotFound."""
@@ -177,7 +194,7 @@ class Roster:
     def page(self, query: PageQuery) -> Page:
         """A page of the list, in the order of ids."""
         names = sorted(name for name in self._entries if name > query.after)
-        views = (self._view(self._entries[name]) for name in names if _serves(self._entries[name].worker, query.queue))
+        views = (self._view(self._entries[name]) for name in names if _matches(self._entries[name].worker, query))
         asked = (view for view in views if query.state in {None, view.health.state})
         found = tuple(islice(asked, query.size + 1))
         notice = self._freeze.reason if self._freeze else ""
@@ -257,9 +274,23 @@ class Roster:
             vitals=beat.vitals,
         )
 
-    def _claimed(self, worker_id: str, instance_id: str, session_token: str) -> _Entry:
+    def _refuse_takeover(self, worker_id: str, owner: Owner) -> None:
         entry = self._entries.get(worker_id)
-        if entry is None:
+        if entry is None or entry.state is WorkerState.LOST or entry.worker.owner.yields_to(owner):
+            return
+        _log.warning("registration with another key refused", reason="WORKER_ID_BOUND", worker_id=worker_id)
+        raise taken(
+            worker_id,
+            f"its worker is alive; choose another id, have that key revoked, or wait until the worker has been silent for "
+            f"{self._policy.lost_after:g} s",
+        )
+
+    def _publish_removal(self, worker: Worker, reason: str) -> None:
+        self._changes.publish(Removed(worker.worker_id, worker.instance_id, reason, worker.owner))
+
+    def _claimed(self, worker_id: str, instance_id: str, session_token: str, whose: str) -> _Entry:
+        entry = self._entries.get(worker_id)
+        if entry is None or whose not in ("", entry.worker.owner.tenant):
             raise NotFound(
                 "worker",
                 worker_id,
@@ -306,8 +337,9 @@ class Roster:
         return held(health, entry.state, self._freeze) if self._freeze else health
 
 
-def _serves(worker: Worker, queue: str) -> bool:
-    return not queue or any(served.name == queue for served in worker.spec.queues)
+def _matches(worker: Worker, query: PageQuery) -> bool:
+    serves = not query.queue or any(served.name == query.queue for served in worker.spec.queues)
+    return serves and worker.owner.seen_by(query.whose)
 
 
 def _kept(known: _Entry | None, worker: Worker) -> Links:

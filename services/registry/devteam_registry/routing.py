@@ -47,6 +47,12 @@ class QueuePolicy:
     locality_wait: float | None = None
     tenant_weights: Mapping[str, float] = field(default_factory=dict)
 
+    def seen_by(self, whose: str) -> "QueuePolicy":
+        """As those of one tenant may know it: the names of the others are not in it."""
+        return replace(
+            self, tenant_weights={name: share for name, share in self.tenant_weights.items() if name == whose}
+        )
+
     @property
     def says_something(self) -> bool:
         """Whether the queue is served otherwise than it would be without this policy."""
@@ -62,6 +68,11 @@ class Routing:
     preferences: tuple[ModelPreference, ...] = ()
     queues: tuple[QueuePolicy, ...] = ()
     limits: tuple[ModelLimit, ...] = ()
+
+    def seen_by(self, whose: str) -> "Routing":
+        """As those of one tenant may know it: what concerns other tenants alone is not in it."""
+        policies = (policy.seen_by(whose) for policy in self.queues)
+        return replace(self, queues=tuple(policy for policy in policies if policy.says_something))
 
     def policy(self, queue: str) -> QueuePolicy:
         """The policy of a queue; one that says nothing if it has none."""

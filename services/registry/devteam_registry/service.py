@@ -1,11 +1,12 @@
 """The Registry: what callers may ask of it, and what it does by itself."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import structlog
 
 from devteam.mesh.clock import Clock
+from devteam_registry import owners
 from devteam_registry.awake import AwakeTime
 from devteam_registry.changes import Changes, snapshot_of
 from devteam_registry.domain import (
@@ -26,6 +27,7 @@ from devteam_registry.domain import (
 from devteam_registry.health import HealthPolicy
 from devteam_registry.journal import Journal
 from devteam_registry.links import LinkReport
+from devteam_registry.owners import Owner
 from devteam_registry.ports import RoutingStore, WorkerStore
 from devteam_registry.roster import Census, Roster
 from devteam_registry.routers import Routers
@@ -37,7 +39,11 @@ _log = structlog.get_logger()
 
 
 class Registry:
-    """Owner of the truth about workers and operators' wishes. `open` it before use; `run` has to run beside it."""
+    """Owner of the truth about workers and operators' wishes. `open` it before use; `run` has to run beside it.
+
+    `bound_to` tells the id of a key that is for a worker alone. For those of one tenant (`whose`; "" is everyone's)
+    other tenants' workers do not exist.
+    """
 
     def __init__(
         self,
@@ -47,9 +53,11 @@ class Registry:
         policy: HealthPolicy,
         *,
         watcher_backlog: int = 10_000,
+        bound_to: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._store = store
         self._clock = clock
+        self._bound_to = bound_to
         # Judged once a second, or four times a beat when beats are that short.
         self._tick = min(1.0, policy.heartbeat_interval / 4)
         self._changes = Changes(watcher_backlog)
@@ -78,37 +86,47 @@ class Registry:
             group.create_task(self._journal.run())
             group.create_task(self._steering.run())
 
-    async def register(self, spec: WorkerSpec, instance_id: str) -> Registration:
-        """Make a worker known under this instance, and give it a session. Raises Unavailable."""
+    async def register(self, spec: WorkerSpec, instance_id: str, owner: Owner | None = None) -> Registration:
+        """Make a worker known under this instance, and give it a session.
+
+        Raises PermissionDenied for an id that is another key's, and Unavailable.
+        """
         token = new_token()
+        if owner is not None and owner.key_id and not owner.bound and self._bound_to(spec.worker_id):
+            raise owners.taken(spec.worker_id, "that key is for this worker alone; choose another id")
         async with self._journal.turn():
-            worker = self._roster.admitted(spec, instance_id, digest_of(token))
+            worker = self._roster.admitted(spec, instance_id, digest_of(token), owner)
             await self._journal.write(spec.worker_id, worker)
             view = self._roster.put(worker)
         _log.info("worker registered", worker_id=spec.worker_id, instance_id=instance_id)
         return Registration(view, token)
 
-    def beat(self, beat: Beat) -> Orders:
+    def key_ended(self, key_id: str) -> None:
+        """A key was revoked: the ids of its workers may be registered with another one."""
+        self._journal.mark(self._roster.disown(key_id))
+
+    def beat(self, beat: Beat, whose: str = "") -> Orders:
         """Note that a worker is alive. Raises NotFound, Aborted or PermissionDenied."""
-        orders = self._roster.beat(beat)
+        orders = self._roster.beat(beat, whose)
         self._journal.mark([beat.worker_id])
         return orders
 
-    async def deregister(self, farewell: Farewell) -> None:
+    async def deregister(self, farewell: Farewell, whose: str = "") -> None:
         """Take a worker off the list. An operator's farewell also forgets the operator's wishes.
 
         Raises NotFound, Aborted, PermissionDenied or Unavailable.
         """
         async with self._journal.turn():
-            worker = self._roster.leaver(farewell)
+            worker = self._roster.leaver(farewell, whose)
             remains = worker.remains() if farewell.session_token else None
             await self._journal.write(farewell.worker_id, remains)
             self._roster.remove(farewell.worker_id, remains, farewell.reason or "deregistered")
 
-    async def update(self, worker_id: str, change: WishChange) -> WorkerView:
-        """Set what an operator wants of a worker. Raises NotFound or Unavailable."""
+    async def update(self, worker_id: str, change: WishChange, whose: str = "") -> WorkerView:
+        """Set what an operator wants of a worker. Raises NotFound, PermissionDenied or Unavailable."""
         async with self._journal.turn():
             worker = self._roster.current(worker_id)
+            owners.change(worker.owner, whose, worker_id)
             wishes = change.applied_to(worker.wishes, self._clock.now())
             await self._journal.write(worker_id, worker.wishing(wishes))
             return self._roster.wish(worker_id, wishes)
@@ -122,6 +140,10 @@ class Registry:
     def routing(self) -> Routing:
         """How runs are placed, as operators want it."""
         return self._steering.routing
+
+    def routing_of(self, whose: str) -> Routing:
+        """As `routing`, without what concerns other tenants."""
+        return self.routing.seen_by(whose) if whose else self.routing
 
     @property
     def routers(self) -> RouterList:
@@ -145,24 +167,32 @@ class Registry:
         """Change how one queue is served. Raises InvalidInput or Unavailable."""
         return (await self._steering.change(change)).policy(change.wanted.name)
 
-    def get(self, worker_id: str) -> WorkerView:
+    def get(self, worker_id: str, whose: str = "") -> WorkerView:
         """A worker as of now. Raises NotFound."""
-        return self._roster.get(worker_id)
+        view = self._roster.get(worker_id)
+        owners.find(view.worker.owner, whose, worker_id)
+        return view
 
     def page(self, query: PageQuery) -> Page:
         """A page of the list, in the order of ids."""
         return self._roster.page(query)
 
-    async def watch(self, router_id: str = "", address: str = "") -> AsyncGenerator[Snapshot | Change, None]:
+    async def watch(
+        self, router_id: str = "", address: str = "", whose: str = ""
+    ) -> AsyncGenerator[Snapshot | Change, None]:
         """Routing, Routers and everyone, then every change; who is no Router is told of every beat, too.
 
         Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable. A Router is alive while it watches; what
         it said of streams holds until `routers.ROUTER_GRACE` after its last watch.
         """
         closely = not router_id
-        with self._routers.watching(Router(router_id, address)), self._changes.subscribed(closely=closely) as feed:
+        with (
+            self._routers.watching(Router(router_id, address)),
+            self._changes.subscribed(closely=closely, whose=whose) as feed,
+        ):
             # Taken in the same step as the subscription: nothing falls between the two.
-            beginning: list[Snapshot | Change] = [self.routing, self.routers, *snapshot_of(self._roster.views())]
+            views = [view for view in self._roster.views() if view.worker.owner.seen_by(whose)]
+            beginning: list[Snapshot | Change] = [self.routing_of(whose), self.routers, *snapshot_of(views)]
             for part in beginning:
                 yield part
             while True:

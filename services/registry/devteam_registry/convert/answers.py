@@ -111,6 +111,7 @@ def worker_to_proto(view: WorkerView) -> pb.Worker:
         drain_deadline_at=_timestamp(worker.wishes.drain_until) if worker.wishes.drain_until else None,
         router_id=view.router_id,
         vitals=_vitals_to_proto(worker.vitals) if worker.vitals else None,
+        tenant=worker.owner.tenant,
     )
 
 

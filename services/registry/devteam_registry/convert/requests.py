@@ -85,8 +85,8 @@ def worker_id_from_proto(request: pb.GetWorkerRequest) -> str:
     return request.worker_id
 
 
-def page_from_proto(request: pb.ListWorkersRequest) -> PageQuery:
-    """The page asked for. Raises InvalidInput."""
+def page_from_proto(request: pb.ListWorkersRequest, whose: str) -> PageQuery:
+    """The page asked for, as a tenant sees it. Raises InvalidInput."""
     found = Violations()
     found.name("queue", request.queue, required=False)
     found.enum("state", request.state, [0, *STATES_BY_NUMBER])
@@ -96,6 +96,7 @@ def page_from_proto(request: pb.ListWorkersRequest) -> PageQuery:
         size=page_size(request.page_size, default=100, limit=1_000),
         queue=request.queue,
         state=STATES_BY_NUMBER.get(request.state),
+        whose=whose,
     )
 
 

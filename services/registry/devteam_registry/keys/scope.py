@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from devteam.mesh.access.caller import ANYONE, Caller, Role
+from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.errors import PermissionDenied
 from devteam_registry.keys.domain import JoinSpec, KeySpec
 
@@ -27,12 +27,6 @@ def token_within(maker: Caller, spec: JoinSpec) -> JoinSpec:
     """The spec in the maker's tenant. Raises PermissionDenied for a tenant or a queue that it does not have."""
     _refuse_other_queues(maker, spec.queues)
     return replace(spec, tenant=maker.acts_for(spec.tenant, ""))
-
-
-def let_be_router(caller: Caller) -> None:
-    """Let it watch as a Router, whom the others show the mesh key to. Raises PermissionDenied for who is no service."""
-    if caller is not ANYONE and caller.role is not Role.SERVICE:
-        raise PermissionDenied("only services watch as a Router; leave router_id empty", reason="ROLE_NOT_ALLOWED")
 
 
 def _refuse_other_queues(maker: Caller, queues: Sequence[str]) -> None:

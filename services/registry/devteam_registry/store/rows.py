@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from devteam_registry.domain import Availability, Wishes, Worker, WorkerSpec
+from devteam_registry.owners import Owner
 from devteam_registry.routing import Routing
 
 _SPEC = TypeAdapter(WorkerSpec)
@@ -27,6 +28,9 @@ def row_from_worker(worker: Worker) -> dict[str, Any]:
         "departed": worker.departed,
         "spec": _SPEC.dump_python(worker.spec, mode="json"),
         "wishes": _WISHES.dump_python(worker.wishes, mode="json"),
+        "owner_key": worker.owner.key_id,
+        "owner_bound": worker.owner.bound,
+        "tenant": worker.owner.tenant,
     }
 
 
@@ -42,6 +46,7 @@ def worker_from_row(row: Mapping[str, Any]) -> Worker:
         active_tasks=row["active_tasks"],
         wishes=_WISHES.validate_python(row["wishes"]),
         departed=row["departed"],
+        owner=Owner(row["owner_key"], row["tenant"], row["owner_bound"]),
     )
 
 

@@ -39,6 +39,9 @@ _workers = Table(
     Column("departed", Boolean),
     Column("spec", JSON),
     Column("wishes", JSON),
+    Column("owner_key", String(256)),
+    Column("owner_bound", Boolean),
+    Column("tenant", String(64)),
 )
 _routing = Table("registry_routing", metadata, Column("id", Integer, primary_key=True), Column("routing", JSON))
 # There is one routing, in one row.
