@@ -60,9 +60,11 @@ class Oracle:
         """Whether it takes work, or will in a moment because it only refused something."""
         return not unavailable(worker, connected=self.core.links.connected(worker.instance))
 
-    def could(self, worker: Worker, queue: str, signature: Signature) -> bool:
-        """Whether it could ever run it out of that queue."""
+    def could(self, worker: Worker, queue: str, signature: Signature, tenant: str) -> bool:
+        """Whether it could ever run what is that tenant's out of that queue."""
         served = worker.queues.get(queue)
+        if worker.tenant and worker.tenant != tenant:
+            return False
         return served is not None and serves_model(served, signature.model) and not unmet(worker, signature)
 
     def free(self, worker: Worker, queue: str, given: Given = NOTHING) -> bool:
@@ -71,12 +73,12 @@ class Oracle:
         in_queue = self.active(worker.id, queue) - (given == (worker.id, queue))
         return in_queue < limit and self.active(worker.id) - (given[0] == worker.id) < worker.concurrency
 
-    def candidates(self, signature: Signature, queue: str, given: Given = NOTHING) -> list[Worker]:
+    def candidates(self, signature: Signature, queue: str, tenant: str, given: Given = NOTHING) -> list[Worker]:
         """Everyone who could be given it, before something was `given` just now."""
         return [
             worker
             for worker in self.workers.values()
-            if self.could(worker, queue, signature)
+            if self.could(worker, queue, signature, tenant)
             and self.open(worker)
             and self.free(worker, queue, given)
             and not self._refuses(worker, signature)
@@ -110,16 +112,16 @@ class Oracle:
             case _:
                 return (load,)
 
-    def patient(self, signature: Signature, queue: str, since: float) -> bool:
+    def patient(self, signature: Signature, queue: str, tenant: str, since: float) -> bool:
         """Whether a run that waits since then should wait on for somebody nearer than all who are free."""
         source = signature.near_data_source
         if self._strategy(signature, queue) is not StrategyName.LOCALITY or not source:
             return False
         if self.now() - since >= self.core.routing.locality_wait(queue) - LATE:
             return False
-        everyone = [w for w in self.workers.values() if self.could(w, queue, signature) and self.available(w)]
+        everyone = [w for w in self.workers.values() if self.could(w, queue, signature, tenant) and self.available(w)]
         nearest = min((self.distance(worker, source) for worker in everyone), default=4)
-        return all(self.distance(worker, source) > nearest for worker in self.candidates(signature, queue))
+        return all(self.distance(worker, source) > nearest for worker in self.candidates(signature, queue, tenant))
 
     def gated(self, signature: Signature, queue: str, *, late: float = 0.0) -> bool:
         """Whether a pause, a throttle or a limit keeps it from starting out of that queue."""
@@ -204,7 +206,7 @@ class Witness:
     def _may_run(self, run: Run, worker_id: str, queue: str) -> None:
         oracle, worker = self._oracle, self._oracle.workers[worker_id]
         assert queue in run.signature.queues
-        assert oracle.could(worker, queue, run.signature), f"{worker_id} cannot run {run}"
+        assert oracle.could(worker, queue, run.signature, run.tenant), f"{worker_id} cannot run {run}"
         assert oracle.open(worker), f"{worker_id} takes no work"
         assert oracle.free(worker, queue, (worker_id, queue)), f"{worker_id} has no slot"
         assert not oracle.gated(run.signature, queue), f"{run} is held back"
@@ -216,9 +218,11 @@ class Witness:
         """
         oracle, signature, given = self._oracle, run.signature, (worker_id, queue)
         for earlier in signature.queues[: signature.queues.index(queue)]:
-            others = [worker for worker in oracle.candidates(signature, earlier, given) if worker.id != worker_id]
+            others = [
+                worker for worker in oracle.candidates(signature, earlier, run.tenant, given) if worker.id != worker_id
+            ]
             assert not others or oracle.gated(signature, earlier, late=LATE) or signature.near_data_source
-        everyone = oracle.candidates(signature, queue, given)
+        everyone = oracle.candidates(signature, queue, run.tenant, given)
         worth = {worker.id: oracle.worth(worker, signature, queue, but=worker.id == worker_id) for worker in everyone}
         assert worth[worker_id] == min(worth.values()), f"{worker_id} is not the best of {worth}"
 
@@ -235,7 +239,7 @@ class Witness:
                 could = [
                     queue
                     for queue in line.signature.queues
-                    if worker in oracle.candidates(line.signature, queue, given)
+                    if worker in oracle.candidates(line.signature, queue, line.tenant, given)
                     and not oracle.gated(line.signature, queue, late=LATE)
                     and not line.signature.near_data_source
                 ]

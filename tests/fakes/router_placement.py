@@ -55,6 +55,7 @@ workers = st.builds(
     ),
     data_sources=st.sampled_from([frozenset(), frozenset(), frozenset({"papers"})]),
     local_models=st.sampled_from([frozenset(), frozenset({"haiku"})]),
+    tenant=st.sampled_from(["", "", "", "x", "y"]),
 )
 signatures = st.builds(
     lambda queues, model, **rest: a_signature(*queues, model=model, **rest),
@@ -183,8 +184,10 @@ class PlacementMachine(RuleBasedStateMachine):
             for queue in line.signature.queues:
                 if self.oracle.gated(line.signature, queue, late=LATE):
                     continue
-                could = [worker.id for worker in self.oracle.candidates(line.signature, queue)]
-                assert not could or self.oracle.patient(line.signature, queue, head.since), f"{head.run}: {could}"
+                could = [worker.id for worker in self.oracle.candidates(line.signature, queue, line.tenant)]
+                assert not could or self.oracle.patient(line.signature, queue, line.tenant, head.since), (
+                    f"{head.run}: {could}"
+                )
 
     @invariant()
     def the_index_of_every_queue_agrees_with_a_count(self) -> None:
@@ -244,7 +247,7 @@ class PlacementMachine(RuleBasedStateMachine):
         for item in [item for line in self.core.lines for item in line]:
             signature = item.run.signature
             if not any(
-                self.oracle.could(worker, queue, signature)
+                self.oracle.could(worker, queue, signature, item.run.tenant)
                 for worker in self.oracle.workers.values()
                 for queue in signature.queues
             ):

@@ -281,7 +281,7 @@ class Roster:
         _log.warning("registration with another key refused", reason="WORKER_ID_BOUND", worker_id=worker_id)
         raise taken(
             worker_id,
-            f"its worker is alive; choose another id, have that key revoked, or wait until the worker has been silent for "
+            f"its worker is alive; choose another id, have that key revoked, or wait until the worker was silent for "
             f"{self._policy.lost_after:g} s",
         )
 

@@ -35,6 +35,7 @@ class Placement:
     assigned: AssignedTo
     signature: Signature
     choice: Choice
+    tenant: str
 
 
 class Attempts:
@@ -114,7 +115,7 @@ class Attempts:
         dispatch.stage, dispatch.worker = Stage.ASSIGNED, worker
         placement = AssignedTo(worker, decision)
         record(catalog.DISPATCH_WAIT, decision.waited, decision.queue)
-        self.decisions.put(run.id.task_id, Placement(placement, run.signature, choice))
+        self.decisions.put(run.id.task_id, Placement(placement, run.signature, choice, run.tenant))
         dispatch.tell(placement)
 
     def adopt(self, dispatch: Dispatch, worker: WorkerInstance, queue: str, *, ended: bool) -> None:

@@ -47,6 +47,7 @@ class DispatchSpan:
             names.TASK_ID: self._run.id.task_id,
             names.ATTEMPT: self._run.id.number,
             names.QUEUE: self._run.signature.queues[0],
+            names.TENANT: self._run.tenant,
         }
         return _tracer.start_span(names.SPAN_QUEUE_WAIT, attributes=attributes)
 

@@ -100,10 +100,12 @@ class Signature:
     near_data_source: str = ""
     # The queues are the fleet's preferences for the model, and change with them.
     preferred: bool = False
+    # Whose runs they are, where workers tell; empty: no worker is for this tenant alone.
+    tenant: str = ""
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
-        wishes = (self.strategy, self.near_data_source, self.preferred)
+        wishes = (self.strategy, self.near_data_source, self.preferred, self.tenant)
         object.__setattr__(self, "_hash", hash((self.queues, self.model, self.requirements, self.tools, wishes)))
 
     def __hash__(self) -> int:
@@ -179,6 +181,8 @@ class Worker:
     resident_models: frozenset[str] = frozenset()
     # What one of its slots counts for beside other workers'.
     weight: float = 1.0
+    # Whose runs it takes; empty: everyone's.
+    tenant: str = ""
     state: WorkerState = WorkerState.HEALTHY
     availability: Availability = Availability.OPEN
     session_digest: str = ""

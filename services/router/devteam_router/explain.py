@@ -1,13 +1,14 @@
 """Answers to "why does it wait?" and "why there?"."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devteam.mesh.errors import NotFound
 from devteam_router.attempts import Attempts, Placement
 from devteam_router.choices import Choice
-from devteam_router.dispatch import AssignedTo, Waits
+from devteam_router.dispatch import AssignedTo, Dispatch, Waits
 from devteam_router.domain import Candidate, Signature, Wait, Worker
+from devteam_router.filters import serves_tenant
 from devteam_router.fleet import Fleet
 from devteam_router.matching import Matcher
 from devteam_router.placing import Placer
@@ -21,6 +22,12 @@ class Explanation:
 
     standing: Waits | AssignedTo | None
     candidates: Sequence[Candidate]
+
+    def seen_by(self, whose: str) -> "Explanation":
+        """Without the workers that are other tenants'; "" sees all."""
+        if not whose:
+            return self
+        return replace(self, candidates=[found for found in self.candidates if serves_tenant(found.worker, whose)])
 
 
 class Explainer:
@@ -36,26 +43,39 @@ class Explainer:
         """Whether this Router holds a run of the task, and not just the memory of one."""
         return self._attempts.newest_of(task_id) is not None
 
-    def task(self, task_id: str) -> Explanation:
-        """Why a task waits or runs where it does. Raises NotFound when the Router does not remember it."""
+    def task(self, task_id: str, whose: str = "") -> Explanation:
+        """Why a task waits or runs where it does.
+
+        Raises NotFound when the Router does not remember it, or it is not this tenant's; "" is everyone.
+        """
         dispatch = self._attempts.newest_of(task_id)
+        if whose and self._tenant_of(task_id, dispatch) != whose:
+            raise _unknown(task_id)
         if dispatch is not None and isinstance(dispatch.status, Waits) and dispatch.run is not None:
             return Explanation(dispatch.status, self._weighed(dispatch.run.signature))
         placement = self._attempts.decisions.get(task_id)
         if dispatch is not None and dispatch.assignment is not None:
             return Explanation(dispatch.assignment, self._recalled(placement) if placement else ())
         if placement is None:
-            raise NotFound("task", task_id, message=f"the router holds no run of task {task_id}")
+            raise _unknown(task_id)
         return Explanation(placement.assigned, self._recalled(placement))
 
-    def dry_run(self, signature: Signature, now: float) -> Explanation:
-        """Where a run of this signature would go now."""
+    def dry_run(self, signature: Signature, now: float, tenant: str = "default") -> Explanation:
+        """Where a run of this signature would go now, if it were that tenant's."""
+        signature = self._matcher.of_tenant(signature, tenant)
         found = self._matcher.find(signature, now)
         candidates = self._weighed(signature)
         if isinstance(found, Choice):
             return Explanation(None, candidates)
         wait = found if isinstance(found, Wait) else found.wait
         return Explanation(Waits(wait, signature.queues[0]), candidates)
+
+    def _tenant_of(self, task_id: str, dispatch: Dispatch | None) -> str:
+        """Whose task it is; empty while only a worker has told of it, or nobody."""
+        if dispatch is not None:
+            return dispatch.run.tenant if dispatch.run is not None else ""
+        placement = self._attempts.decisions.get(task_id)
+        return placement.tenant if placement is not None else ""
 
     def _weighed(self, signature: Signature) -> list[Candidate]:
         """Everyone in the run's queues as of now; the best of the first queue that has somebody free come first."""
@@ -84,6 +104,10 @@ class Explainer:
             )
             for number, kind in enumerate(weighed)
         ]
+
+
+def _unknown(task_id: str) -> NotFound:
+    return NotFound("task", task_id, message=f"the router holds no run of task {task_id}")
 
 
 def _one_of(kind: Kind) -> Worker:

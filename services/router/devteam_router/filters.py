@@ -10,6 +10,11 @@ def serves_model(queue: WorkerQueue, model: str) -> bool:
     return not queue.models or any(fnmatchcase(model, pattern) for pattern in queue.models)
 
 
+def serves_tenant(worker: Worker, tenant: str) -> bool:
+    """Whether a worker runs what is this tenant's."""
+    return worker.tenant in ("", tenant)
+
+
 def unmet(worker: Worker, signature: Signature) -> str:
     """The first requirement that a worker does not meet, in words; empty when it meets them all."""
     wants: Requirements = signature.requirements

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from devteam_router.domain import Signature, Worker, WorkerInstance
+from devteam_router.filters import serves_tenant
 from devteam_router.kinds import Kinds, Rows
 from devteam_router.leases import Leases
 from devteam_router.ports import Lineup
@@ -35,9 +36,15 @@ class Fleet:
         self.shifted: set[str] = set()
         # Whether somebody who was near may be so no longer, or takes no work.
         self.receded = False
+        # Tenants that have, or had, workers of their own: only their runs are told apart. And those that are new.
+        self.tenants: set[str] = set()
+        self.claimed: set[str] = set()
 
     def put(self, worker: Worker) -> None:
         """Take in a new or changed worker."""
+        if worker.tenant and worker.tenant not in self.tenants:
+            self.tenants.add(worker.tenant)
+            self.claimed.add(worker.tenant)
         before = self.get(worker.id)
         neighbours = self._relocate(before, worker)
         self._stand(worker)
@@ -66,6 +73,11 @@ class Fleet:
         """The worker of that id."""
         station = self._stations.get(worker_id)
         return station.worker if station else None
+
+    def serves(self, worker_id: str, tenant: str) -> bool:
+        """Whether there is such a worker, and it may run what is this tenant's."""
+        worker = self.get(worker_id)
+        return worker is not None and serves_tenant(worker, tenant)
 
     def station(self, worker_id: str) -> Station | None:
         """The worker of that id, with its slots."""

@@ -139,6 +139,7 @@ class Kinds:
     def _profile_key(self, worker: Worker) -> Hashable:
         return (
             tuple((queue.name, queue.models) for queue in worker.queues.values()),
+            worker.tenant,
             worker.resources,
             worker.tools,
             frozenset((key, worker.labels[key]) for key in self._labels.of(worker.labels)),

@@ -19,6 +19,8 @@ class Link:
         self.worker = worker
         # How many slots operators want of the worker, as it was told last.
         self.slots = 0
+        # It spoke of what is not its own, and the log tells of it.
+        self.suspected = False
         self._frames: deque[Frame] = deque()
         self._news = asyncio.Event()
         self._out = asyncio.Event()

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from devteam.mesh.clock import Clock
 from devteam_router.agendas import Agendas
@@ -58,7 +59,7 @@ class Matcher:
     def submit(self, run: Run, *, first: bool = False) -> None:
         """Place a run now, or put it in line behind its equals (before them when it had its turn already)."""
         now = self._clock.monotonic()
-        run = self._refiled(run) if first else run
+        run = self._refiled(run) if first else self._signed(run, self.of_tenant(run.signature, run.tenant))
         found = None
         if first or not self._lines.waits_with(run.signature):
             found = self.find(run.signature, now)
@@ -97,6 +98,7 @@ class Matcher:
     def worker_changed(self, worker_id: str) -> None:
         """A worker is another than before, or its line opened or broke."""
         self._fleet.judge(worker_id)
+        self._part_tenants()
         self.slot_freed(worker_id)
         self._reconsider()
 
@@ -113,11 +115,14 @@ class Matcher:
         self._routing.wish(wishes)
         self._gates.changed()
         self._holds.let_go()
-        misfiled = [waiting for line in self._lines for waiting in self._misfiled(line)]
-        for waiting in sorted(misfiled, key=lambda waiting: waiting.arrival):
-            self._lines.remove(waiting.run.id)
-            self._lines.add(self._refiled(waiting.run), waiting.since, arrival=waiting.arrival)
+        self._refile(self._lines)
         self._serve(self._lines)
+
+    def of_tenant(self, signature: Signature, tenant: str) -> Signature:
+        """The signature of a tenant's runs: its own only where workers tell, so that the others share theirs."""
+        if tenant not in self._fleet.tenants or signature.tenant == tenant:
+            return signature
+        return _of_tenant(signature, tenant)
 
     def find(self, signature: Signature, since: float) -> Choice | Closed | Wait:
         """A worker for a run that has waited since then; or what keeps it waiting."""
@@ -229,19 +234,43 @@ class Matcher:
             self._fleet.receded = False
             self._serve(self._holds.let_go(Nearness))
 
+    def _part_tenants(self) -> None:
+        """Runs of tenants that got workers of their own may go to those, too, from now on."""
+        tenants, self._fleet.claimed = self._fleet.claimed, set()
+        if tenants:
+            self._refile(line for line in self._lines if line.tenant in tenants)
+            self._serve(line for line in self._lines if line.tenant in tenants)
+
+    def _refile(self, lines: Iterable[Line]) -> None:
+        """Have runs wait where they would be put now, each in the place that it had."""
+        misfiled = [waiting for line in lines for waiting in self._misfiled(line)]
+        for waiting in sorted(misfiled, key=lambda waiting: waiting.arrival):
+            self._lines.remove(waiting.run.id)
+            self._lines.add(self._refiled(waiting.run), waiting.since, arrival=waiting.arrival)
+
     def _misfiled(self, line: Line) -> Iterable[Waiting]:
-        return () if self._queues(line.signature) == line.signature.queues else line
+        return () if self._current(line.signature, line.tenant) == line.signature else line
 
     def _refiled(self, run: Run) -> Run:
         """The run, in the queues that hold now if it left their choice to the fleet's preferences."""
-        queues = self._queues(run.signature)
-        if queues == run.signature.queues:
+        return self._signed(run, self._current(run.signature, run.tenant))
+
+    def _signed(self, run: Run, signature: Signature) -> Run:
+        if signature == run.signature:
             return run
-        run = replace(run, signature=replace(run.signature, queues=queues))
+        run = replace(run, signature=signature)
         self._placed.refiled(run)
         return run
 
-    def _queues(self, signature: Signature) -> tuple[str, ...]:
+    def _current(self, signature: Signature, tenant: str) -> Signature:
+        signature = self.of_tenant(signature, tenant)
         if not signature.preferred:
-            return signature.queues
-        return self._routing.preferences.queues(signature.model, "", ())
+            return signature
+        queues = self._routing.preferences.queues(signature.model, "", ())
+        return signature if queues == signature.queues else replace(signature, queues=queues)
+
+
+@lru_cache(maxsize=4_096)
+def _of_tenant(signature: Signature, tenant: str) -> Signature:
+    """The same object for equal parts, as with those that Planners name."""
+    return replace(signature, tenant=tenant)

@@ -17,6 +17,7 @@ from devteam.mesh.tls import TlsFiles
 from devteam.v1 import router_pb2, router_pb2_grpc
 from devteam_router.convert.routing import throttle_to_proto
 from devteam_router.convert.scaling import local_demand_from_proto, local_demand_request
+from devteam_router.convert.tenants import passed_on
 from devteam_router.peers import Peers
 
 if TYPE_CHECKING:
@@ -69,23 +70,27 @@ class PeerClient:
             request = throttle_to_proto(await self._peers.next())
             await self._ask_all(lambda peer, request=request: peer.router.ShareThrottle(request, timeout=_CALL_TIMEOUT))  # type: ignore[misc]  # bound now
 
-    async def explain(self, task_id: str) -> router_pb2.ExplainResponse | None:
-        """What a Router that holds a run of the task says of it; None when none does."""
-        request = router_pb2.ExplainRequest(task_id=task_id, local=True)
-        answers = await self._ask_all(lambda peer: peer.router.Explain(request, timeout=_CALL_TIMEOUT))
+    async def explain(self, task_id: str, whose: str = "") -> router_pb2.ExplainResponse | None:
+        """What a Router that holds a run of the task says of it, to one tenant or everyone; None when none does."""
+        request, told_to = router_pb2.ExplainRequest(task_id=task_id, local=True), passed_on(whose)
+        answers = await self._ask_all(
+            lambda peer: peer.router.Explain(request, timeout=_CALL_TIMEOUT, metadata=told_to)
+        )
         return answers[0] if answers else None
 
-    async def queue(self, known: Sequence[router_pb2.Queue], name: str) -> list[router_pb2.Queue]:
+    async def queue(self, known: Sequence[router_pb2.Queue], name: str, whose: str = "") -> list[router_pb2.Queue]:
         """What is here of a queue, with what the other Routers hold of it; empty when nobody knows it."""
-        request = router_pb2.GetQueueRequest(name=name, local=True)
-        answers = await self._ask_all(lambda peer: peer.router.GetQueue(request, timeout=_CALL_TIMEOUT))
+        request, told_to = router_pb2.GetQueueRequest(name=name, local=True), passed_on(whose)
+        answers = await self._ask_all(
+            lambda peer: peer.router.GetQueue(request, timeout=_CALL_TIMEOUT, metadata=told_to)
+        )
         return queues_added([*known, *(answer.queue for answer in answers)])
 
     async def added(
-        self, queues: Sequence[router_pb2.Queue], throttles: Sequence[router_pb2.Throttle]
+        self, queues: Sequence[router_pb2.Queue], throttles: Sequence[router_pb2.Throttle], whose: str = ""
     ) -> tuple[list[router_pb2.Queue], list[router_pb2.Throttle]]:
         """What is here, with what the other Routers hold of it, by name."""
-        answers = [answer for pages in await self._ask_all(_all_queues) for answer in pages]
+        answers = [answer for pages in await self._ask_all(lambda peer: _all_queues(peer, whose)) for answer in pages]
         total = queues_added([*queues, *(queue for answer in answers for queue in answer.queues)])
         return total, throttles_added([*throttles, *(item for answer in answers for item in answer.throttles)])
 
@@ -146,13 +151,14 @@ class PeerClient:
                 await peer.channel.close()
 
 
-async def _all_queues(peer: _Peer) -> list[router_pb2.ListQueuesResponse]:
+async def _all_queues(peer: _Peer, whose: str) -> list[router_pb2.ListQueuesResponse]:
     """Every page that a Router has of its own."""
+    told_to = passed_on(whose)
     pages = [router_pb2.ListQueuesResponse()]
     while len(pages) == 1 or pages[-1].next_page_token:
         token = pages[-1].next_page_token
         request = router_pb2.ListQueuesRequest(page_size=1000, page_token=token, local=True)
-        pages.append(await peer.router.ListQueues(request, timeout=_CALL_TIMEOUT))
+        pages.append(await peer.router.ListQueues(request, timeout=_CALL_TIMEOUT, metadata=told_to))
     return pages
 
 

@@ -1,6 +1,6 @@
 """What Planners ask of the Router."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from devteam.mesh.clock import Clock, Timer
@@ -36,6 +36,7 @@ class PlannerSide:
         peers: Peers,
         graces: Graces,
         clock: Clock,
+        serves: Callable[[str, str], bool],
     ) -> None:
         self._attempts = attempts
         self._matcher = matcher
@@ -44,6 +45,8 @@ class PlannerSide:
         self._peers = peers
         self._graces = graces
         self._clock = clock
+        # Whether a worker may have what is a tenant's.
+        self._serves = serves
         self._draining = False
         # What ends an attempt that waits too long for a worker, or for a Planner.
         self._limits: dict[AttemptId, Timer] = {}
@@ -61,7 +64,7 @@ class PlannerSide:
         Raises Unavailable while draining, ResourceExhausted when too much waits, Aborted for a stale attempt or when
         another call for the same attempt takes over.
         """
-        dispatch = self._known(run.id, last_seq, assigned)
+        dispatch = self._known(run, last_seq, assigned)
         if dispatch is None:
             dispatch = self._open(run, last_seq, assigned)
         else:
@@ -99,9 +102,9 @@ class PlannerSide:
         else:
             self._attempts.cancel(dispatch)
 
-    def _known(self, attempt: AttemptId, last_seq: int, assigned: WorkerInstance | None) -> Dispatch | None:
-        dispatch = self._attempts.get(attempt)
-        if dispatch is None or assigned in {None, dispatch.worker}:
+    def _known(self, run: Run, last_seq: int, assigned: WorkerInstance | None) -> Dispatch | None:
+        dispatch = self._attempts.get(run.id)
+        if dispatch is None or (assigned in {None, dispatch.worker} and not self._is_usurped(dispatch, run)):
             return dispatch
         if dispatch.stage is Stage.UNCLAIMED:
             self._attempts.abandon(dispatch)  # that is not the worker which it was given to
@@ -152,6 +155,12 @@ class PlannerSide:
             return
         dispatch.place_until = self._clock.monotonic() + seconds
         self._limits[dispatch.id] = self._clock.call_later(seconds, lambda: self._out_of_time(dispatch))
+
+    def _is_usurped(self, dispatch: Dispatch, run: Run) -> bool:
+        """Whether a worker came forward with it that it cannot have been given to."""
+        if dispatch.stage is not Stage.UNCLAIMED or dispatch.worker is None:
+            return False
+        return not self._serves(dispatch.worker.worker_id, run.tenant)
 
     def _await_worker(self, run: Run, last_seq: int, worker: WorkerInstance) -> Dispatch:
         if self._attempts.is_over(run.id):

@@ -59,7 +59,9 @@ class RouterCore:
         self.routing, self.gates, self.lines = placement.routing, placement.gates, placement.lines
         self.fleet, self.placer, self.matcher = placement.fleet, placement.placer, placement.matcher
         self.peers = Peers(router_id, self.gates)
-        self.planners = PlannerSide(self.attempts, self.matcher, self.lines, self.links, self.peers, graces, clock)
+        self.planners = PlannerSide(
+            self.attempts, self.matcher, self.lines, self.links, self.peers, graces, clock, self.fleet.serves
+        )
         self.attendance = Attendance(self.leases, clock, graces.link)
         self.workers = WorkerSide(
             self.fleet,

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from devteam.mesh import paging
+from devteam.mesh.access.caller import current_caller
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DeadlineExceeded, DevTeamError, FailedPrecondition, InvalidInput, NotFound, Violation
 from devteam.mesh.standing import OwnStanding
@@ -15,7 +16,7 @@ from devteam.mesh.standing_wire import standing_to_proto
 from devteam.mesh.tasks import cancelled
 from devteam.mesh.trace_context import carried
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
-from devteam_router.convert import events, routing, runs, workers
+from devteam_router.convert import events, routing, runs, tenants, workers
 from devteam_router.dispatch_span import followed
 from devteam_router.domain import AttemptId
 from devteam_router.frames import RejectReason
@@ -77,19 +78,21 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def Explain(self, request: router_pb2.ExplainRequest, context: Context) -> router_pb2.ExplainResponse:
         """Why a task waits, or runs where it does."""
+        whose = tenants.asked_for(context.invocation_metadata(), current_caller(), local=request.local)
         match request.WhichOneof("subject"):
             case "task_id":
                 if not request.local and not self._core.explainer.holds(request.task_id):
-                    elsewhere = await self._peers.explain(request.task_id)
+                    elsewhere = await self._peers.explain(request.task_id, whose)
                     if elsewhere is not None:
                         return elsewhere
-                explanation = self._core.explainer.task(request.task_id)
+                explanation = self._core.explainer.task(request.task_id, whose)
             case "dry_run":
                 signature = runs.dry_run_from_proto(request.dry_run, self._core.preferences)
-                explanation = self._core.explainer.dry_run(signature, self._clock.monotonic())
+                tenant = tenants.of_dry_run(request.dry_run, current_caller())
+                explanation = self._core.explainer.dry_run(signature, self._clock.monotonic(), tenant)
             case _:
                 raise InvalidInput(Violation("subject", "FIELD_REQUIRED", "name a task_id or a dry_run"))
-        return events.explanation_to_proto(explanation)
+        return events.explanation_to_proto(explanation.seen_by(whose))
 
     async def ListQueues(
         self, request: router_pb2.ListQueuesRequest, context: Context
@@ -97,10 +100,10 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         """All queues, by name, and the models that have to wait."""
         size = paging.page_size(request.page_size, default=100, limit=1000)
         start = paging.page_start(request.page_token)
-        queues = self._queues()
-        throttles = [self._throttle(throttle) for throttle in self._core.gates.throttles()]
+        whose = tenants.asked_for(context.invocation_metadata(), current_caller(), local=request.local)
+        queues, throttles = self._queues(whose), self._throttles(whose)
         if not request.local:
-            queues, throttles = await self._peers.added(queues, throttles)
+            queues, throttles = await self._peers.added(queues, throttles, whose)
         later = [queue for queue in queues if queue.name > start]
         more = paging.page_token(later[size - 1].name) if len(later) > size else ""
         first_page = throttles if not start else []
@@ -108,9 +111,10 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
     async def GetQueue(self, request: router_pb2.GetQueueRequest, context: Context) -> router_pb2.GetQueueResponse:
         """One queue."""
-        known = [queue for queue in self._queues() if queue.name == request.name]
+        whose = tenants.asked_for(context.invocation_metadata(), current_caller(), local=request.local)
+        known = [queue for queue in self._queues(whose) if queue.name == request.name]
         if not request.local:
-            known = await self._peers.queue(known, request.name)
+            known = await self._peers.queue(known, request.name, whose)
         if not known:
             message = f"no worker serves a queue named {request.name!r} and nothing waits in it"
             raise NotFound("queue", request.name, message=message)
@@ -122,9 +126,18 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         """How the Router stands."""
         return router_pb2.GetRouterStatusResponse(status=standing_to_proto(await self._standing.standing()))
 
-    def _queues(self) -> list[router_pb2.Queue]:
+    def _queues(self, whose: str) -> list[router_pb2.Queue]:
         now = self._clock.now()
-        return [events.queue_to_proto(view, now) for view in self._core.queues.views(self._clock.monotonic())]
+        return [events.queue_to_proto(view, now) for view in self._core.queues.views(self._clock.monotonic(), whose)]
+
+    def _throttles(self, whose: str) -> list[router_pb2.Throttle]:
+        """Those that hold; for one tenant, of models that it waits for."""
+        waits_for = {line.signature.model for line in self._core.lines if line.tenant == whose}
+        return [
+            self._throttle(throttle)
+            for throttle in self._core.gates.throttles()
+            if not whose or throttle.model in waits_for
+        ]
 
     def _throttle(self, throttle: Throttle) -> router_pb2.Throttle:
         waiting = sum(len(line) for line in self._core.lines.of_model(throttle.model))
@@ -144,6 +157,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         """Be one worker's line: one task reads, this one writes."""
         first = await _first(request, self._attach_within)
         worker, token, in_hand = workers.attach_from_proto(first)
+        current_caller().is_worker(worker.worker_id)
         await self._workers.admit(worker, token)
         link = self._workers.attach(worker, in_hand, workers.occupied_from_proto(first.attach.occupied))
         reader = asyncio.create_task(self._read(request, link), name=f"read {worker.worker_id}")

@@ -4,12 +4,13 @@ from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
 from devteam_router.domain import Signature, Worker
-from devteam_router.filters import serves_model, unavailable, unmet
+from devteam_router.filters import serves_model, serves_tenant, unavailable, unmet
 from devteam_router.leases import Held, Holdings
 from devteam_router.seats import TAKEN, Row, Seat
 
-# How far a run comes with a worker of its queue: not even its model is served, it lacks something, or nothing.
-NOT_SERVED, LACKING, FITTING = 1, 2, 3
+# How far a run comes with a worker of its queue: the worker is another tenant's, as if it were not there; not even its
+# model is served; it lacks something; or nothing.
+ANOTHERS, NOT_SERVED, LACKING, FITTING = 0, 1, 2, 3
 
 # Most workers refuse nothing: one table for all of them, which is at hand.
 _NOTHING: Mapping[Signature, int] = MappingProxyType({})
@@ -30,7 +31,7 @@ class Profile:
         self._verdicts: dict[tuple[str, Signature], int] = {}
 
     def verdict(self, queue: str, signature: Signature) -> int:
-        """How far a run comes here, whoever is busy: NOT_SERVED, LACKING or FITTING."""
+        """How far a run comes here, whoever is busy: ANOTHERS, NOT_SERVED, LACKING or FITTING."""
         key = (queue, signature)
         found = self._verdicts.get(key)
         if found is None:
@@ -40,6 +41,8 @@ class Profile:
         return found
 
     def _judged(self, queue: str, signature: Signature) -> int:
+        if not serves_tenant(self.worker, signature.tenant):
+            return ANOTHERS
         if not serves_model(self.worker.queues[queue], signature.model):
             return NOT_SERVED
         return LACKING if unmet(self.worker, signature) else FITTING

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from devteam_router.domain import Candidate, Signature, Worker
-from devteam_router.filters import serves_model, unmet
+from devteam_router.filters import serves_model, serves_tenant, unmet
 from devteam_router.fleet import Fleet
 from devteam_router.seats import Seat
 from devteam_router.stations import Kind
@@ -72,6 +72,8 @@ def _groups(
 
 def _removed(worker: Worker, signature: Signature, queue: str) -> _Verdict | None:
     """Why nobody of a kind could run it; None: they could."""
+    if not serves_tenant(worker, signature.tenant):
+        return _Verdict(_Stage.REMOVED, f"serves only tenant {worker.tenant}")
     if not serves_model(worker.queues[queue], signature.model):
         return _Verdict(_Stage.REMOVED, f"does not serve {signature.model} in {queue}")
     words = unmet(worker, signature)

@@ -15,7 +15,7 @@ from devteam_router.dispatch import Dispatch, Reported, Stage, TokenBatch, WasLo
 from devteam_router.domain import AttemptId, WorkerInstance, WorkerState
 from devteam_router.drains import Drains
 from devteam_router.fleet import Fleet
-from devteam_router.frames import Attached, BeatAck, RejectReason, Resume
+from devteam_router.frames import Attached, BeatAck, Cancel, CancelReason, RejectReason, Resume
 from devteam_router.graces import Graces
 from devteam_router.leases import Lease, Leases
 from devteam_router.lineup import Links
@@ -195,8 +195,9 @@ class WorkerSide:
     def _heed(self, dispatch: Dispatch, report: Reported) -> None:
         """Where a provider asked for patience, ask it nothing more, and tell the other Routers."""
         patience, run = report.patience, dispatch.run
-        if patience is None or run is None:
-            return
+        worker = self._fleet.get(dispatch.worker.worker_id) if dispatch.worker else None
+        if patience is None or run is None or (worker is not None and worker.tenant):
+            return  # what a tenant's own worker may not have, others' may: their accounts are not the same
         model = run.signature.model
         if self._matcher.throttle(model, patience.seconds, patience.reason):
             _log.info("model throttled", model=model, seconds=round(patience.seconds, 3), why=patience.reason)
@@ -233,8 +234,24 @@ class WorkerSide:
         dispatch = self._attempts.owned_by(link.worker, attempt)
         if dispatch is None:
             self.refused_words += 1
+            self._suspect(link, attempt)
             link.send(self._attempts.answer_late(attempt))
         return dispatch
+
+    def _suspect(self, link: Link, attempt: AttemptId) -> None:
+        """Tell people of a worker that speaks of what it never had; once a stream. Late words are no such thing."""
+        held = self._attempts.get(attempt)
+        late = self._attempts.is_over(attempt) if held is None else held.worker == link.worker
+        if not late and not link.suspected:
+            link.suspected = True
+            _log.warning(
+                "word about an attempt that is not the worker's refused",
+                reason="NOT_ASSIGNED",
+                worker_id=link.worker.worker_id,
+                instance_id=link.worker.instance_id,
+                task_id=attempt.task_id,
+                attempt=attempt.number,
+            )
 
     def _give_up_but(self, worker: WorkerInstance, in_hand: AbstractSet[AttemptId]) -> None:
         missing = [lease for lease in self._leases.held_by(worker) if lease.id not in in_hand]
@@ -262,7 +279,10 @@ class WorkerSide:
 
     def _join(self, link: Link, item: InHand) -> None:
         dispatch = self._attempts.get(item.id)
-        if dispatch is None and not self._attempts.is_over(item.id):
+        if self._is_anothers(link, item.id):
+            self._suspect(link, item.id)
+            link.send(Cancel(item.id, CancelReason.FENCED))
+        elif dispatch is None and not self._attempts.is_over(item.id):
             self._await_planner(link.worker, item)
         elif dispatch is None or not self._belongs(dispatch, link.worker, item):
             link.send(self._attempts.answer_late(item.id))
@@ -273,6 +293,13 @@ class WorkerSide:
             self._attempts.adopt(dispatch, link.worker, item.queue, ended=item.ended)
             if dispatch.stage is not Stage.UNCLAIMED:
                 self._go_on(link, dispatch)
+
+    def _is_anothers(self, link: Link, attempt: AttemptId) -> bool:
+        """Whether it is of a task whose tenant the worker does not serve: it cannot have been given to it."""
+        known = self._attempts.newest_of(attempt.task_id)
+        if known is None or known.run is None or known.worker == link.worker:
+            return False
+        return not self._fleet.serves(link.worker.worker_id, known.run.tenant)
 
     def _belongs(self, dispatch: Dispatch, worker: WorkerInstance, item: InHand) -> bool:
         if dispatch.stage is Stage.WAITING:

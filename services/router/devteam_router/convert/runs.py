@@ -18,7 +18,7 @@ STRATEGIES = {
 _MODEL_BYTES = 255
 _TENANT_CHARACTERS = 64
 # Whose runs they are that name no tenant.
-_NO_TENANT = "default"
+NO_TENANT = "default"
 # The first and the last second that a Timestamp may hold: years 1 to 9999.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _PROMPT_BYTES = 512 * 1024
@@ -45,7 +45,7 @@ def run_from_proto(run: run_pb2.Run, preferences: Preferences, now: datetime, *,
         payload=run,
         priority=run.placement.priority or 3,
         schedule_within=None if deadline is None else (deadline - now).total_seconds(),
-        tenant=run.tenant or _NO_TENANT,
+        tenant=run.tenant or NO_TENANT,
     )
 
 

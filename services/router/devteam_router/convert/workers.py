@@ -178,6 +178,7 @@ def worker_from_proto(record: registry_pb2.WorkerRecord) -> Worker:
         local_models=frozenset(model.name for model in spec.local_models),
         resident_models=frozenset(model.name for model in spec.local_models if model.resident),
         weight=spec.weight or 1.0,
+        tenant=worker.tenant,
         state=_STATES.get(worker.state, WorkerState.UNHEALTHY),
         availability=_AVAILABILITIES.get(worker.availability, Availability.OPEN),
         session_digest=record.session_digest,
