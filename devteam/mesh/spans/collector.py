@@ -1,7 +1,7 @@
 """Spans on the wire: a mesh takes those of its workers and clients, and shows them by their trace."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server as add_otlp_servicer,
 )
 
+from devteam.mesh.access.caller import current_caller
 from devteam.mesh.errors import InvalidInput, NotFound, ResourceExhausted, Violation
 from devteam.mesh.server import MeshServer
 from devteam.mesh.spans.otlp import Taken, taken_from_request
+from devteam.mesh.spans.ownership import mark_of, seen_by
 from devteam.mesh.spans.store import SpanStore
 from devteam.v1 import trace_pb2 as pb
 from devteam.v1.trace_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
@@ -71,7 +73,7 @@ class Collector(OtlpServicer):
         self._waiting += 1
         try:
             async with self._turn:
-                taken = await _to_its_end(partial(self._keep, request))
+                taken = await _to_its_end(partial(self._keep, request, mark_of(current_caller())))
         finally:
             self._waiting -= 1
         answer = otlp.ExportTraceServiceResponse()
@@ -80,8 +82,8 @@ class Collector(OtlpServicer):
             answer.partial_success.error_message = taken.why
         return answer
 
-    def _keep(self, request: otlp.ExportTraceServiceRequest) -> Taken:
-        taken = taken_from_request(request)
+    def _keep(self, request: otlp.ExportTraceServiceRequest, mark: str | None) -> Taken:
+        taken = taken_from_request(request, mark)
         if taken.records:
             self._store.add(taken.records)
         return taken
@@ -95,23 +97,30 @@ class Traces(TraceServiceServicer):
         self._turn = asyncio.Lock()
 
     async def GetTrace(self, request: pb.GetTraceRequest, context: object) -> pb.GetTraceResponse:  # noqa: N802 - as above
-        """All spans of a trace, by their start."""
+        """All spans of a trace that the caller may see, by their start."""
         trace_id = _trace_id_from(request)
         async with self._turn:
-            answer = await _to_its_end(partial(self._read, trace_id))
+            answer = await _to_its_end(partial(self._read, trace_id, current_caller().tenant))
         if not answer.spans:
             raise NotFound("trace", request.trace_id)
         return answer
 
-    def _read(self, trace_id: bytes) -> pb.GetTraceResponse:
+    def _read(self, trace_id: bytes, whose: str) -> pb.GetTraceResponse:
         answer, size = pb.GetTraceResponse(), 0
-        for data in self._store.spans_of(trace_id, _MAX_SPANS + 1):
+        for data in self._spans_for(trace_id, whose):
             size += len(data) + _FRAME_BYTES
             if len(answer.spans) == _MAX_SPANS or size > _MAX_ANSWER_BYTES:
                 answer.truncated = True
                 break
             answer.spans.add().MergeFromString(data)
         return answer
+
+    def _spans_for(self, trace_id: bytes, whose: str) -> Sequence[bytes]:
+        """The spans in the order of their starts; for one tenant, of all that are kept those that it may see."""
+        if not whose:
+            return self._store.spans_of(trace_id, _MAX_SPANS + 1)
+        kept = self._store.spans_of(trace_id, self._store.bounds.trace_spans)
+        return [span.SerializeToString() for span in seen_by([*map(pb.Span.FromString, kept)], whose)]
 
 
 async def _to_its_end(work: Callable[[], _Result]) -> _Result:

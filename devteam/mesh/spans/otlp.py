@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
+from devteam.mesh.spans.ownership import marked
 from devteam.mesh.spans.record import Record
 from devteam.mesh.spans.values import MAX_ATTRIBUTES, MAX_VALUE_BYTES, attributes_from_otlp, cut
 from devteam.v1 import trace_pb2 as pb
@@ -37,8 +38,8 @@ class Taken:
     why: str
 
 
-def taken_from_request(request: ExportTraceServiceRequest) -> Taken:
-    """What can be kept of a request."""
+def taken_from_request(request: ExportTraceServiceRequest, mark: str | None = None) -> Taken:
+    """What can be kept of a request; `mark` as in ownership.marked."""
     records: list[Record] = []
     refused: Counter[str] = Counter()
     for service, origin, span in _spans(request):
@@ -46,7 +47,7 @@ def taken_from_request(request: ExportTraceServiceRequest) -> Taken:
         if complaint:
             refused[complaint] += 1
         else:
-            records.append(_record(service, origin, span))
+            records.append(_record(service, origin, span, mark))
     return Taken(records, refused.total(), "; ".join(f"{count} x {why}" for why, count in refused.items()))
 
 
@@ -73,7 +74,7 @@ def _complaint(span: otlp.Span) -> str:
     return ""
 
 
-def _record(service: str, origin: Mapping[str, str], span: otlp.Span) -> Record:
+def _record(service: str, origin: Mapping[str, str], span: otlp.Span, mark: str | None) -> Record:
     attributes = attributes_from_otlp(span.attributes)
     message = pb.Span(
         trace_id=span.trace_id.hex(),
@@ -89,6 +90,7 @@ def _record(service: str, origin: Mapping[str, str], span: otlp.Span) -> Record:
         failed=span.status.code == otlp.Status.STATUS_CODE_ERROR,
         error=cut(span.status.message, MAX_VALUE_BYTES),
     )
+    marked(message, mark)
     room = _MAX_SPAN_BYTES - message.ByteSize()
     message.events.extend(_fitting(map(_event, islice(span.events, _MAX_EVENTS)), room // 2))
     message.links.extend(_fitting(map(_link, islice(filter(_is_link, span.links), _MAX_LINKS)), room // 2))

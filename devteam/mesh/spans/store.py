@@ -52,7 +52,7 @@ class SpanStore:
 
     def __init__(self, path: Path, bounds: Bounds | None = None) -> None:
         self._path = path
-        self._bounds = bounds or Bounds()
+        self.bounds = bounds or Bounds()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -106,7 +106,7 @@ class SpanStore:
         before = spans, size = known or (0, 0)
         for record in records:
             grown = size + len(record.data) + _ROW_BYTES
-            if spans >= self._bounds.trace_spans or grown > self._bounds.bytes // 4:
+            if spans >= self.bounds.trace_spans or grown > self.bounds.bytes // 4:
                 break
             if connection.execute(_ADD, (trace_id, record.span_id, record.start, record.data)).rowcount:
                 spans, size = spans + 1, grown
@@ -115,9 +115,9 @@ class SpanStore:
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
         spans, size = connection.execute("SELECT spans, bytes FROM total").fetchone()
-        if spans <= self._bounds.spans and size <= self._bounds.bytes:
+        if spans <= self.bounds.spans and size <= self.bounds.bytes:
             return
-        wanted = self._bounds.spans * (1 - _ROOM), self._bounds.bytes * (1 - _ROOM)
+        wanted = self.bounds.spans * (1 - _ROOM), self.bounds.bytes * (1 - _ROOM)
         for trace_id, its_spans, its_bytes in _oldest(connection, spans - wanted[0], size - wanted[1]):
             connection.execute("DELETE FROM spans WHERE trace_id = ?", (trace_id,))
             connection.execute("DELETE FROM traces WHERE trace_id = ?", (trace_id,))
