@@ -17,8 +17,8 @@ _PATIENCE = 60.0
 class WorkerLine:
     """One WorkerService.Connect stream. `hear` waits for the Router's next message."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._call = WorkerServiceStub(channel).Connect()
+    def __init__(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]] = ()) -> None:
+        self._call = WorkerServiceStub(channel).Connect(metadata=tuple(metadata))
 
     async def attach(
         self,

@@ -24,6 +24,7 @@ from devteam_planner.watch import Watch
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import DevTeamError
+from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.status import from_rpc
 from devteam.mesh.tasks import background
@@ -84,26 +85,37 @@ class Mesh:
 
 @asynccontextmanager
 async def running(
-    clock: FakeClock, database_url: str = "memory", *, bounds: Bounds | None = None, backlog: int = 5_000
+    clock: FakeClock,
+    database_url: str = "memory",
+    *,
+    bounds: Bounds | None = None,
+    backlog: int = 5_000,
+    authorizer: Authorizer | None = None,
 ) -> AsyncIterator[Mesh]:
     """A Planner, in memory unless said otherwise, on a port of its own."""
     async with AsyncExitStack() as stack:
         store, tokens, overview, _ = await _stores(stack, database_url)
         bell = Bell(clock)
         feed = Feed(overview, bell, clock, backlog=backlog)
-        yield await stack.enter_async_context(_on(store, tokens, feed, bell, bounds or Bounds(), clock))
+        yield await stack.enter_async_context(_on(store, tokens, feed, bell, bounds or Bounds(), clock, authorizer))
 
 
 @asynccontextmanager
 async def _on(
-    store: PlanStore, tokens: TokenStore, feed: Feed, bell: Bell, bounds: Bounds, clock: FakeClock
+    store: PlanStore,
+    tokens: TokenStore,
+    feed: Feed,
+    bell: Bell,
+    bounds: Bounds,
+    clock: FakeClock,
+    authorizer: Authorizer | None,
 ) -> AsyncIterator[Mesh]:
     ids = CountingIds()
     workflows, router = FakeWorkflows(), FakeRouter()
     log = TokenLog(tokens, bell, lambda *_: None, SystemClock())
     admission = Admission(store, bounds, clock, jitter=lambda: 0.5)
     plans = Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
-    server = MeshServer(Listen(port=0, stop_grace=0.5), ids)
+    server = MeshServer(Listen(port=0, stop_grace=0.5), ids, authorizer or LoopbackAuthorizer())
     departures = Departures(plans.cancel_plan, clock)
     onlookers, standing = Onlookers(feed, clock), a_standing("planner", clock)
     servicer = PlannerServicer(plans, Watch(store, log, bell, clock), onlookers, departures, standing)

@@ -12,8 +12,10 @@ from devteam_registry.app import mounted
 from devteam_registry.settings import Settings
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError, InvalidInput
+from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.status import from_rpc
 from devteam.mesh.tasks import background
@@ -56,10 +58,17 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: FakeClock, *, port: int = 0) -> AsyncIterator[Mesh]:
+async def running(
+    settings: Settings,
+    clock: FakeClock,
+    *,
+    port: int = 0,
+    authorizer: Authorizer | None = None,
+    keyring: Keyring | None = None,
+) -> AsyncIterator[Mesh]:
     """A Registry with these settings, on a port of its own unless one is given."""
     ids = CountingIds()
-    server = MeshServer(Listen(port=port, stop_grace=0.5), ids)
+    server = MeshServer(Listen(port=port, stop_grace=0.5), ids, authorizer or LoopbackAuthorizer(), keyring)
     async with mounted(server, settings, clock, ids) as job:
         port = await server.start()
         async with background(job), open_channel(f"http://127.0.0.1:{port}") as channel:

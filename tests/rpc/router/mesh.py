@@ -1,7 +1,7 @@
 """A Router on a real server, and clients of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -22,6 +22,7 @@ from devteam_router.servicer import RouterServicer, WorkerServicer
 from devteam.keda import externalscaler_pb2_grpc
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import DevTeamError
+from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.status import from_rpc
 from devteam.mesh.tasks import background
@@ -82,9 +83,9 @@ class Mesh:
         """The Registry tells the Router of a worker."""
         self.core.hear(WorkerChanged(worker or a_worker()))
 
-    def line(self) -> WorkerLine:
+    def line(self, metadata: Sequence[tuple[str, str]] = ()) -> WorkerLine:
         """A stream that somebody opens."""
-        return WorkerLine(self.channel)
+        return WorkerLine(self.channel, metadata)
 
     async def worker(self, worker: Worker | None = None) -> WorkerLine:
         """A worker that is registered and attached."""
@@ -100,11 +101,13 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running(clock: FakeClock, graces: Graces = GRACES, *, router_id: str = "router-1") -> AsyncIterator[Mesh]:
+async def running(
+    clock: FakeClock, graces: Graces = GRACES, *, router_id: str = "router-1", authorizer: Authorizer | None = None
+) -> AsyncIterator[Mesh]:
     """A Router on a port of its own. It knows no others until it is told of them."""
     core = RouterCore(Policy(), graces, clock, Random(7), router_id)
     peers = PeerClient(core.peers)
-    server = MeshServer(Listen(port=0, stop_grace=0.5), CountingIds())
+    server = MeshServer(Listen(port=0, stop_grace=0.5), CountingIds(), authorizer or LoopbackAuthorizer())
     router_pb2_grpc.add_RouterServiceServicer_to_server(
         RouterServicer(core, peers, clock, a_standing("router", clock)), server.server
     )
