@@ -103,8 +103,11 @@ class PlannerSide:
             self._attempts.cancel(dispatch)
 
     def _known(self, run: Run, last_seq: int, assigned: WorkerInstance | None) -> Dispatch | None:
+        claimed = self._attempts.newest_of(run.id.task_id)
+        if claimed is not None and claimed.worker != assigned and self._is_usurped(claimed, run):
+            self._attempts.displace(claimed)
         dispatch = self._attempts.get(run.id)
-        if dispatch is None or (assigned in {None, dispatch.worker} and not self._is_usurped(dispatch, run)):
+        if dispatch is None or assigned in {None, dispatch.worker}:
             return dispatch
         if dispatch.stage is Stage.UNCLAIMED:
             self._attempts.abandon(dispatch)  # that is not the worker which it was given to
@@ -157,7 +160,7 @@ class PlannerSide:
         self._limits[dispatch.id] = self._clock.call_later(seconds, lambda: self._out_of_time(dispatch))
 
     def _is_usurped(self, dispatch: Dispatch, run: Run) -> bool:
-        """Whether a worker came forward with it that it cannot have been given to."""
+        """Whether a worker came forward with an attempt that it cannot have been given."""
         if dispatch.stage is not Stage.UNCLAIMED or dispatch.worker is None:
             return False
         return not self._serves(dispatch.worker.worker_id, run.tenant)
