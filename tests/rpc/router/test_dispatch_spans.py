@@ -54,6 +54,7 @@ async def test_the_wait_is_a_span_with_every_reason_and_the_decision_that_ended_
         "devteam.task.id": "t1",
         "devteam.task.attempt": 1,
         "devteam.queue": "default",
+        "devteam.tenant": "default",
         "devteam.strategy": "least-loaded",
         "devteam.placement.reason": assigned.decision.reason,
         "devteam.placement.eligible": 1,

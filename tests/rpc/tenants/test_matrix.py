@@ -1,6 +1,8 @@
 """What is another tenant's answers as what does not exist, byte for byte, however it is asked for."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -39,6 +41,14 @@ def made_by(method: MethodDescriptor) -> set[str]:
 
 def test_every_call_that_names_a_thing_is_in_the_matrix() -> None:
     assert naming_methods() == {case.method for case in CASES}
+
+
+def test_the_page_about_tenants_tells_of_every_call() -> None:
+    """And of every reason that tenants are refused for."""
+    page = (Path(__file__).parents[3] / "docs/tenants.md").read_text()
+    told = {*re.findall(r"`([A-Za-z_]+)`", page)}
+    assert {case.method for case in CASES} - told == set()
+    assert {"TENANT_NOT_ALLOWED", "QUEUE_NOT_ALLOWED", "WORKER_ID_BOUND", "NOT_ASSIGNED"} <= told
 
 
 async def test_anothers_thing_and_none_answer_the_same(mesh: Tenants) -> None:

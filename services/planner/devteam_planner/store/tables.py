@@ -109,13 +109,20 @@ tasks = sa.Table(
     sa.Index("ix_tasks_changed", "changed_at", "task_id", "version"),
 )
 
-# As with plans; and what a tenant's tasks came to, the latest first.
+# As with plans; and what of a tenant is open, and what its tasks came to, the latest first.
 sa.Index(
     "ix_tasks_tenant",
     tasks.c.tenant,
     tasks.c.task_id,
     sqlite_where=tasks.c.sole.is_(True),
     postgresql_where=tasks.c.sole.is_(True),
+)
+sa.Index(
+    "ix_tasks_tenant_open",
+    tasks.c.tenant,
+    tasks.c.task_id,
+    sqlite_where=tasks.c.ended_at.is_(None),
+    postgresql_where=tasks.c.ended_at.is_(None),
 )
 sa.Index(
     "ix_tasks_tenant_ended",
@@ -135,12 +142,10 @@ sa.Index(
     postgresql_where=tasks.c.ended_at.is_(None),
 )
 
-# Those who look on begin with all that is open, whosever it is or one tenant's, and count the tokens of what runs every
-# second.
+# Those who look on begin with all that is open, and count the tokens of what runs every second.
 sa.Index(
     "ix_tasks_unended",
     tasks.c.task_id,
-    tasks.c.tenant,
     sqlite_where=tasks.c.ended_at.is_(None),
     postgresql_where=tasks.c.ended_at.is_(None),
 )
