@@ -24,7 +24,7 @@ ADAPTERS = {
     "devteam_planner": (
         *("servicer", "router_client", "workflows", "activities", "temporal"),
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),
-        *("store.sql_overview", "store.overview_statements"),
+        *("store.sql_overview", "store.overview_statements", "store.listings"),
     ),
     "devteam_worker": ("link", "registration", "cli", "join_command", "worker", "doctor"),
 }

@@ -57,10 +57,9 @@ class Case:
         return request
 
 
-_AVAILABILITY = {
-    "update_mask": FieldMask(paths=["availability"]),
-    "availability": registry_pb2.AVAILABILITY_CORDONED,
-}
+_CORDON = registry_pb2.UpdateWorkerRequest(
+    update_mask=FieldMask(paths=["availability"]), availability=registry_pb2.AVAILABILITY_CORDONED
+)
 CASES = (
     Case("PlannerService", "GetTask", "task", planner_pb2.GetTaskRequest(), "task_id"),
     Case("PlannerService", "GetTask", "step", planner_pb2.GetTaskRequest(), "task_id"),
@@ -80,7 +79,7 @@ CASES = (
         "RegistryService",
         "UpdateWorker",
         "worker",
-        registry_pb2.UpdateWorkerRequest(**_AVAILABILITY),
+        _CORDON,
         "worker_id",
         "-operator",
     ),
@@ -205,7 +204,7 @@ class Tenants:
         attributes = [attribute(names.TENANT, string_value=says)] if says else []
         above = parent.to_bytes(8, "big") if parent else b""
         told = otlp_span(span, trace_id=trace_id, attributes=attributes, parent_span_id=above)
-        call = self.traces.unary_unary(
+        call: Any = self.traces.unary_unary(
             names.EXPORT_SPANS, request_serializer=ExportTraceServiceRequest.SerializeToString
         )
         await call(otlp_request(told), metadata=called(by))

@@ -170,7 +170,9 @@ async def next_news(mesh: Mesh, call: Any) -> pb.WatchTasksResponse:
         while not reading.done():
             mesh.clock.advance(0.2)
             await asyncio.wait([reading], timeout=0.01)
-    return reading.result()
+    news = reading.result()
+    assert isinstance(news, pb.WatchTasksResponse), "the watch ended"
+    return news
 
 
 async def told(mesh: Mesh, call: Any, task_id: str) -> pb.WatchTasksResponse:

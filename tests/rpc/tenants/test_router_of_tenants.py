@@ -111,7 +111,7 @@ class TestConnect:
         with capture_logs() as logs:
             await stranger.attach("w2", running=claimed if word == "attach" else ())
             if word != "attach":
-                await stranger.say(worker_pb2.ConnectRequest(**{word: said(word)}))
+                await stranger.say(said(word))
             await stranger.say(worker_pb2.ConnectRequest(beat=worker_pb2.Beat(number=1)))
             answers = [(await stranger.hear()).WhichOneof("item")]
             while answers[-1] != "beat_ack":
@@ -119,7 +119,7 @@ class TestConnect:
         await owner.accept("t1")
         await owner.speak("t1", 1, "mine")
         await owner.complete("t1", 1)
-        events, _ = [], None
+        events = list[router_pb2.DispatchResponse]()
         while not (events and events[-1].HasField("report")):
             events.append(await planner.hear())
         heard = [event.WhichOneof("event") for event in events]
@@ -130,18 +130,17 @@ class TestConnect:
             assert [line["worker_id"] for line in logs if line.get("reason") == "NOT_ASSIGNED"] == ["w2"]
 
 
-def said(word: str) -> object:
+def said(word: str) -> worker_pb2.ConnectRequest:
     """What a worker says, about attempt 1 of t1."""
-    attempt = {"task_id": "t1", "attempt": 1}
-    match word:
-        case "accepted":
-            return worker_pb2.Accepted(**attempt)
-        case "rejected":
-            return worker_pb2.Rejected(**attempt)
-        case "tokens":
-            return run_pb2.Tokens(**attempt, first_seq=1, tokens=[run_pb2.Token(text="not mine")])
-        case "report":
-            return run_pb2.Report(**attempt, completion=run_pb2.Completion(provider="sim"))
-        case "released":
-            return worker_pb2.Released(**attempt)
-    return worker_pb2.Offer(running=[worker_pb2.RunningAttempt(**attempt, queue="default")])
+    request = worker_pb2.ConnectRequest()
+    if word == "offer":
+        request.offer.running.add(task_id="t1", attempt=1, queue="default")
+        return request
+    about = getattr(request, word)
+    about.task_id, about.attempt = "t1", 1
+    if word == "tokens":
+        request.tokens.first_seq = 1
+        request.tokens.tokens.add(text="not mine")
+    if word == "report":
+        request.report.completion.provider = "sim"
+    return request

@@ -1,5 +1,6 @@
 """Who may register, beat, see and change which worker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.fakes.callers import CALLERS, SERVICE, Believing, called
 from tests.fakes.clock import FakeClock
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running
 
+PATIENCE = 60.0
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -50,6 +52,13 @@ async def register(
 async def ids(mesh: Mesh, by: str) -> list[str]:
     page = await mesh.stub.ListWorkers(pb.ListWorkersRequest(), metadata=called(by))
     return [worker.worker_id for worker in page.workers]
+
+
+async def next_of(call: Any) -> pb.WatchWorkersResponse:
+    """What a watch tells next."""
+    response = await asyncio.wait_for(call.read(), PATIENCE)
+    assert isinstance(response, pb.WatchWorkersResponse), "the watch ended"
+    return response
 
 
 async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
@@ -179,7 +188,7 @@ class TestLooking:
     async def test_watchers_hear_of_their_own_and_everyones(self, mesh: Mesh) -> None:
         await register(mesh, "globex-worker", "w1")
         call = mesh.stub.WatchWorkers(pb.WatchWorkersRequest(), metadata=called("acme"))
-        while (event := await call.read()).WhichOneof("event") != "snapshot":
+        while (event := await next_of(call)).WhichOneof("event") != "snapshot":
             pass
         assert list(event.snapshot.workers) == []
         await register(mesh, "globex-worker", "w2")
@@ -187,7 +196,7 @@ class TestLooking:
         await register(mesh, "acme-worker", "w3")
         await register(mesh, "worker", "w4")
         await mesh.stub.DeregisterWorker(pb.DeregisterWorkerRequest(worker_id="w3"), metadata=called("operator"))
-        heard = [await call.read() for _ in range(3)]
+        heard = [await next_of(call) for _ in range(3)]
         call.cancel()
         assert [event.changed.worker.worker_id for event in heard[:2]] == ["w3", "w4"]
         assert heard[2].removed.worker_id == "w3"
@@ -197,11 +206,11 @@ class TestLooking:
     ) -> None:
         await register(mesh, "acme-worker", "w1")
         call = mesh.stub.WatchWorkers(pb.WatchWorkersRequest(), metadata=called("acme"))
-        while (await call.read()).WhichOneof("event") != "snapshot":
+        while (await next_of(call)).WhichOneof("event") != "snapshot":
             pass
         ring.put(KeyRecord(CALLERS["acme-worker"], b"", revoked=True))
         await register(mesh, "globex-worker", "w1", instance="i2")
-        event = await call.read()
+        event = await next_of(call)
         call.cancel()
         assert (event.removed.worker_id, event.removed.reason) == ("w1", "registered for another tenant")
 
@@ -213,7 +222,7 @@ class TestLooking:
             assert await refused(call.read()) == (DENIED, "ROLE_NOT_ALLOWED")
         for allowed in (called(SERVICE), ()):
             call = mesh.stub.WatchWorkers(request, metadata=allowed)
-            assert (await call.read()).HasField("routing")
+            assert (await next_of(call)).HasField("routing")
             call.cancel()
 
 
@@ -222,17 +231,19 @@ class TestChanging:
         """Workers of no tenant serve the others, too."""
         await register(mesh, "acme-worker", "w1")
         await register(mesh, "worker", "w2")
-        update = {"update_mask": mask("concurrency"), "concurrency": 3}
-        changed = await mesh.stub.UpdateWorker(
-            pb.UpdateWorkerRequest(worker_id="w1", **update), metadata=called("acme-operator")
+        own, shared = (
+            pb.UpdateWorkerRequest(worker_id=worker_id, update_mask=mask("concurrency"), concurrency=3)
+            for worker_id in ("w1", "w2")
         )
+        changed = await mesh.stub.UpdateWorker(own, metadata=called("acme-operator"))
         assert changed.worker.spec.concurrency == 3
-        shared = pb.UpdateWorkerRequest(worker_id="w2", **update)
         call = mesh.stub.UpdateWorker(shared, metadata=called("acme-operator"))
         assert await refused(call) == (DENIED, "TENANT_NOT_ALLOWED")
         leave = pb.DeregisterWorkerRequest(worker_id="w2")
-        call = mesh.stub.DeregisterWorker(leave, metadata=called("acme-operator"))
-        assert await refused(call) == (DENIED, "TENANT_NOT_ALLOWED")
+        assert await refused(mesh.stub.DeregisterWorker(leave, metadata=called("acme-operator"))) == (
+            DENIED,
+            "TENANT_NOT_ALLOWED",
+        )
         await mesh.stub.UpdateWorker(shared, metadata=called("operator"))
 
     async def test_routing_is_no_tenants(self, mesh: Mesh) -> None:
@@ -253,7 +264,7 @@ class TestChanging:
             await mesh.stub.UpdateQueue(request, metadata=called("operator"))
         asked = (await mesh.stub.GetRouting(pb.GetRoutingRequest(), metadata=called("acme"))).routing
         call = mesh.stub.WatchWorkers(pb.WatchWorkersRequest(), metadata=called("acme"))
-        watched = (await call.read()).routing
+        watched = (await next_of(call)).routing
         call.cancel()
         for routing in (asked, watched):
             assert {policy.name: dict(policy.tenant_weights) for policy in routing.queues} == {"gpu": {"acme": 3.0}}
