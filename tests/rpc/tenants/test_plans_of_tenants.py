@@ -181,3 +181,27 @@ async def told(mesh: Mesh, call: Any, task_id: str) -> pb.WatchTasksResponse:
     while task_id not in {count.task_id for count in heard.progress}:
         heard.MergeFrom(await next_news(mesh, call))
     return heard
+
+
+async def test_who_watches_anothers_plan_and_leaves_at_once_cancels_nothing(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the store takes: whose plan it is, is known before anything is made of the watcher's leaving."""
+    plan = await create_plan(mesh, "acme")
+    reading = asyncio.Event()
+
+    async def slow(_: str) -> tuple[int, dict[str, int]]:
+        reading.set()
+        await asyncio.Event().wait()
+        return 0, {}
+
+    monkeypatch.setattr(mesh.store, "versions", slow)
+    request = pb.WatchPlanRequest(plan_id=plan.plan_id, cancel_on_disconnect=True)
+    call = mesh.stub.WatchPlan(request, metadata=called("globex"))
+    refused = asyncio.ensure_future(refusal(call.read()))
+    begun = asyncio.ensure_future(reading.wait())
+    await asyncio.wait([refused, begun], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    call.cancel()
+    begun.cancel()
+    assert not reading.is_set()
+    assert (await refused)[0] is grpc.StatusCode.NOT_FOUND
