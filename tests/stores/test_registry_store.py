@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy
 from devteam_registry.domain import Availability, Wishes
+from devteam_registry.owners import Owner
 from devteam_registry.ports import WorkerStore
 from devteam_registry.store.memory import MemoryWorkerStore
 from devteam_registry.store.sql import MIGRATIONS, SqlWorkerStore, _workers, metadata
@@ -56,6 +57,7 @@ async def test_a_worker_comes_back_as_it_was_saved(store: WorkerStore) -> None:
             weight=0.5,
         ),
         departed=True,
+        owner=Owner("3sFvq9Zk", "acme", bound=True),
     )
     await store.save_many([full])
     assert await store.load_all() == [full]
