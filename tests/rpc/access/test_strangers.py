@@ -121,5 +121,5 @@ async def test_while_no_key_is_known_callers_are_asked_to_come_back(clock: FakeC
     async with guarded_mesh(clock) as mesh:
         mesh.keyring._told = False
         here = mesh.elsewhere()
-        assert await tries(mesh, 8, here) == [("UNAVAILABLE", "UNAVAILABLE")] * 8
+        assert await tries(mesh, 8, here) == [("UNAVAILABLE", "KEYS_UNKNOWN")] * 8
         assert await mesh.outcome("/devteam.v1.AccessService/ListKeys", MESH_KEY) == OK
