@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 
 from tests.fakes.planner_samples import FULL, NOON, a_batch, a_plan, a_sole_task
 from tests.stores.attempts import W1
-from tests.stores.planner_databases import BACKENDS, opened
+from tests.stores.planner_databases import BACKENDS, backend, opened
 
 SECOND = timedelta(seconds=1)
 
@@ -38,9 +38,9 @@ class Stores:
 @pytest.fixture(params=BACKENDS)
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Empty stores of every kind in turn."""
-    url = request.param if request.param == "memory" else request.getfixturevalue(request.param)
+    url, cipher = backend(request)
     async with AsyncExitStack() as stack:
-        plans, tokens, overview, _ = await _stores(stack, url)
+        plans, tokens, overview, _ = await _stores(stack, url, cipher)
         yield Stores(plans, tokens, overview)
 
 

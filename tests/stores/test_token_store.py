@@ -11,7 +11,7 @@ from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.sql_tokens import SqlTokenStore
 
 from tests.fakes.planner_samples import NOON, a_batch, a_plan
-from tests.stores.planner_databases import BACKENDS, opened
+from tests.stores.planner_databases import BACKENDS, backend, opened
 
 ONE, TWO, THREE = a_batch(1, "a", "b"), a_batch(3, "c"), a_batch(4, "d", "e", "f")
 W1, W2 = WorkerInstance("w1", "i1"), WorkerInstance("w2", "i2")
@@ -45,12 +45,13 @@ class Stores:
 
 @pytest.fixture(params=BACKENDS)
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    if request.param == "memory":
+    url, cipher = backend(request)
+    if url == "memory":
         plans = MemoryPlanStore()
         yield await begun(Stores(plans, MemoryTokenStore(plans)))
         return
-    async with opened(request.getfixturevalue(request.param)) as database:
-        yield await begun(Stores(SqlPlanStore(database), SqlTokenStore(database)))
+    async with opened(url) as database:
+        yield await begun(Stores(SqlPlanStore(database, cipher), SqlTokenStore(database, cipher)))
 
 
 async def begun(stores: Stores) -> Stores:

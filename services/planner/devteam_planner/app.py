@@ -16,6 +16,7 @@ from devteam.mesh.metrics.readings import readable
 from devteam.mesh.process import leave
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
+from devteam.mesh.settings import variable
 from devteam.mesh.standing import Footing, OwnStanding, traces_go
 from devteam.mesh.tasks import background
 from devteam.v1 import planner_pb2, planner_pb2_grpc
@@ -23,8 +24,10 @@ from devteam_planner import meters, tally
 from devteam_planner.activities import PlanActivities
 from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import Bell
+from devteam_planner.cipher import Cipher
 from devteam_planner.convert.tokens import text_of
 from devteam_planner.departures import Departures
+from devteam_planner.encryption_keys import read_keys
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
 from devteam_planner.overview import Overview
@@ -32,7 +35,7 @@ from devteam_planner.plans import Plans
 from devteam_planner.ports import PlanStore, TokenStore
 from devteam_planner.router_client.routers import Routers
 from devteam_planner.servicer import PlannerServicer
-from devteam_planner.settings import Settings
+from devteam_planner.settings import PREFIX, Settings
 from devteam_planner.step_driver import StepDriver
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.store.memory_overview import MemoryOverview
@@ -58,7 +61,7 @@ async def mounted(
     cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        plan_store, token_store, overview, database = await _stores(stack, settings.database_url)
+        plan_store, token_store, overview, database = await _stores(stack, settings.database_url, _cipher(settings))
         mesh_key = mesh_key_of(settings)
         channels = {
             address: await stack.enter_async_context(open_channel(address, api_key=mesh_key, tls=settings.outward_tls))
@@ -155,11 +158,19 @@ async def _following(
     return followed(server.keyring, channel, settings.registry_address, clock)
 
 
-async def _stores(stack: AsyncExitStack, url: str) -> tuple[PlanStore, TokenStore, Overview, Database | None]:
+def _cipher(settings: Settings) -> Cipher:
+    if settings.encryption_keys_file is None:
+        return Cipher()
+    return read_keys(settings.encryption_keys_file, setting=variable(PREFIX, "encryption_keys_file")).cipher()
+
+
+async def _stores(
+    stack: AsyncExitStack, url: str, cipher: Cipher | None = None
+) -> tuple[PlanStore, TokenStore, Overview, Database | None]:
     if url == "memory":
         plans = MemoryPlanStore()
         tokens = MemoryTokenStore(plans)
         return plans, tokens, MemoryOverview(plans, tokens), None
     database = await open_database(url, MIGRATIONS)
     stack.push_async_callback(database.close)
-    return SqlPlanStore(database), SqlTokenStore(database), SqlOverview(database), database
+    return SqlPlanStore(database, cipher), SqlTokenStore(database, cipher), SqlOverview(database, cipher), database

@@ -9,6 +9,8 @@ from pydantic_settings import SettingsConfigDict
 from devteam.mesh.settings import Address, DatabaseUrl, HostPort, PemFile, ServiceSettings
 from devteam.mesh.tls import TlsFiles
 
+PREFIX = "DEVTEAM_PLANNER_"
+
 _ADDRESS = TypeAdapter[str](Address)
 
 
@@ -28,7 +30,7 @@ def _several(addresses: str) -> str:
 class Settings(ServiceSettings):
     """Read from DEVTEAM_PLANNER_... variables of the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="DEVTEAM_PLANNER_")
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     # SQLAlchemy's URL, sqlite:///FILE or postgresql+psycopg://..., or "memory".
     database_url: DatabaseUrl = "sqlite:///planner.db"
@@ -55,6 +57,9 @@ class Settings(ServiceSettings):
     max_open_per_tenant: int = Field(default=100_000, ge=1)
     # How often, in seconds, a watch looks for what other Planners on the same database wrote.
     watch_poll_s: float = Field(default=0.5, gt=0)
+    # Keys for prompts, inputs, outputs and tokens in the database: lines of "ID BASE64KEY", the first encrypts, all
+    # decrypt. None: nothing is encrypted.
+    encryption_keys_file: Path | None = None
 
     @field_validator("registry_address")
     @classmethod

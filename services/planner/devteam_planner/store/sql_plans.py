@@ -1,17 +1,20 @@
 """Plans, tasks and attempts in a SQL database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from devteam.mesh.database import Connection, Database
 from devteam.mesh.errors import NotFound
+from devteam_planner.cipher import Cipher
 from devteam_planner.domain import Attempt, Failure, Plan, PlanState, Task, TaskState, WorkerInstance
 from devteam_planner.ports import Ending
 from devteam_planner.store import listings, statements
 from devteam_planner.store.rows import Row, plan_of_row, request_key, row_of_plan, row_of_task, row_value, task_of_row
+from devteam_planner.store.sealing import Sealing
 from devteam_planner.store.statements import TASK_ENDS, update
 from devteam_planner.store.tables import plans, tasks
 
@@ -24,8 +27,9 @@ _BEGUN = {"attempt_open": True, "state": TaskState.QUEUED.value, "wait_reason": 
 class SqlPlanStore:
     """See ports.PlanStore."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
         self._database = database
+        self._sealing = Sealing(cipher or Cipher())
 
     async def add(self, plan: Plan) -> Plan:
         """See the port."""
@@ -34,8 +38,10 @@ class SqlPlanStore:
             await self._database.probe()
         try:
             async with self._database.write() as connection:
-                await connection.execute(sa.insert(plans), row_of_plan(plan))
-                await connection.execute(sa.insert(tasks), [row_of_task(task, sole=plan.sole) for task in plan.tasks])
+                await connection.execute(sa.insert(plans), row_of_plan(self._sealing.plan(plan)))
+                await connection.execute(
+                    sa.insert(tasks), [row_of_task(self._sealing.task(task), sole=plan.sole) for task in plan.tasks]
+                )
         except IntegrityError:
             # The same request was here before, or at the same time: the unique index decided.
             known = await self.requested(plan.tenant, plan.request_id)
@@ -46,7 +52,8 @@ class SqlPlanStore:
 
     async def requested(self, tenant: str, request_id: str) -> Plan | None:
         """See the port."""
-        return await self._plan_where(plans.c.request_id == request_key(tenant, request_id))
+        found = await self._plan_where(plans.c.request_id == request_key(tenant, request_id))
+        return found and self._sealing.opened_plan(found)
 
     async def open_tasks(self) -> Mapping[tuple[str, str], int]:
         """See the port."""
@@ -59,7 +66,7 @@ class SqlPlanStore:
         plan = await self._plan_where(plans.c.plan_id == plan_id)
         if plan is None:
             raise NotFound("plan", plan_id)
-        return plan
+        return self._sealing.opened_plan(plan, one_of_many=True)
 
     async def head(self, plan_id: str) -> Plan:
         """See the port."""
@@ -67,7 +74,7 @@ class SqlPlanStore:
             row = (await connection.execute(statements.HEAD, {"of_plan": plan_id})).one_or_none()
         if row is None:
             raise NotFound("plan", plan_id)
-        return plan_of_row(row)
+        return self._sealing.opened_plan(plan_of_row(row))
 
     async def versions(self, plan_id: str) -> tuple[int, Mapping[str, int]]:
         """See the port."""
@@ -83,23 +90,24 @@ class SqlPlanStore:
             row = (await connection.execute(statements.TASK, {"of_task": task_id})).one_or_none()
         if row is None:
             raise NotFound("task", task_id)
-        return task_of_row(row)
+        return self._sealing.opened_task(task_of_row(row))
 
     async def outputs(self, plan_id: str, step_ids: Sequence[str]) -> Mapping[str, str]:
         """See the port."""
-        query = sa.select(tasks.c.step_id, tasks.c.output).where(
+        query = sa.select(tasks.c.task_id, tasks.c.step_id, tasks.c.output).where(
             tasks.c.plan_id == plan_id,
             tasks.c.step_id.in_(step_ids),
             tasks.c.state == TaskState.SUCCEEDED.value,
         )
         async with self._database.read() as connection:
-            return {row.step_id: row.output for row in await connection.execute(query)}
+            rows = await connection.execute(query)
+        return {row.step_id: self._sealing.opened_output(row.task_id, row.output) for row in rows}
 
     async def plans(self, *, state: PlanState | None, before: str, limit: int, whose: str = "") -> list[Plan]:
         """See the port."""
         query = listings.plans_of(state=state, before=before, limit=limit, whose=whose)
         async with self._database.read() as connection:
-            return [plan_of_row(row) for row in await connection.execute(query)]
+            return self._opened_plans(await connection.execute(query))
 
     async def tasks(
         self, *, plan_id: str, state: TaskState | None, before: str, limit: int, whose: str = ""
@@ -107,7 +115,8 @@ class SqlPlanStore:
         """See the port."""
         query = listings.tasks_of(plan_id=plan_id, state=state, before=before, limit=limit, whose=whose)
         async with self._database.read() as connection:
-            return [task_of_row(row) for row in await connection.execute(query)]
+            rows = await connection.execute(query)
+        return [self._sealing.opened_task(task_of_row(row), one_of_many=True) for row in rows]
 
     async def begin_attempt(
         self, task_id: str, *, after: int, reason: str, now: datetime, traceparent: str = ""
@@ -117,7 +126,7 @@ class SqlPlanStore:
         number = {
             "task_id": task_id,
             "number": after + 1,
-            "reason": reason,
+            "reason": self._sealing.attempt_reason(task_id, after + 1, reason),
             "begun_at": now,
             "traceparent": traceparent,
         }
@@ -126,18 +135,21 @@ class SqlPlanStore:
             if row is None:
                 return None
             await connection.execute(statements.ADD_ATTEMPT, number)
-        return task_of_row(row)
+        return self._sealing.opened_task(task_of_row(row))
 
     async def attempt(self, task_id: str, number: int) -> Attempt | None:
         """See the port."""
         async with self._database.read() as connection:
             found = await connection.execute(statements.ATTEMPT, {"of_task": task_id, "of_attempt": number})
             row = found.one_or_none()
-        return None if row is None else Attempt(task_id, number, row.reason, row.begun_at, row.traceparent)
+        if row is None:
+            return None
+        return self._sealing.opened_attempt(Attempt(task_id, number, row.reason, row.begun_at, row.traceparent))
 
     async def note_waiting(self, task_id: str, attempt: int, reason: str, now: datetime) -> bool:
         """See the port."""
-        waiting = {"state": TaskState.QUEUED.value, "wait_reason": reason, **_UNPLACED}
+        kept = self._sealing.wait_reason(task_id, reason)
+        waiting = {"state": TaskState.QUEUED.value, "wait_reason": kept, **_UNPLACED}
         return await self._fenced(statements.NOTE_WAITING, task_id, attempt, now, waiting)
 
     async def note_assigned(
@@ -159,17 +171,18 @@ class SqlPlanStore:
         self, task_id: str, attempt: int, worker: WorkerInstance | None, ending: Ending, now: datetime
     ) -> bool:
         """See the port."""
+        kept = self._sealing.ending(task_id, ending)
         ended = {
             "of_worker": worker and worker.worker_id,
             "of_instance": worker and worker.instance_id,
             "state": ending.state.value,
             "attempt_open": False,
             "burns": int(ending.burns),
-            "wait_reason": ending.wait_reason,
-            "output": ending.output,
+            "wait_reason": kept.wait_reason,
+            "output": kept.output,
             "output_bytes": len(ending.output.encode()),
             "completion": row_value(ending.completion),
-            "failure": row_value(ending.failure),
+            "failure": row_value(kept.failure),
             "ended_at": now if ending.state.ended else None,
             "cancel_stopped_at": now if ending.stopped else None,
             "cancel_model_closed_after": ending.stopped and ending.stopped.took,
@@ -180,10 +193,11 @@ class SqlPlanStore:
 
     async def end_task(self, task_id: str, state: TaskState, failure: Failure | None, now: datetime) -> bool:
         """See the port."""
+        kept = row_value(self._sealing.failure(task_id, failure))
         end = (
             update(tasks)
             .where(tasks.c.task_id == task_id, tasks.c.attempt_open.is_(False), tasks.c.state.not_in(TASK_ENDS))
-            .values(state=state.value, wait_reason="", failure=row_value(failure), ended_at=now, changed_at=now)
+            .values(state=state.value, wait_reason="", failure=kept, ended_at=now, changed_at=now)
         )
         async with self._database.write() as connection:
             return (await connection.execute(end)).rowcount == 1
@@ -233,7 +247,7 @@ class SqlPlanStore:
         pending = plans.c.state == sa.literal_column("'pending'")
         query = sa.select(plans).where(pending).order_by(plans.c.created_at, plans.c.plan_id).limit(limit)
         async with self._database.read() as connection:
-            return [plan_of_row(row) for row in await connection.execute(query)]
+            return self._opened_plans(await connection.execute(query))
 
     async def close_plan(self, plan_id: str, now: datetime) -> PlanState:
         """See the port."""
@@ -250,6 +264,9 @@ class SqlPlanStore:
             end = update(plans).where(plans.c.plan_id == plan_id).values(state=state.value, ended_at=now)
             await connection.execute(end)
         return state
+
+    def _opened_plans(self, rows: Iterable[sa.Row[Any]]) -> list[Plan]:
+        return [self._sealing.opened_plan(plan_of_row(row), one_of_many=True) for row in rows]
 
     async def _plan_where(self, condition: sa.ColumnElement[bool]) -> Plan | None:
         async with self._database.read() as connection:
