@@ -13,6 +13,7 @@ from devteam_cli import (
     explain,
     join_token,
     keys,
+    migrate,
     plan,
     queues,
     routing,
@@ -61,6 +62,7 @@ app.command("explain")(explain.explain)
 app.command("trace")(trace.trace)
 app.command("top")(top.top)
 app.command("events")(events.events)
+app.command("migrate")(migrate.migrate)
 app.command("simulate")(simulate.simulate)
 
 

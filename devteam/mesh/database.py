@@ -5,15 +5,14 @@ takes 10 to 100 us, and handing each of them to a thread and back took ten times
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import CursorResult, Engine, make_url
@@ -22,12 +21,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from devteam.mesh.errors import Unavailable
+from devteam.mesh.schema import SchemaTooOld, prepare, unusable
+from devteam.mesh.schema import migrate as migrate  # noqa: PLC0414 - whoever opens databases finds it here, too
 
 _log = structlog.get_logger()
 
 _DISK_FULL = (
     "the disk of the database is full, so nothing new is accepted: make room there, and try again; what runs goes on"
 )
+_SCHEMA_CHANGING = (
+    "the schema of the database is not the one that this version works on: if it is being migrated, try again; else "
+    "run `devteam migrate`"
+)
+# An undefined column, an undefined table, and a plan of a prepared statement whose columns are others now.
+_OTHER_SCHEMA = {"42703", "42P01", "0A000"}
 _PROBE_BYTES = 64 * 1024
 _BEGIN = sa.text("BEGIN IMMEDIATE")
 _PROBE = sa.text("CREATE TABLE devteam_probe (filler TEXT)")
@@ -69,32 +76,20 @@ class Database(Protocol):
         """Give every connection back."""
 
 
-async def open_database(url: str, migrations: Path) -> Database:
-    """Open `url` (sqlite:///FILE or postgresql+psycopg://...) and bring its schema up to date.
+async def open_database(url: str, migrations: Path, *, may_migrate: bool = True) -> Database:
+    """Open `url` (sqlite:///FILE or postgresql+psycopg://...) and bring its schema up to date, if it may.
 
     `migrations` is a folder of Alembic revisions. Raises Unavailable, with the cause, when the database cannot be
-    reached, or is none.
+    reached, or is none, and what `schema.prepare` raises.
     """
     kind = _Sqlite if make_url(url).get_backend_name() == "sqlite" else _Postgres
+    to_work_on = partial(prepare, migrations=migrations, may_migrate=may_migrate)
     try:
-        return await kind.opened(url, migrations)
+        return await kind.opened(url, to_work_on)
+    except SchemaTooOld:
+        raise
     except (Unavailable, DBAPIError, CommandError) as error:
-        cause = error.__cause__ if isinstance(error, Unavailable) else error
-        said = str(cause.orig if isinstance(cause, DBAPIError) else cause).strip().partition("\n")[0]
-        raise Unavailable(
-            f"cannot open the database {make_url(url)!r}: {said}", reason="STORAGE_UNAVAILABLE"
-        ) from error
-
-
-def migrate(connection: sa.Connection, migrations: Path, target: str) -> None:
-    """Move the schema behind `connection` to revision `target`: up to "head", or down to "base"."""
-    config = Config()
-    config.set_main_option("script_location", str(migrations))
-    config.attributes["connection"] = connection
-    if target == "base":
-        command.downgrade(config, target)
-    else:
-        command.upgrade(config, target)
+        raise unusable(url, error.__cause__ if isinstance(error, Unavailable) else error) from error
 
 
 class _Inline:
@@ -118,12 +113,16 @@ class _Sqlite:
         self._writer = asyncio.Lock()
 
     @classmethod
-    async def opened(cls, url: str, migrations: Path) -> "_Sqlite":
+    async def opened(cls, url: str, to_work_on: Callable[[sa.Connection], None]) -> "_Sqlite":
         connect_args = {"timeout": 5, "check_same_thread": False}
         engine = sa.create_engine(url, connect_args=connect_args, pool_size=16, hide_parameters=True)
         event.listen(engine, "connect", _tune)
-        with _translated(), engine.begin() as connection:
-            migrate(connection, migrations, "head")
+        try:
+            with _translated(), engine.begin() as connection:
+                to_work_on(connection)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine)
 
     @asynccontextmanager
@@ -157,13 +156,17 @@ class _Postgres:
         self._engine = engine
 
     @classmethod
-    async def opened(cls, url: str, migrations: Path) -> "_Postgres":
+    async def opened(cls, url: str, to_work_on: Callable[[sa.Connection], None]) -> "_Postgres":
         engine = create_async_engine(
             url, pool_size=10, max_overflow=10, pool_timeout=2, pool_pre_ping=True, hide_parameters=True
         )
-        with _translated():
-            async with engine.begin() as connection:
-                await connection.run_sync(migrate, migrations, "head")
+        try:
+            with _translated():
+                async with engine.begin() as connection:
+                    await connection.run_sync(to_work_on)
+        except BaseException:
+            await engine.dispose()
+            raise
         return cls(engine)
 
     @asynccontextmanager
@@ -225,6 +228,9 @@ class _translated:  # noqa: N801 - used as a function
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, DBAPIError) and _is_of_another_schema(error):
+            _log.warning("the schema is not the one that this version knows", error=str(error.orig))
+            raise Unavailable(_SCHEMA_CHANGING, reason="SCHEMA_CHANGING", retry_after=1.0) from error
         if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_outage(error)):
             _log.error("database not usable", error=str(error.orig if isinstance(error, DBAPIError) else error))
             full = isinstance(error, DBAPIError) and _is_full(error)
@@ -239,6 +245,14 @@ class _translated:  # noqa: N801 - used as a function
 
 def _is_outage(error: DBAPIError) -> bool:
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _is_of_another_schema(error: DBAPIError) -> bool:
+    if getattr(error.orig, "sqlstate", None) in _OTHER_SCHEMA:
+        return True
+    # SQLite has one code for every statement that is wrong.
+    said = str(error.orig)
+    return said.startswith(("no such table:", "no such column:")) or " has no column named " in said
 
 
 def _is_full(error: DBAPIError) -> bool:

@@ -61,7 +61,9 @@ async def mounted(
     cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        plan_store, token_store, overview, database = await _stores(stack, settings.database_url, _cipher(settings))
+        plan_store, token_store, overview, database = await _stores(
+            stack, settings.database_url, _cipher(settings), may_migrate=settings.migrate_at_start
+        )
         mesh_key = mesh_key_of(settings)
         channels = {
             address: await stack.enter_async_context(open_channel(address, api_key=mesh_key, tls=settings.outward_tls))
@@ -165,12 +167,12 @@ def _cipher(settings: Settings) -> Cipher:
 
 
 async def _stores(
-    stack: AsyncExitStack, url: str, cipher: Cipher | None = None
+    stack: AsyncExitStack, url: str, cipher: Cipher | None = None, *, may_migrate: bool = True
 ) -> tuple[PlanStore, TokenStore, Overview, Database | None]:
     if url == "memory":
         plans = MemoryPlanStore()
         tokens = MemoryTokenStore(plans)
         return plans, tokens, MemoryOverview(plans, tokens), None
-    database = await open_database(url, MIGRATIONS)
+    database = await open_database(url, MIGRATIONS, may_migrate=may_migrate)
     stack.push_async_callback(database.close)
     return SqlPlanStore(database, cipher), SqlTokenStore(database, cipher), SqlOverview(database, cipher), database

@@ -57,6 +57,9 @@ class Settings(ServiceSettings):
     max_open_per_tenant: int = Field(default=100_000, ge=1)
     # How often, in seconds, a watch looks for what other Planners on the same database wrote.
     watch_poll_s: float = Field(default=0.5, gt=0)
+    # Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
+    # succeeds.
+    migrate_at_start: bool = True
     # Keys for prompts, inputs, outputs and tokens in the database: lines of "ID BASE64KEY", the first encrypts, all
     # decrypt. None: nothing is encrypted.
     encryption_keys_file: Path | None = None

@@ -55,8 +55,8 @@ _CONTEST_PAUSE = 10.0
 # Where a Router is gone and did not say whether anybody has the attempt: by then a worker that has it told the others.
 _CLAIM_PAUSE = 2.0
 _PAGE = 256
-# The reason of what a store raises that cannot be written.
-_STORE_AWAY = "STORAGE_UNAVAILABLE"
+# The reasons of what a store raises that cannot be written.
+_STORE_AWAY = {"STORAGE_UNAVAILABLE", "SCHEMA_CHANGING"}
 
 
 class Log(Protocol):
@@ -192,7 +192,7 @@ class StepDriver:
         except Unavailable as error:
             attempt_span.interrupted(error)
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
-            if error.reason != _STORE_AWAY:
+            if error.reason not in _STORE_AWAY:
                 await self._waits(run.task, "the Router cannot be reached at the moment")
             await self._end_overdue(run)
             await backoff.pause()

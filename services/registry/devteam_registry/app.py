@@ -55,7 +55,7 @@ async def mounted(
     """
     policy = settings.policy()
     keyring = server.keyring or Keyring(clock)
-    async with _opened_stores(settings.database_url) as stores, _mounted_keys(server, stores.keys, clock) as keys_job:
+    async with _opened_stores(settings) as stores, _mounted_keys(server, stores.keys, clock) as keys_job:
         registry = Registry(
             stores.workers,
             stores.routing,
@@ -119,11 +119,12 @@ class _Stores:
 
 
 @asynccontextmanager
-async def _opened_stores(url: str) -> AsyncIterator[_Stores]:
+async def _opened_stores(settings: Settings) -> AsyncIterator[_Stores]:
+    url = settings.database_url
     if url == "memory":
         yield _Stores(MemoryWorkerStore(), MemoryRoutingStore(), MemoryKeyStore())
         return
-    database = await open_database(url, MIGRATIONS)
+    database = await open_database(url, MIGRATIONS, may_migrate=settings.migrate_at_start)
     try:
         yield _Stores(SqlWorkerStore(database), SqlRoutingStore(database), SqlKeyStore(database), database)
     finally:

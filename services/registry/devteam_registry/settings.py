@@ -21,6 +21,9 @@ class Settings(ServiceSettings):
     # "memory", sqlite:///... or postgresql+psycopg://...
     database_url: DatabaseUrl = "sqlite:///registry.db"
     port: int = Field(default=7401, ge=0, le=65535)
+    # Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
+    # succeeds.
+    migrate_at_start: bool = True
     # Seconds; interval x 2 <= unhealthy < lost < deregister.
     heartbeat_interval_s: Seconds = 30.0
     unhealthy_after_s: Seconds = 60.0

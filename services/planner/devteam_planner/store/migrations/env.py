@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `devteam.mesh.database.migrate` hands over."""
+"""Runs migrations on the connection that `devteam.mesh.schema` hands over."""
 
 import sqlalchemy as sa
 from alembic import context

@@ -1,8 +1,15 @@
-"""Run by Alembic, on the connection that `devteam.mesh.database.migrate` hands in."""
+"""Run by Alembic, on the connection that `devteam.mesh.schema` hands in."""
 
+import sqlalchemy as sa
 from alembic import context
 
+# Any number will do, as long as every Registry, and whoever migrates, takes the same.
+_LOCK = 7401
+
+connection = context.config.attributes["connection"]
+if connection.dialect.name == "postgresql":
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 # A version table of its own, so that several services may share one database.
-context.configure(connection=context.config.attributes["connection"], version_table="registry_alembic_version")
+context.configure(connection=connection, version_table="registry_alembic_version")
 with context.begin_transaction():
     context.run_migrations()
