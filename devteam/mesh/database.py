@@ -72,6 +72,13 @@ class Database(Protocol):
     async def probe(self) -> None:
         """Write something and take it back. Raises Unavailable when that cannot be done."""
 
+    async def scrub(self) -> None:
+        """Leave nothing of what was deleted in the database's files. Writers wait meanwhile. Raises Unavailable.
+
+        SQLite writes its file anew, which takes seconds a gigabyte and as much room again. PostgreSQL has no such
+        thing: VACUUM, which it carries out by itself, gives the room to what comes next.
+        """
+
     async def close(self) -> None:
         """Give every connection back."""
 
@@ -144,6 +151,11 @@ class _Sqlite:
             await _write_and_take_back(connection)
         self.full = False
 
+    async def scrub(self) -> None:
+        async with self._writer:
+            with _translated(self), self._engine.connect() as connection:
+                await _to_its_end(partial(_rewrite, connection))
+
     async def close(self) -> None:
         self._engine.dispose()
 
@@ -186,6 +198,9 @@ class _Postgres:
             await _write_and_take_back(connection)
         self.full = False
 
+    async def scrub(self) -> None:
+        """See the protocol."""
+
     async def close(self) -> None:
         await self._engine.dispose()
 
@@ -205,6 +220,13 @@ async def _to_its_end(commit: Any) -> None:
     except asyncio.CancelledError:
         await committing
         raise
+
+
+def _rewrite(connection: sa.Connection) -> None:
+    """Without what was deleted; the journal, which had it too, becomes empty."""
+    connection.exec_driver_sql("VACUUM")
+    if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+        raise Unavailable("somebody reads the database, so that its journal cannot be emptied; try again")
 
 
 def _tune(connection: Any, _record: Any) -> None:

@@ -25,6 +25,7 @@ ADAPTERS = {
         *("servicer", "router_client", "workflows", "activities", "temporal"),
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),
         *("store.sql_overview", "store.overview_statements", "store.listings"),
+        *("store.sql_erasure", "store.rotation"),
     ),
     "devteam_worker": ("link", "registration", "cli", "join_command", "worker", "doctor"),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from random import Random
 
@@ -28,6 +29,7 @@ from devteam_planner.cipher import Cipher
 from devteam_planner.convert.tokens import text_of
 from devteam_planner.departures import Departures
 from devteam_planner.encryption_keys import read_keys
+from devteam_planner.erasure import Erasure, ErasureStore, Retention
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
 from devteam_planner.overview import Overview
@@ -38,7 +40,9 @@ from devteam_planner.servicer import PlannerServicer
 from devteam_planner.settings import PREFIX, Settings
 from devteam_planner.step_driver import StepDriver
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
+from devteam_planner.store.memory_erasure import MemoryErasures
 from devteam_planner.store.memory_overview import MemoryOverview
+from devteam_planner.store.sql_erasure import SqlErasures
 from devteam_planner.store.sql_overview import SqlOverview
 from devteam_planner.store.sql_plans import SqlPlanStore
 from devteam_planner.store.sql_tokens import SqlTokenStore
@@ -108,7 +112,15 @@ async def mounted(
             *following.footings,
         ]
         standing = OwnStanding("planner", clock, lambda: footings, traces=traces_go(settings.trace_file))
-        servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing)
+        erasure = Erasure(
+            _erasures(plan_store, token_store, database),
+            plan_store,
+            workflows,
+            clock,
+            cancel=plans.cancel_plan,
+            ring=bell.ring,
+        )
+        servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing, erasure)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
         server.serve([_NAME], departures.close)
         # Before anything runs: files that cannot be read are refused at the start.
@@ -128,6 +140,8 @@ async def mounted(
             await work(lambda: workflows.served_by(worker()), clock)
 
         jobs = [log.run, router.run, plans.sweep, departures.run, feed.run, following.run]
+        if settings.retention_days:
+            jobs.append(Retention(erasure, timedelta(days=settings.retention_days), clock).run)
         if database is not None:
             jobs.append(StoreHealth(database, partial(server.announce, [_NAME]), clock).run)
 
@@ -176,3 +190,11 @@ async def _stores(
     database = await open_database(url, MIGRATIONS, may_migrate=may_migrate)
     stack.push_async_callback(database.close)
     return SqlPlanStore(database, cipher), SqlTokenStore(database, cipher), SqlOverview(database, cipher), database
+
+
+def _erasures(plans: PlanStore, tokens: TokenStore, database: Database | None) -> ErasureStore:
+    if database is not None:
+        return SqlErasures(database)
+    assert isinstance(plans, MemoryPlanStore)
+    assert isinstance(tokens, MemoryTokenStore)
+    return MemoryErasures(plans, tokens)

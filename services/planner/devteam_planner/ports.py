@@ -253,3 +253,6 @@ class Workflows(Protocol):
 
     async def cancel(self, plan_id: str) -> None:
         """Make the plan's workflow start no further step; an unknown or ended one is ignored. Raises Unavailable."""
+
+    async def forget(self, plan_ids: Sequence[str]) -> None:
+        """Drop the histories of these plans' workflows; unknown ones are ignored. Raises Unavailable."""

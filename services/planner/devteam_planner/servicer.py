@@ -7,7 +7,6 @@ from typing import Any
 import grpc
 
 from devteam.mesh.access.caller import current_caller
-from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.paging import page_start
 from devteam.mesh.standing import OwnStanding
 from devteam.mesh.standing_wire import standing_to_proto
@@ -31,8 +30,9 @@ from devteam_planner.convert.plans import (
 from devteam_planner.convert.queues import steps_in_their_queues, task_in_its_queue
 from devteam_planner.convert.specs import task_spec_from_proto
 from devteam_planner.convert.steps import steps_from_proto
-from devteam_planner.convert.tenants import tenant_from_metadata
+from devteam_planner.convert.tenants import erased_to_proto, tenant_from_metadata, tenant_from_proto
 from devteam_planner.departures import Departures
+from devteam_planner.erasure import Erasure
 from devteam_planner.events import Cursor
 from devteam_planner.onlookers import Onlookers
 from devteam_planner.plans import Plans
@@ -45,13 +45,20 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
     """See planner.proto."""
 
     def __init__(
-        self, plans: Plans, watch: Watch, onlookers: Onlookers, departures: Departures, standing: OwnStanding
+        self,
+        plans: Plans,
+        watch: Watch,
+        onlookers: Onlookers,
+        departures: Departures,
+        standing: OwnStanding,
+        erasure: Erasure,
     ) -> None:
         self._plans = plans
         self._watch = watch
         self._onlookers = onlookers
         self._departures = departures
         self._standing = standing
+        self._erasure = erasure
 
     async def CreateTask(
         self, request: planner_pb2.CreateTaskRequest, context: _Context
@@ -171,8 +178,10 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
         self, request: planner_pb2.EraseTenantRequest, context: _Context
     ) -> AsyncGenerator[planner_pb2.EraseTenantResponse, None]:
         """See planner.proto."""
-        raise FailedPrecondition("erasing is being built")
-        yield
+        tenant = current_caller().acts_for(tenant_from_proto(request.tenant), "")
+        async with aclosing(self._erasure.of_tenant(tenant)) as steps:
+            async for erased in steps:
+                yield erased_to_proto(erased)
 
     async def WatchTasks(
         self, request: planner_pb2.WatchTasksRequest, context: _Context

@@ -57,6 +57,8 @@ class Settings(ServiceSettings):
     max_open_per_tenant: int = Field(default=100_000, ge=1)
     # How often, in seconds, a watch looks for what other Planners on the same database wrote.
     watch_poll_s: float = Field(default=0.5, gt=0)
+    # Ended plans are erased so many days later. 0: they are kept.
+    retention_days: float = Field(default=0, ge=0, le=36_500, allow_inf_nan=False)
     # Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
     # succeeds.
     migrate_at_start: bool = True

@@ -1,7 +1,7 @@
 """Durable execution by Temporal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,6 +9,8 @@ from functools import cache
 from typing import Self
 
 import structlog
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.opentelemetry import TracingInterceptor
@@ -94,6 +96,11 @@ class TemporalWorkflows:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
 
+    async def forget(self, plan_ids: Sequence[str]) -> None:
+        """Drop the histories of these plans' workflows; unknown ones are ignored. Raises Unavailable."""
+        async with self._answered() as client:
+            await asyncio.gather(*(_delete(client, workflow_id(plan_id)) for plan_id in plan_ids))
+
     async def _start(self, client: Client, plan: Plan) -> None:
         with suppress(WorkflowAlreadyStartedError):  # it has run, and ended
             await client.start_workflow(
@@ -116,6 +123,17 @@ class TemporalWorkflows:
         except (RPCError, TimeoutError) as error:
             _log.warning("Temporal did not answer", error=str(error) or "timeout")
             raise _away() from error
+
+
+async def _delete(client: Client, its_id: str) -> None:
+    request = DeleteWorkflowExecutionRequest(
+        namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=its_id)
+    )
+    try:
+        await client.workflow_service.delete_workflow_execution(request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 def workflow_id(plan_id: str) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from devteam_planner.admission import Admission, Bounds
-from devteam_planner.app import _stores
+from devteam_planner.app import _erasures, _stores
 from devteam_planner.bell import Bell
 from devteam_planner.departures import Departures
 from devteam_planner.domain import Batch, Completion, TaskState, WorkerInstance
+from devteam_planner.erasure import Erasure, ErasureStore
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
 from devteam_planner.plans import Plans
@@ -94,31 +95,36 @@ async def running(
 ) -> AsyncIterator[Mesh]:
     """A Planner, in memory unless said otherwise, on a port of its own."""
     async with AsyncExitStack() as stack:
-        store, tokens, overview, _ = await _stores(stack, database_url)
+        store, tokens, overview, database = await _stores(stack, database_url)
+        erasures = _erasures(store, tokens, database)
         bell = Bell(clock)
         feed = Feed(overview, bell, clock, backlog=backlog)
-        yield await stack.enter_async_context(_on(store, tokens, feed, bell, bounds or Bounds(), clock, authorizer))
+        yield await stack.enter_async_context(
+            _on(store, tokens, erasures, feed, bell, bounds or Bounds(), clock, authorizer or LoopbackAuthorizer())
+        )
 
 
 @asynccontextmanager
 async def _on(
     store: PlanStore,
     tokens: TokenStore,
+    erasures: ErasureStore,
     feed: Feed,
     bell: Bell,
     bounds: Bounds,
     clock: FakeClock,
-    authorizer: Authorizer | None,
+    authorizer: Authorizer,
 ) -> AsyncIterator[Mesh]:
     ids = CountingIds()
     workflows, router = FakeWorkflows(), FakeRouter()
     log = TokenLog(tokens, bell, lambda *_: None, SystemClock())
     admission = Admission(store, bounds, clock, jitter=lambda: 0.5)
     plans = Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
-    server = MeshServer(Listen(port=0, stop_grace=0.5), ids, authorizer or LoopbackAuthorizer())
+    server = MeshServer(Listen(port=0, stop_grace=0.5), ids, authorizer)
     departures = Departures(plans.cancel_plan, clock)
     onlookers, standing = Onlookers(feed, clock), a_standing("planner", clock)
-    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), onlookers, departures, standing)
+    erasure = Erasure(erasures, store, workflows, clock, cancel=plans.cancel_plan, ring=bell.ring)
+    servicer = PlannerServicer(plans, Watch(store, log, bell, clock), onlookers, departures, standing, erasure)
     add_PlannerServiceServicer_to_server(servicer, server.server)
     server.serve(["devteam.v1.PlannerService"], departures.close)
     port = await server.start()

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -251,6 +251,20 @@ class MemoryPlanStore:
         """All tasks of all plans, by their ids."""
         return self._tasks
 
+    def all_plans(self) -> Mapping[str, Plan]:
+        """All plans, without their tasks, by their ids."""
+        return self._plans
+
+    def forget(self, plan_id: str) -> Sequence[str]:
+        """Drop a plan, and return the ids of its tasks."""
+        plan, task_ids = self._plans.pop(plan_id), self._steps.pop(plan_id)
+        self._requests.pop((plan.tenant, plan.request_id), None)
+        for task_id in task_ids:
+            for number in range(1, self._tasks.pop(task_id).attempt + 1):
+                self._attempts.pop((task_id, number), None)
+            del self._changed[task_id]
+        return task_ids
+
     def changed_at(self, task_id: str) -> datetime:
         """When that task was written last."""
         return self._changed[task_id]
@@ -309,6 +323,12 @@ class MemoryTokenStore:
         """See the port."""
         stored = self._batches.get((task_id, attempt))
         return stored[-1].last_seq if stored else 0
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """Drop the tokens of these tasks."""
+        gone = set(task_ids)
+        for key in [key for key in self._batches if key[0] in gone]:
+            del self._batches[key]
 
     def _take(self, entry: Entry) -> bool:
         batch, stored = entry.batch, self._batches[entry.task_id, entry.attempt]
