@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from devteam import fleet_wire, spec_wire, trace_wire, wire
 from devteam.connection import Connection, listed
+from devteam.erasing import EraserCalls
 from devteam.events import Event
 from devteam.key_calls import KeyCalls
 from devteam.mesh.address import DEFAULT_URL
@@ -28,7 +29,7 @@ from devteam.v1 import planner_pb2, router_pb2, trace_pb2
 from devteam.watching import Position, Progress, follow
 
 
-class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls):
+class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
     """Submits tasks and plans to a mesh, follows them, and looks at its workers and queues.
 
     Use it as an async context manager, or `close` it. It connects with the first call. Every method raises

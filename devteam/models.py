@@ -349,3 +349,17 @@ class Explanation:
     eligible: int = 0
     tied: int = 0
     waited: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What this call has erased so far.
+
+    `waiting_for`: plans that were cancelled and have not ended yet. `done`: nothing that was there at the beginning is
+    left.
+    """
+
+    plans: int = 0
+    tasks: int = 0
+    waiting_for: int = 0
+    done: bool = False

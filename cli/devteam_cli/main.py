@@ -9,6 +9,7 @@ from devteam_cli import (
     conformance,
     demo,
     drain,
+    erase,
     events,
     explain,
     join_token,
@@ -62,6 +63,7 @@ app.command("explain")(explain.explain)
 app.command("trace")(trace.trace)
 app.command("top")(top.top)
 app.command("events")(events.events)
+app.command("erase")(erase.erase)
 app.command("migrate")(migrate.migrate)
 app.command("simulate")(simulate.simulate)
 

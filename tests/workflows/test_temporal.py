@@ -14,6 +14,7 @@ from devteam_planner.store.memory import MemoryPlanStore
 from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker, work, workflow_id
 from devteam_planner.workflows import PlanWorkflow
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import Unavailable
@@ -96,6 +97,27 @@ async def test_cancelling_an_unknown_plan_is_ignored(dev_server: TemporalServer)
     await TemporalWorkflows(client, task_queue="nobody", patience=60.0).cancel("p-unknown")
 
 
+@pytest.mark.slow  # Temporal takes half a minute
+async def test_a_plan_is_forgotten_with_its_history(dev_server: TemporalServer) -> None:
+    """One that is unknown, or forgotten already, is ignored."""
+    async with staged(dev_server, {"a": []}) as stage:
+        await stage.workflows.start(stage.plan)
+        assert await stage.end() == "succeeded"
+        for _ in range(2):
+            await stage.workflows.forget([stage.plan.plan_id, "p-unknown"])
+        async with asyncio.timeout(60):
+            while await _is_known(stage):  # noqa: ASYNC110 - Temporal deletes when it finds the time, and tells nobody
+                await asyncio.sleep(0.05)
+
+
+async def _is_known(stage: Stage) -> bool:
+    try:
+        await stage.handle.fetch_history()
+    except RPCError as error:
+        return error.status is not RPCStatusCode.NOT_FOUND
+    return True
+
+
 async def test_a_step_is_taken_over_by_the_worker_that_comes_next(dev_server: TemporalServer) -> None:
     gate = asyncio.Event()
     async with staged(dev_server, {"a": []}, a=[gate]) as stage:
@@ -113,7 +135,7 @@ async def test_a_temporal_that_is_away_is_unavailable(dev_server: TemporalServer
     client = await connect(f"127.0.0.1:{await relay.open()}", "default", SystemClock())
     workflows = TemporalWorkflows(client, task_queue="nobody", patience=0.3)
     await relay.cut()
-    for call in (workflows.start(plan_of("p-1", a=[])), workflows.cancel("p-1")):
+    for call in (workflows.start(plan_of("p-1", a=[])), workflows.cancel("p-1"), workflows.forget(["p-1"])):
         with pytest.raises(Unavailable, match="Temporal does not answer"):
             await call
 
@@ -155,7 +177,7 @@ async def test_a_worker_that_finds_no_namespace_is_followed_by_another(dev_serve
 
 async def test_without_a_client_temporal_is_away() -> None:
     workflows = TemporalWorkflows(task_queue="nobody")
-    for call in (workflows.start(plan_of("p-1", a=[])), workflows.cancel("p-1")):
+    for call in (workflows.start(plan_of("p-1", a=[])), workflows.cancel("p-1"), workflows.forget(["p-1"])):
         with pytest.raises(Unavailable, match="Temporal does not answer"):
             await call
 

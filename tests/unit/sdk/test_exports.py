@@ -17,6 +17,7 @@ PUBLIC = [
     "DependencyState",
     "DevTeamClient",
     "DevTeamError",
+    "Erased",
     "Event",
     "Explanation",
     "Failure",

@@ -1,6 +1,6 @@
 """Plans that are taken out of a SQL database for good."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,8 +9,9 @@ from devteam.mesh.database import Database
 from devteam_planner.erasure import Head
 from devteam_planner.store.tables import plans, tasks, token_batches
 
-# Rows that one transaction deletes: some 10 ms, in which nobody else writes to SQLite.
-_AT_ONCE = 500
+# Rows that one transaction deletes: some 10 ms, in which nobody else writes to SQLite. And the tasks that they are of,
+# one by one: asked for those of plans, PostgreSQL would rather read all tokens that there are.
+_ROWS, _TASKS = 500, 100
 
 _IDS: sa.BindParameter[Any] = sa.bindparam("of_plans", expanding=True)
 _HEADS = (
@@ -21,20 +22,19 @@ _HEADS = (
 )
 _OPEN = sa.select(plans.c.plan_id).where(plans.c.plan_id.in_(_IDS), plans.c.ended_at.is_(None))
 _ENDED = sa.select(plans.c.plan_id).where(plans.c.plan_id.in_(_IDS), plans.c.ended_at.is_not(None))
-_THEIR_TASKS = sa.select(tasks.c.task_id).where(tasks.c.plan_id.in_(_IDS))
-
-
-def _some_of(table: sa.Table, keys: Sequence[sa.Column[Any]]) -> sa.Delete:
-    """Rows of the tasks of `of_plans`, so many at once."""
-    some = sa.select(*keys).where(table.c.task_id.in_(_THEIR_TASKS)).limit(_AT_ONCE)
-    return sa.delete(table).where(table.c.task_id.in_(_THEIR_TASKS), sa.tuple_(*keys).in_(some))
-
-
-_SOME_TOKENS = _some_of(token_batches, list(token_batches.primary_key))
-# Their attempts go with them.
-_SOME_TASKS = sa.delete(tasks).where(
-    tasks.c.task_id.in_(_THEIR_TASKS.order_by(tasks.c.task_id).limit(_AT_ONCE)),
+_SOME_TASKS = sa.select(tasks.c.task_id).where(tasks.c.plan_id.in_(_IDS)).limit(_TASKS)
+_OF_TASKS: sa.BindParameter[Any] = sa.bindparam("of_tasks", expanding=True)
+_KEY = sa.tuple_(*token_batches.primary_key)
+_LAST = sa.tuple_(*(sa.bindparam(f"last_{key.name}", type_=key.type) for key in token_batches.primary_key))
+_TOKENS_KEYS = (
+    sa.select(*token_batches.primary_key)
+    .where(token_batches.c.task_id.in_(_OF_TASKS))
+    .order_by(*token_batches.primary_key)
+    .limit(_ROWS)
 )
+_TOKENS_UP_TO = sa.delete(token_batches).where(token_batches.c.task_id.in_(_OF_TASKS), _KEY <= _LAST)
+# Their attempts go with them.
+_THESE_TASKS = sa.delete(tasks).where(tasks.c.task_id.in_(_OF_TASKS))
 _PLANS = sa.delete(plans).where(plans.c.plan_id.in_(_IDS), plans.c.ended_at.is_not(None))
 
 
@@ -59,10 +59,12 @@ class SqlErasures:
         ended = sorted(await self._those(_ENDED, plan_ids))
         if not ended:
             return 0, 0
-        await self._all(_SOME_TOKENS, ended)
-        erased = await self._all(_SOME_TASKS, ended)
-        async with self._database.write() as connection:
-            return (await connection.execute(_PLANS, {"of_plans": ended})).rowcount, erased
+        erased = 0
+        while task_ids := await self._some_tasks(ended):
+            while await self._some_tokens(task_ids):
+                pass
+            erased += await self._write(_THESE_TASKS, {"of_tasks": task_ids})
+        return await self._write(_PLANS, {"of_plans": ended}), erased
 
     async def scrub(self) -> None:
         """See the port."""
@@ -73,10 +75,20 @@ class SqlErasures:
             found = await connection.execute(query, {"of_plans": plan_ids})
             return {row.plan_id for row in found}
 
-    async def _all(self, some: sa.Delete, plan_ids: Sequence[str]) -> int:
-        deleted, last = 0, _AT_ONCE
-        while last == _AT_ONCE:
-            async with self._database.write() as connection:
-                last = (await connection.execute(some, {"of_plans": plan_ids})).rowcount
-            deleted += last
-        return deleted
+    async def _some_tasks(self, plan_ids: Sequence[str]) -> list[str]:
+        async with self._database.read() as connection:
+            found = await connection.execute(_SOME_TASKS, {"of_plans": plan_ids})
+            return [row.task_id for row in found]
+
+    async def _some_tokens(self, task_ids: Sequence[str]) -> bool:
+        """Delete the first of their tokens; whether there may be more."""
+        async with self._database.write() as connection:
+            keys = (await connection.execute(_TOKENS_KEYS, {"of_tasks": task_ids})).mappings().all()
+            if keys:
+                last = {f"last_{name}": value for name, value in keys[-1].items()}
+                await connection.execute(_TOKENS_UP_TO, {"of_tasks": task_ids, **last})
+        return len(keys) == _ROWS
+
+    async def _write(self, statement: sa.Delete, given: Mapping[str, Any]) -> int:
+        async with self._database.write() as connection:
+            return (await connection.execute(statement, given)).rowcount
