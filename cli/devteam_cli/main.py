@@ -9,6 +9,7 @@ from devteam_cli import (
     conformance,
     demo,
     drain,
+    encryption,
     erase,
     events,
     explain,
@@ -50,6 +51,7 @@ app.add_typer(join_token.app, name="join-token")
 app.add_typer(conformance.app, name="conformance")
 app.add_typer(certs.app, name="certs")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(encryption.app, name="encryption")
 app.command("up")(up.up)
 app.command("ui")(ui.ui)
 app.command("demo")(demo.demo)

@@ -13,7 +13,7 @@ from devteam_planner.domain import Attempt, Batch, Failure, Plan, Task, TaskSpec
 from devteam_planner.ports import Ending, Entry
 
 # Seals or opens the text at a place.
-_Turn: TypeAlias = Callable[[str, str], str]
+Turn: TypeAlias = Callable[[str, str], str]
 
 
 class Sealing:
@@ -29,18 +29,11 @@ class Sealing:
 
     def plan(self, plan: Plan) -> Plan:
         """As it is kept; its tasks are left alone."""
-        return _with_words(plan, self._cipher.seal_text)
+        return turned_plan(plan, self._cipher.seal_text)
 
     def task(self, task: Task) -> Task:
         """As it is kept."""
-        seal, task_id = self._cipher.seal_text, task.task_id
-        return replace(
-            task,
-            spec=_spec(task_id, task.spec, seal),
-            output=seal(f"tasks/{task_id}/output", task.output),
-            wait_reason=self.wait_reason(task_id, task.wait_reason),
-            failure=self.failure(task_id, task.failure),
-        )
+        return turned_task(task, self._cipher.seal_text)
 
     def ending(self, task_id: str, ending: Ending) -> Ending:
         """As it is kept."""
@@ -65,26 +58,19 @@ class Sealing:
 
     def payload(self, entry: Entry) -> bytes:
         """The tokens of an entry, as they are kept."""
-        return self._cipher.seal(_batch_of(entry.task_id, entry.attempt, entry.batch), entry.batch.payload)
+        return self._cipher.seal(place_of_batch(entry.task_id, entry.attempt, entry.batch), entry.batch.payload)
 
     def opened_plan(self, plan: Plan, *, one_of_many: bool = False) -> Plan:
         """As it was; so with its tasks."""
         opening = self._tolerant if one_of_many else self._cipher
         tasks = tuple(self.opened_task(task, one_of_many=one_of_many) for task in plan.tasks)
-        return replace(_with_words(plan, opening.open_text), tasks=tasks)
+        return replace(turned_plan(plan, opening.open_text), tasks=tasks)
 
     def opened_task(self, task: Task, *, one_of_many: bool = False) -> Task:
         """As it was."""
         if not _has_sealed(task):
             return task
-        opening, task_id = self._tolerant if one_of_many else self._cipher, task.task_id
-        return replace(
-            task,
-            spec=_spec(task_id, task.spec, opening.open_text),
-            output=opening.open_text(f"tasks/{task_id}/output", task.output),
-            wait_reason=opening.open_text(f"tasks/{task_id}/wait_reason", task.wait_reason),
-            failure=task.failure and _failure(task_id, task.failure, opening.open_text),
-        )
+        return turned_task(task, (self._tolerant if one_of_many else self._cipher).open_text)
 
     def opened_output(self, task_id: str, output: str) -> str:
         """As it was."""
@@ -92,14 +78,11 @@ class Sealing:
 
     def opened_attempt(self, attempt: Attempt) -> Attempt:
         """As it was."""
-        if not is_sealed(attempt.reason):
-            return attempt
-        place = _reason_of(attempt.task_id, attempt.number)
-        return replace(attempt, reason=self._cipher.open_text(place, attempt.reason))
+        return turned_attempt(attempt, self._cipher.open_text) if is_sealed(attempt.reason) else attempt
 
     def opened_batch(self, task_id: str, attempt: int, batch: Batch) -> Batch:
         """As it was."""
-        payload = self._cipher.open(_batch_of(task_id, attempt, batch), batch.payload)
+        payload = self._cipher.open(place_of_batch(task_id, attempt, batch), batch.payload)
         return batch if payload is batch.payload else replace(batch, payload=payload)
 
 
@@ -116,7 +99,8 @@ class _Tolerant:
             return f"[{error.message}]"
 
 
-def _with_words(plan: Plan, turn: _Turn) -> Plan:
+def turned_plan(plan: Plan, turn: Turn) -> Plan:
+    """The plan with all that was written in it sealed, or opened; its tasks are left alone."""
     place = f"plans/{plan.plan_id}"
     return replace(
         plan,
@@ -126,7 +110,29 @@ def _with_words(plan: Plan, turn: _Turn) -> Plan:
     )
 
 
-def _spec(task_id: str, spec: TaskSpec, turn: _Turn) -> TaskSpec:
+def turned_task(task: Task, turn: Turn) -> Task:
+    """The task with all that was written in it sealed, or opened."""
+    place = f"tasks/{task.task_id}"
+    return replace(
+        task,
+        spec=_spec(task.task_id, task.spec, turn),
+        output=turn(f"{place}/output", task.output),
+        wait_reason=turn(f"{place}/wait_reason", task.wait_reason),
+        failure=task.failure and _failure(task.task_id, task.failure, turn),
+    )
+
+
+def turned_attempt(attempt: Attempt, turn: Turn) -> Attempt:
+    """The attempt with what was written in it sealed, or opened."""
+    return replace(attempt, reason=turn(_reason_of(attempt.task_id, attempt.number), attempt.reason))
+
+
+def place_of_batch(task_id: str, attempt: int, batch: Batch) -> str:
+    """Where a batch of tokens is sealed."""
+    return f"token_batches/{task_id}/{attempt}/{batch.first_seq}-{batch.last_seq}"
+
+
+def _spec(task_id: str, spec: TaskSpec, turn: Turn) -> TaskSpec:
     return replace(
         spec,
         prompt=turn(f"tasks/{task_id}/prompt", spec.prompt),
@@ -134,7 +140,7 @@ def _spec(task_id: str, spec: TaskSpec, turn: _Turn) -> TaskSpec:
     )
 
 
-def _failure(task_id: str, failure: Failure, turn: _Turn) -> Failure:
+def _failure(task_id: str, failure: Failure, turn: Turn) -> Failure:
     return replace(failure, message=turn(f"tasks/{task_id}/failure", failure.message))
 
 
@@ -145,7 +151,3 @@ def _has_sealed(task: Task) -> bool:
 
 def _reason_of(task_id: str, number: int) -> str:
     return f"attempts/{task_id}/{number}/reason"
-
-
-def _batch_of(task_id: str, attempt: int, batch: Batch) -> str:
-    return f"token_batches/{task_id}/{attempt}/{batch.first_seq}-{batch.last_seq}"
