@@ -56,8 +56,8 @@ def main() -> None:
 async def measure() -> None:
     """Both meshes at once on this machine, never at work at the same time; whoever is first takes turns."""
     async with AsyncExitStack() as stack:
-        watched = await _side(stack, "with traces and metrics", {})
-        plain = await _side(stack, "without", _PLAIN)
+        watched = await a_side(stack, "with traces and metrics", {})
+        plain = await a_side(stack, "without", _PLAIN)
         for side in (watched, plain):
             await mesh_work.tokens_per_second(side.client, _TOKENS)
         for number in range(_ROUNDS):
@@ -67,12 +67,13 @@ async def measure() -> None:
         tell(f"observing: a stream of 100,000 tokens {side.name}, tokens a second", statistics.median(side.rate))
         tell(f"observing: a stream of 100,000 tokens {side.name}, us of CPU a token", statistics.median(side.cpu))
         tell(f"observing: short tasks {side.name}, ms of CPU a task", statistics.median(side.short))
-    tell("observing: a stream, CPU with over without", _ratio(watched.cpu, plain.cpu))
-    tell("observing: a stream, time with over without", _ratio(plain.rate, watched.rate))
-    tell("observing: short tasks, CPU with over without", _ratio(watched.short, plain.short))
+    tell("observing: a stream, CPU with over without", ratio(watched.cpu, plain.cpu))
+    tell("observing: a stream, time with over without", ratio(plain.rate, watched.rate))
+    tell("observing: short tasks, CPU with over without", ratio(watched.short, plain.short))
 
 
-async def _side(stack: AsyncExitStack, name: str, variables: Mapping[str, str]) -> Side:
+async def a_side(stack: AsyncExitStack, name: str, variables: Mapping[str, str]) -> Side:
+    """A mesh that was started so, and its client, for as long as the stack holds."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     mesh = await stack.enter_async_context(local_mesh(Path(folder), **variables))
     client = await stack.enter_async_context(DevTeamClient(mesh.url))
@@ -85,7 +86,8 @@ def _cpu(pid: int) -> float:
     return float(sum(times.user + times.system for times in (each.cpu_times() for each in family)))
 
 
-def _ratio(some: list[float], others: list[float]) -> float:
+def ratio(some: list[float], others: list[float]) -> float:
+    """The one beside the other, each pair of neighbours by itself; the median."""
     return statistics.median(one / other for one, other in zip(some, others, strict=True))
 
 
