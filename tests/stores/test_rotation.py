@@ -4,10 +4,13 @@ import asyncio
 import base64
 import re
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from devteam_cli.main import app
 from devteam_planner.cipher import Cipher
 from devteam_planner.domain import Batch, TaskState, WorkerInstance
@@ -94,26 +97,21 @@ async def test_what_a_planner_writes_meanwhile_is_not_overwritten(url: str) -> N
             await some.plans.note_assigned("p-1.c", 2, WorkerInstance("w1", "i1"), "q", "turn", NOON)
             assert await some.plans.end_attempt("p-1.c", 2, WorkerInstance("w1", "i1"), ending, NOON)
 
-        rotation._next = _before_writing(rotation._next, ends_meanwhile)  # type: ignore[method-assign]  # a race
+        reads, ended = rotation._next, asyncio.Event()
+
+        async def reads_and_waits(table: sa.Table, after: Sequence[Any] | None) -> Sequence[sa.Row[Any]]:
+            rows = await reads(table, after)
+            if table.name == "tasks" and not ended.is_set():
+                ended.set()
+                await ends_meanwhile()
+            return rows
+
+        rotation._next = reads_and_waits  # type: ignore[method-assign]  # a race
         async with aclosing(rotation.run()) as steps:
             async for _ in steps:
                 pass
         task = await stores(database, ONLY_NEW).plans.task("p-1.c")
         assert (task.state, task.output) == (TaskState.SUCCEEDED, "canary late output")
-
-
-def _before_writing(read, happens):  # type: ignore[no-untyped-def]  # wraps one method, once
-    done = False
-
-    async def reads(table, after):  # type: ignore[no-untyped-def]  # as above
-        nonlocal done
-        rows = await read(table, after)
-        if table.name == "tasks" and not done:
-            done = True
-            await happens()
-        return rows
-
-    return reads
 
 
 async def test_a_row_that_no_key_opens_stops_it_with_the_keys_name(url: str) -> None:

@@ -34,7 +34,8 @@ async def test_what_ran_is_stopped_and_all_is_gone(mesh: Mesh) -> None:
     await mesh.begin(plan.tasks[0].task_id)
     await mesh.say(plan.tasks[0].task_id, a_batch(1, "secret"))
     watching = mesh.stub.WatchPlan(pb.WatchPlanRequest(plan_id=plan.plan_id))
-    assert (await watching.read()).plan.plan_id == plan.plan_id
+    first = await anext(aiter(watching))
+    assert first.plan.plan_id == plan.plan_id
     told = await erased(mesh)
     assert (told[0].waiting_for, told[0].plans) == (1, 0)
     assert (told[-1].plans, told[-1].tasks, told[-1].waiting_for, told[-1].done) == (1, 2, 0, True)
