@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from devteam.mesh.database import Database
 from tests.fakes.planner_samples import NOON, a_plan, a_sole_task
 from tests.stores.attempts import W1
-from tests.stores.planner_databases import BACKENDS, opened
+from tests.stores.planner_databases import BACKENDS, backend, opened
 
 SECOND = timedelta(seconds=1)
 PAGE: dict[str, Any] = {"state": None, "before": "", "limit": 9}
@@ -35,9 +35,9 @@ class Stores:
 
 @pytest.fixture(params=BACKENDS)
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    url = request.param if request.param == "memory" else request.getfixturevalue(request.param)
+    url, cipher = backend(request)
     async with AsyncExitStack() as stack:
-        plans, _, overview, _ = await _stores(stack, url)
+        plans, _, overview, _ = await _stores(stack, url, cipher)
         yield Stores(plans, overview)
 
 
