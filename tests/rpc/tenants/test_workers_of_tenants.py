@@ -18,22 +18,17 @@ PATIENCE = 60.0
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
-def ring_of(clock: FakeClock, *names: str) -> Keyring:
-    """A keyring with the keys of these callers."""
-    ring = Keyring(clock)
-    ring.replace([KeyRecord(CALLERS[name], b"") for name in names])
-    return ring
-
-
 @pytest.fixture
 def ring(clock: FakeClock) -> Keyring:
-    return ring_of(clock, *(name for name in CALLERS if name != SERVICE))
+    return Keyring(clock)
 
 
 @pytest.fixture
 async def mesh(clock: FakeClock, ring: Keyring) -> AsyncIterator[Mesh]:
+    """The keyring holds the keys of all callers: put there last, since the Registry fills it from its store."""
     settings = Settings(database_url="memory")
     async with running(settings, clock, authorizer=Believing(CALLERS), keyring=ring) as started:
+        ring.replace([KeyRecord(caller, b"") for name, caller in CALLERS.items() if name != SERVICE])
         yield started
 
 
