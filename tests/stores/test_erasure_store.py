@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from devteam_planner.app import _erasures, _stores
+from devteam_planner.app import opened_stores
 from devteam_planner.domain import Plan, TaskState
 from devteam_planner.erasure import ErasureStore, Head
 from devteam_planner.ports import Ending, Entry, PlanStore, TokenStore
@@ -59,9 +58,8 @@ class Stores:
 @pytest.fixture(params=BACKENDS)
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     url, cipher = backend(request)
-    async with AsyncExitStack() as stack:
-        plans, tokens, _, database = await _stores(stack, url, cipher)
-        yield Stores(plans, tokens, _erasures(plans, tokens, database), database)
+    async with opened_stores(url, cipher) as found:
+        yield Stores(found.plans, found.tokens, found.erasures, found.database)
 
 
 async def test_plans_and_tasks_of_their_own_are_walked_in_the_order_of_their_ids(stores: Stores) -> None:

@@ -1,7 +1,6 @@
 """What every store shows of all tasks at once: memory, SQLite and PostgreSQL."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -9,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from devteam_planner.app import _stores
+from devteam_planner.app import opened_stores
 from devteam_planner.domain import Cancelled, Task, TaskState
 from devteam_planner.overview import Count, Overview, Write
 from devteam_planner.ports import Ending, Entry, PlanStore, TokenStore
@@ -39,9 +38,8 @@ class Stores:
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Empty stores of every kind in turn."""
     url, cipher = backend(request)
-    async with AsyncExitStack() as stack:
-        plans, tokens, overview, _ = await _stores(stack, url, cipher)
-        yield Stores(plans, tokens, overview)
+    async with opened_stores(url, cipher) as found:
+        yield Stores(found.plans, found.tokens, found.overview)
 
 
 async def ids_of(tasks: Awaitable[list[Task]]) -> list[str]:
@@ -154,8 +152,8 @@ async def test_tokens_are_counted_of_what_runs(stores: Stores) -> None:
 async def test_what_older_versions_wrote_has_a_moment_too(backend: str, request: pytest.FixtureRequest) -> None:
     """Its end, or else its start, or else its beginning."""
     url = str(request.getfixturevalue(backend))
-    async with AsyncExitStack() as stack:
-        plans, _, _, _ = await _stores(stack, url)
+    async with opened_stores(url) as found:
+        plans = found.plans
         await plans.add(a_plan(steps=("a", "b", "c")))
         await plans.end_task("p-1.a", TaskState.FAILED, None, NOON + 9 * SECOND)
         await plans.begin_attempt("p-1.b", after=0, reason="", now=NOON)

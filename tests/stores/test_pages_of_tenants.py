@@ -1,14 +1,13 @@
 """One tenant's plans and tasks, page by page, from an index: memory, SQLite and PostgreSQL."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from devteam_planner.app import _stores
+from devteam_planner.app import opened_stores
 from devteam_planner.domain import Plan, TaskState
 from devteam_planner.overview import Count, Overview
 from devteam_planner.ports import PlanStore
@@ -36,9 +35,8 @@ class Stores:
 @pytest.fixture(params=BACKENDS)
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     url, cipher = backend(request)
-    async with AsyncExitStack() as stack:
-        plans, _, overview, _ = await _stores(stack, url, cipher)
-        yield Stores(plans, overview)
+    async with opened_stores(url, cipher) as found:
+        yield Stores(found.plans, found.overview)
 
 
 def of(tenant: str, plan: Plan) -> Plan:

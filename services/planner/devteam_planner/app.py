@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from random import Random
+
+import grpc
 
 from devteam.mesh.access.following import Following, followed
 from devteam.mesh.access.mesh_key import mesh_key_of
@@ -65,85 +68,38 @@ async def mounted(
     cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        plan_store, token_store, overview, database = await _stores(
-            stack, settings.database_url, _cipher(settings), may_migrate=settings.migrate_at_start
+        stores = await stack.enter_async_context(
+            opened_stores(settings.database_url, _cipher(settings), may_migrate=settings.migrate_at_start)
         )
         mesh_key = mesh_key_of(settings)
-        channels = {
-            address: await stack.enter_async_context(open_channel(address, api_key=mesh_key, tls=settings.outward_tls))
-            for address in settings.router_addresses
-        }
+        router = Routers(await _channels(stack, settings, mesh_key), clock)
         following = await _following(stack, server, settings, mesh_key, clock)
-        router = Routers(channels, clock)
         bell = Bell(clock)
-        log = TokenLog(token_store, bell, router.acknowledge, clock)
-        driver = StepDriver(
-            store=plan_store,
-            log=log,
-            router=router,
-            clock=clock,
-            ring=bell.ring,
-            text_of=text_of,
-            jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
-        )
+        log = TokenLog(stores.tokens, bell, router.acknowledge, clock)
         workflows = TemporalWorkflows(task_queue=settings.temporal_task_queue)
-        admission = Admission(
-            plan_store,
-            Bounds(settings.max_open_per_queue, settings.max_open_per_tenant),
-            clock,
-            jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
-        )
-        plans = Plans(
-            store=plan_store,
-            admission=admission,
-            workflows=workflows,
-            router=router,
-            bell=bell,
-            clock=clock,
-            ids=ids,
-        )
-        watch = Watch(plan_store, log, bell, clock, poll=settings.watch_poll_s)
-        feed = Feed(overview, bell, clock, poll=settings.watch_poll_s)
+        plans = _plans(stores.plans, settings, workflows, router, bell, clock, ids)
+        feed = Feed(stores.overview, bell, clock, poll=settings.watch_poll_s)
         departures = Departures(plans.cancel_plan, clock)
+        erasure = Erasure(stores.erasures, stores.plans, workflows, clock, cancel=plans.cancel_plan, ring=bell.ring)
         footings = [
-            database_footing(settings.database_url, database, clock),
+            database_footing(settings.database_url, stores.database, clock),
             Footing("temporal", settings.temporal_address, clock, workflows.trouble),
             *router.footings(),
             *following.footings,
         ]
         standing = OwnStanding("planner", clock, lambda: footings, traces=traces_go(settings.trace_file))
-        erasure = Erasure(
-            _erasures(plan_store, token_store, database),
-            plan_store,
-            workflows,
-            clock,
-            cancel=plans.cancel_plan,
-            ring=bell.ring,
-        )
+        watch = Watch(stores.plans, log, bell, clock, poll=settings.watch_poll_s)
         servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing, erasure)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
         server.serve([_NAME], departures.close)
-        # Before anything runs: files that cannot be read are refused at the start.
-        login = Login.read(settings.temporal_tls_files, settings.temporal_api_key.get_secret_value())
-        activities = PlanActivities(driver, plan_store, bell.ring, clock)
-
-        async def execute() -> None:
-            temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock, login)
-            workflows.use(temporal)
-            worker = partial(
-                plan_worker,
-                temporal,
-                activities,
-                task_queue=settings.temporal_task_queue,
-                max_activities=settings.max_running_steps,
-            )
-            await work(lambda: workflows.served_by(worker()), clock)
+        activities = PlanActivities(_driver(stores.plans, log, router, bell, clock), stores.plans, bell.ring, clock)
+        execute = _execution(settings, workflows, activities, clock)
 
         jobs = [log.run, router.run, plans.sweep, departures.run, feed.run, following.run]
         if settings.retention_days:
             jobs.append(Retention(erasure, timedelta(days=settings.retention_days), clock).run)
-        if database is not None:
-            jobs.append(StoreHealth(database, partial(server.announce, [_NAME]), clock).run)
+        if stores.database is not None:
+            jobs.append(StoreHealth(stores.database, partial(server.announce, [_NAME]), clock).run)
 
         async def job() -> None:
             async with background(*jobs):
@@ -163,6 +119,99 @@ def run() -> None:
     leave(SystemExit(0))
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the Planner remembers with; `database` is None where that is nothing but memory."""
+
+    plans: PlanStore
+    tokens: TokenStore
+    overview: Overview
+    erasures: ErasureStore
+    database: Database | None = None
+
+
+@asynccontextmanager
+async def opened_stores(url: str, cipher: Cipher | None = None, *, may_migrate: bool = True) -> AsyncIterator[Stores]:
+    """The stores at a database URL, or "memory". Raises Unavailable when it cannot be opened."""
+    if url == "memory":
+        plans = MemoryPlanStore()
+        tokens = MemoryTokenStore(plans)
+        yield Stores(plans, tokens, MemoryOverview(plans, tokens), MemoryErasures(plans, tokens))
+        return
+    database = await open_database(url, MIGRATIONS, may_migrate=may_migrate)
+    try:
+        yield Stores(
+            SqlPlanStore(database, cipher),
+            SqlTokenStore(database, cipher),
+            SqlOverview(database, cipher),
+            SqlErasures(database),
+            database,
+        )
+    finally:
+        await database.close()
+
+
+def _plans(
+    store: PlanStore,
+    settings: Settings,
+    workflows: TemporalWorkflows,
+    router: Routers,
+    bell: Bell,
+    clock: Clock,
+    ids: Ids,
+) -> Plans:
+    bounds = Bounds(settings.max_open_per_queue, settings.max_open_per_tenant)
+    admission = Admission(
+        store,
+        bounds,
+        clock,
+        jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
+    )
+    return Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
+
+
+def _driver(store: PlanStore, log: TokenLog, router: Routers, bell: Bell, clock: Clock) -> StepDriver:
+    return StepDriver(
+        store=store,
+        log=log,
+        router=router,
+        clock=clock,
+        ring=bell.ring,
+        text_of=text_of,
+        jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
+    )
+
+
+def _execution(
+    settings: Settings, workflows: TemporalWorkflows, activities: PlanActivities, clock: Clock
+) -> Callable[[], Awaitable[None]]:
+    """What carries plans out once Temporal answers. Raises InvalidInput for files of its login that cannot be used."""
+    # Before anything runs: files that cannot be read are refused at the start.
+    login = Login.read(settings.temporal_tls_files, settings.temporal_api_key.get_secret_value())
+
+    async def execute() -> None:
+        temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock, login)
+        workflows.use(temporal)
+        worker = partial(
+            plan_worker,
+            temporal,
+            activities,
+            task_queue=settings.temporal_task_queue,
+            max_activities=settings.max_running_steps,
+        )
+        await work(lambda: workflows.served_by(worker()), clock)
+
+    return execute
+
+
+async def _channels(stack: AsyncExitStack, settings: Settings, mesh_key: str) -> dict[str, grpc.aio.Channel]:
+    """One to each Router."""
+    return {
+        address: await stack.enter_async_context(open_channel(address, api_key=mesh_key, tls=settings.outward_tls))
+        for address in settings.router_addresses
+    }
+
+
 async def _following(
     stack: AsyncExitStack, server: MeshServer, settings: Settings, mesh_key: str, clock: Clock
 ) -> Following:
@@ -178,23 +227,3 @@ def _cipher(settings: Settings) -> Cipher:
     if settings.encryption_keys_file is None:
         return Cipher()
     return read_keys(settings.encryption_keys_file, setting=variable(PREFIX, "encryption_keys_file")).cipher()
-
-
-async def _stores(
-    stack: AsyncExitStack, url: str, cipher: Cipher | None = None, *, may_migrate: bool = True
-) -> tuple[PlanStore, TokenStore, Overview, Database | None]:
-    if url == "memory":
-        plans = MemoryPlanStore()
-        tokens = MemoryTokenStore(plans)
-        return plans, tokens, MemoryOverview(plans, tokens), None
-    database = await open_database(url, MIGRATIONS, may_migrate=may_migrate)
-    stack.push_async_callback(database.close)
-    return SqlPlanStore(database, cipher), SqlTokenStore(database, cipher), SqlOverview(database, cipher), database
-
-
-def _erasures(plans: PlanStore, tokens: TokenStore, database: Database | None) -> ErasureStore:
-    if database is not None:
-        return SqlErasures(database)
-    assert isinstance(plans, MemoryPlanStore)
-    assert isinstance(tokens, MemoryTokenStore)
-    return MemoryErasures(plans, tokens)

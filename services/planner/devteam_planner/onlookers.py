@@ -28,8 +28,7 @@ class Onlookers:
         """Open tasks, with `since` also what has ended from then on, then every change; with `counts`, of tokens too.
 
         Of one tenant, or (empty `whose`) of all. A watcher that reads slowly is told less often, of each task only the
-        latest. Raises InvalidInput for a `since`
-        in the future, Unavailable.
+        latest. Raises InvalidInput for a `since` in the future, Unavailable.
         """
         if since is not None and since > self._clock.now() + _LENIENCE:
             raise InvalidInput(Violation("since", "OUT_OF_BOUNDS", "lies in the future; leave it unset to begin now"))

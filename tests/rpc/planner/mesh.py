@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from devteam_planner.admission import Admission, Bounds
-from devteam_planner.app import _erasures, _stores
+from devteam_planner.app import Stores, opened_stores
 from devteam_planner.bell import Bell
 from devteam_planner.departures import Departures
 from devteam_planner.domain import Batch, Completion, TaskState, WorkerInstance
-from devteam_planner.erasure import Erasure, ErasureStore
+from devteam_planner.erasure import Erasure
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
 from devteam_planner.plans import Plans
-from devteam_planner.ports import Ending, PlanStore, TokenStore
+from devteam_planner.ports import Ending, PlanStore
 from devteam_planner.servicer import PlannerServicer
 from devteam_planner.token_log import TokenLog
 from devteam_planner.watch import Watch
@@ -95,20 +95,17 @@ async def running(
 ) -> AsyncIterator[Mesh]:
     """A Planner, in memory unless said otherwise, on a port of its own."""
     async with AsyncExitStack() as stack:
-        store, tokens, overview, database = await _stores(stack, database_url)
-        erasures = _erasures(store, tokens, database)
+        stores = await stack.enter_async_context(opened_stores(database_url))
         bell = Bell(clock)
-        feed = Feed(overview, bell, clock, backlog=backlog)
+        feed = Feed(stores.overview, bell, clock, backlog=backlog)
         yield await stack.enter_async_context(
-            _on(store, tokens, erasures, feed, bell, bounds or Bounds(), clock, authorizer or LoopbackAuthorizer())
+            _on(stores, feed, bell, bounds or Bounds(), clock, authorizer or LoopbackAuthorizer())
         )
 
 
 @asynccontextmanager
 async def _on(
-    store: PlanStore,
-    tokens: TokenStore,
-    erasures: ErasureStore,
+    stores: Stores,
     feed: Feed,
     bell: Bell,
     bounds: Bounds,
@@ -117,13 +114,14 @@ async def _on(
 ) -> AsyncIterator[Mesh]:
     ids = CountingIds()
     workflows, router = FakeWorkflows(), FakeRouter()
-    log = TokenLog(tokens, bell, lambda *_: None, SystemClock())
+    store = stores.plans
+    log = TokenLog(stores.tokens, bell, lambda *_: None, SystemClock())
     admission = Admission(store, bounds, clock, jitter=lambda: 0.5)
     plans = Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
     server = MeshServer(Listen(port=0, stop_grace=0.5), ids, authorizer)
     departures = Departures(plans.cancel_plan, clock)
     onlookers, standing = Onlookers(feed, clock), a_standing("planner", clock)
-    erasure = Erasure(erasures, store, workflows, clock, cancel=plans.cancel_plan, ring=bell.ring)
+    erasure = Erasure(stores.erasures, store, workflows, clock, cancel=plans.cancel_plan, ring=bell.ring)
     servicer = PlannerServicer(plans, Watch(store, log, bell, clock), onlookers, departures, standing, erasure)
     add_PlannerServiceServicer_to_server(servicer, server.server)
     server.serve(["devteam.v1.PlannerService"], departures.close)
