@@ -22,8 +22,14 @@ class Owner:
         return not whose or self.tenant in ("", whose)
 
     def yields_to(self, other: "Owner") -> bool:
-        """Whether another key may register the worker anew while it is alive."""
-        return not self.key_id or not other.key_id or self.key_id == other.key_id or other.bound
+        """Whether another key may register the worker anew while it is alive.
+
+        One that is for this worker alone goes before others, but not before those of another tenant: whoever makes
+        keys for one tenant could end the workers of all with it.
+        """
+        if not self.key_id or not other.key_id or self.key_id == other.key_id:
+            return True
+        return other.bound and other.tenant in ("", self.tenant)
 
 
 def find(owner: Owner, whose: str, worker_id: str) -> None:

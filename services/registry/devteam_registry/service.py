@@ -92,9 +92,9 @@ class Registry:
         Raises PermissionDenied for an id that is another key's, and Unavailable.
         """
         token = new_token()
-        if owner is not None and owner.key_id and not owner.bound and self._bound_to(spec.worker_id):
-            raise owners.taken(spec.worker_id, "that key is for this worker alone; choose another id")
         async with self._journal.turn():
+            if owner is not None and owner.key_id and not owner.bound and self._bound_to(spec.worker_id):
+                raise owners.taken(spec.worker_id, "that key is for this worker alone; choose another id")
             worker = self._roster.admitted(spec, instance_id, digest_of(token), owner)
             await self._journal.write(spec.worker_id, worker)
             view = self._roster.put(worker)

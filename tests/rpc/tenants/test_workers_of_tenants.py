@@ -8,9 +8,10 @@ import grpc
 import pytest
 from devteam_registry.settings import Settings
 
+from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.keyring import KeyRecord, Keyring
 from devteam.v1 import registry_pb2 as pb
-from tests.fakes.callers import CALLERS, SERVICE, Believing, called
+from tests.fakes.callers import CALLERS, SERVICE, Believing, a_key, called
 from tests.fakes.clock import FakeClock
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running
 
@@ -92,6 +93,15 @@ class TestRegistering:
         await mesh.beat(first.session_token)
         await register(mesh, "worker", "w1", instance="i3")
 
+    async def test_a_worker_is_its_certificates(self, clock: FakeClock) -> None:
+        """Who is known by a certificate has no key, and is told from others by the certificate's name."""
+        named = {name: Caller(Role.WORKER, name=f"spiffe://mesh/{name}") for name in ("one", "other")}
+        settings, believing = Settings(database_url="memory"), Believing(named)
+        async with running(settings, clock, authorizer=believing, keyring=Keyring(clock)) as mesh:
+            await register(mesh, "one", "w1")
+            await register(mesh, "one", "w1", instance="i2")
+            assert await refused(register(mesh, "other", "w1", instance="i3")) == (DENIED, "WORKER_ID_BOUND")
+
     async def test_the_id_of_a_lost_worker_may_be_taken(self, mesh: Mesh) -> None:
         await register(mesh, "worker", "w1")
         await mesh.pass_time(119)
@@ -115,6 +125,22 @@ class TestRegistering:
             await register(mesh, "worker", "w-bound")
             await register(mesh, "bound-worker", "w-bound", instance="i2")
             assert await refused(register(mesh, "worker", "w-bound")) == (DENIED, "WORKER_ID_BOUND")
+
+    @pytest.mark.parametrize(("owner", "yields"), [("globex-worker", False), ("worker", False), ("acme-worker", True)])
+    async def test_a_key_for_one_worker_takes_no_other_tenants_worker(
+        self, clock: FakeClock, owner: str, *, yields: bool
+    ) -> None:
+        """Who makes the keys of a tenant names workers as it likes: also those of another tenant, or of everyone."""
+        bound = a_key("acme-bound", Role.WORKER, "acme", worker_id="w1")
+        settings, believing = Settings(database_url="memory"), Believing(CALLERS | {bound.name: bound})
+        async with running(settings, clock, authorizer=believing, keyring=Keyring(clock)) as mesh:
+            session = (await register(mesh, owner, "w1")).session_token
+            if yields:
+                await register(mesh, bound.name, "w1", instance="i2")
+                return
+            assert await refused(register(mesh, bound.name, "w1", instance="i2")) == (DENIED, "WORKER_ID_BOUND")
+            beat = pb.HeartbeatRequest(worker_id="w1", instance_id="i1", session_token=session)
+            await mesh.stub.Heartbeat(beat, metadata=called(owner))
 
     async def test_the_owner_is_known_after_a_restart(self, clock: FakeClock, sqlite_url: str) -> None:
         settings, believing = Settings(database_url=sqlite_url), Believing(CALLERS)
@@ -251,6 +277,19 @@ class TestChanging:
             assert await refused(call) == (DENIED, "TENANT_NOT_ALLOWED")
         assert (await mesh.stub.UpdateQueue(queue, metadata=called("operator"))).policy.paused
 
+    async def test_an_operator_of_some_queues_changes_those_only(self, clock: FakeClock) -> None:
+        believing = Believing({"of-gpu": a_key("of-gpu", Role.OPERATOR, "", "gpu")})
+        async with running(
+            Settings(database_url="memory"), clock, authorizer=believing, keyring=Keyring(clock)
+        ) as mesh:
+            gpu, cpu = (
+                pb.UpdateQueueRequest(policy=pb.QueuePolicy(name=name, paused=True), update_mask=mask("paused"))
+                for name in ("gpu", "cpu")
+            )
+            assert (await mesh.stub.UpdateQueue(gpu, metadata=called("of-gpu"))).policy.paused
+            refusal_of_cpu = await refused(mesh.stub.UpdateQueue(cpu, metadata=called("of-gpu")))
+            assert refusal_of_cpu == (DENIED, "QUEUE_NOT_ALLOWED")
+
     async def test_the_shares_of_other_tenants_are_not_shown(self, mesh: Mesh) -> None:
         """Neither to who asks for the routing, nor to who watches; a policy that is about others only is not there."""
         for name, weights in (("gpu", {"acme": 3.0, "globex": 1.0}), ("cpu", {"globex": 2.0})):
@@ -260,8 +299,14 @@ class TestChanging:
         asked = (await mesh.stub.GetRouting(pb.GetRoutingRequest(), metadata=called("acme"))).routing
         call = mesh.stub.WatchWorkers(pb.WatchWorkersRequest(), metadata=called("acme"))
         watched = (await next_of(call)).routing
+        while (await next_of(call)).WhichOneof("event") != "snapshot":
+            pass
+        policy = pb.QueuePolicy(name="tpu", tenant_weights={"globex": 5.0})
+        request = pb.UpdateQueueRequest(policy=policy, update_mask=mask("tenant_weights"))
+        await mesh.stub.UpdateQueue(request, metadata=called("operator"))
+        changed = (await next_of(call)).routing
         call.cancel()
-        for routing in (asked, watched):
+        for routing in (asked, watched, changed):
             assert {policy.name: dict(policy.tenant_weights) for policy in routing.queues} == {"gpu": {"acme": 3.0}}
         everything = (await mesh.stub.GetRouting(pb.GetRoutingRequest(), metadata=called("operator"))).routing
-        assert {policy.name for policy in everything.queues} == {"gpu", "cpu"}
+        assert {policy.name for policy in everything.queues} == {"gpu", "cpu", "tpu"}
