@@ -37,6 +37,8 @@ class Keyring:
         self._clock = clock
         self._mesh = digest_of(mesh_key) if mesh_key else b""
         self._records: dict[str, KeyRecord] = {}
+        # The keys that are each for one worker alone, by its id: workers register in thousands.
+        self._bound: dict[str, dict[str, KeyRecord]] = {}
         self._told = False
         self._listeners: list[Callable[[str], None]] = []
         self._used: set[str] = set()
@@ -47,18 +49,21 @@ class Keyring:
 
     def replace(self, records: Iterable[KeyRecord]) -> None:
         """From now on there are these, and no others."""
-        before, self._records = self._records, {it.caller.key_id: it for it in records if not it.revoked}
+        before, self._records, self._bound = self._records, {}, {}
+        for record in records:
+            if not record.revoked:
+                self._add(record)
         self._told = True
         for key_id in before.keys() - self._records.keys():
             self._end(key_id)
 
     def put(self, record: KeyRecord) -> None:
         """A key is new, or was revoked."""
-        key_id = record.caller.key_id
         if not record.revoked:
-            self._records[key_id] = record
-        elif self._records.pop(key_id, None):
-            self._end(key_id)
+            self._add(record)
+        elif (known := self._records.pop(record.caller.key_id, None)) is not None:
+            self._unbind(known.caller)
+            self._end(known.caller.key_id)
 
     def identify(self, secret: str) -> Caller:
         """Whom a key stands for.
@@ -91,9 +96,9 @@ class Keyring:
         return "it has expired"
 
     def bound_to(self, worker_id: str) -> str:
-        """The id of a key that is for this worker alone; empty when there is none. Looks at every key."""
-        found = (it.caller for it in self._records.values() if it.caller.worker_id == worker_id)
-        return next((caller.key_id for caller in found if not self._expired(caller)), "")
+        """The id of a key that is for this worker alone; empty when there is none."""
+        found = self._bound.get(worker_id, {}).values()
+        return next((record.caller.key_id for record in found if not self._expired(record.caller)), "")
 
     def taken_uses(self) -> frozenset[str]:
         """The keys that were shown since this was asked last, by their ids."""
@@ -104,6 +109,18 @@ class Keyring:
     def is_told(self) -> bool:
         """Whether the keys are known here."""
         return self._told
+
+    def _add(self, record: KeyRecord) -> None:
+        caller = record.caller
+        self._records[caller.key_id] = record
+        if caller.worker_id:
+            self._bound.setdefault(caller.worker_id, {})[caller.key_id] = record
+
+    def _unbind(self, caller: Caller) -> None:
+        if bound := self._bound.get(caller.worker_id):
+            bound.pop(caller.key_id, None)
+            if not bound:
+                del self._bound[caller.worker_id]
 
     def _expired(self, caller: Caller) -> bool:
         return caller.expires_at is not None and caller.expires_at <= self._clock.now()

@@ -226,6 +226,15 @@ async def test_the_same_is_said_of_every_token_that_lets_nobody_join(rig: Rig) -
     assert [reason for reason, _ in said] == ["JOIN_TOKEN_INVALID"]
 
 
+async def test_a_token_ends_when_the_key_that_made_it_expires(rig: Rig) -> None:
+    maker = (await rig.create(role=Role.OPERATOR, expires_at=NOON + timedelta(seconds=30))).key
+    orphan = await rig.token(maker.record.caller)
+    rig.clock.advance(30)
+    with pytest.raises(Unauthenticated) as caught:
+        await rig.keys.join(orphan, "w1")
+    assert caught.value.reason == "JOIN_TOKEN_INVALID"
+
+
 async def test_of_two_that_join_with_one_token_at_the_same_time_one_does(rig: Rig) -> None:
     secret = await rig.token()
     ends = await asyncio.gather(*(rig.keys.join(secret, f"w{n}") for n in range(5)), return_exceptions=True)
@@ -255,9 +264,10 @@ async def test_an_id_is_bound_until_its_key_ends(rig: Rig) -> None:
     secret = await rig.token()
     with pytest.raises(AlreadyExists) as caught:
         await rig.keys.join(secret, "w1")
-    assert (caught.value.reason, rig.keys.owner_of("w1")) == ("WORKER_ID_BOUND", first.key.key_id)
+    assert (caught.value.reason, rig.keyring.bound_to("w1")) == ("WORKER_ID_BOUND", first.key.key_id)
+    assert first.key.key_id not in caught.value.message
     await rig.keys.revoke(MESH, first.key.key_id)
-    assert (await rig.keys.join(secret, "w1")).key.key_id == rig.keys.owner_of("w1") != first.key.key_id
+    assert (await rig.keys.join(secret, "w1")).key.key_id == rig.keyring.bound_to("w1") != first.key.key_id
 
 
 async def test_a_watch_tells_what_there_is_and_what_changes(rig: Rig) -> None:
@@ -280,6 +290,23 @@ async def test_a_watcher_that_fell_behind_is_told_everything_anew(clock: FakeClo
         made = [(await rig.create(name=f"k{number}")).key for number in range(4)]
         assert await anext(watch) == KeySnapshot(tuple(made))
         last = await rig.create()
+        assert await anext(watch) == last.key
+
+
+async def test_nothing_old_is_told_behind_everything_anew(clock: FakeClock) -> None:
+    """What was made and revoked meanwhile is let in nowhere, not for a moment."""
+    rig = Rig(clock, backlog=1)
+    async with aclosing(rig.keys.watch()) as watch:
+        assert await anext(watch) == KeySnapshot(())
+        stays = await rig.create(name="stays")
+        await rig.create(name="one too many")
+        gone = await rig.create(name="gone")
+        await rig.keys.revoke(MESH, gone.key.key_id)
+        snapshot = await anext(watch)
+        assert isinstance(snapshot, KeySnapshot)
+        assert stays.key in snapshot.keys
+        assert gone.key.key_id not in {key.key_id for key in snapshot.keys}
+        last = await rig.create(name="last")
         assert await anext(watch) == last.key
 
 
@@ -351,6 +378,12 @@ async def test_there_are_never_more_keys_than_services_can_be_told_of(clock: Fak
 
     with pytest.raises(FailedPrecondition) as caught:
         await fill()
+    assert caught.value.reason == "TOO_MANY_KEYS"
+    token, _ = await keys.create_join_token(
+        MESH, JoinSpec(queues=fat["queues"], expires_at=NOON + timedelta(minutes=1))
+    )
+    with pytest.raises(FailedPrecondition) as caught:
+        await keys.join(token, "w1")
     assert caught.value.reason == "TOO_MANY_KEYS"
     async with aclosing(keys.watch()) as watch:
         told = event_to_proto(await anext(watch))

@@ -10,11 +10,7 @@ from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.key import MintedKey, digest_of, mint
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import (
-    AlreadyExists,
-    FailedPrecondition,
-    NotFound,
-)
+from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
 from devteam_registry.journal import in_time
 from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
 from devteam_registry.keys.joining import agreed_id, not_open
@@ -142,12 +138,6 @@ class Keys:
         _log.info("worker joined", key_id=key.key_id, worker_id=worker_id, tenant=spec.tenant)
         return Made(key, minted.secret)
 
-    def owner_of(self, worker_id: str) -> str:
-        """The id of a valid key that is bound to this worker; empty when there is none."""
-        now = self._clock.now()
-        bound = (key for key in self._valid.values() if key.spec.worker_id == worker_id and not key.has_ended(now))
-        return next((key.key_id for key in bound), "")
-
     async def watch(self) -> AsyncGenerator[KeySnapshot | Key, None]:
         """Every key that has not ended, then every change. Raises Unavailable at the end."""
         with self._watchers.watching() as feed:
@@ -200,9 +190,11 @@ class Keys:
         return not maker or (key is not None and not key.has_ended(self._clock.now()))
 
     def _refuse_bound(self, worker_id: str) -> None:
-        if key_id := self.owner_of(worker_id):
+        if self._keyring.bound_to(worker_id):
+            # Not which key: it may be another tenant's.
             raise AlreadyExists(
-                f"the key {key_id} is bound to worker {worker_id!r}: revoke it first, or choose another id",
+                f"a key is bound to worker {worker_id!r} already: have it revoked (`devteam keys list` shows it to "
+                "whom it concerns), or choose another id",
                 reason="WORKER_ID_BOUND",
             )
 

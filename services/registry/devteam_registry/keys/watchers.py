@@ -14,12 +14,20 @@ class KeyFeed:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: asyncio.Queue[Key | Unavailable | None] = asyncio.Queue()
+        self._anew = False
 
     def offer(self, key: Key) -> None:
-        """Add a change; one too many takes the place of all."""
+        """Add a change; one too many takes the place of all.
+
+        Whoever has yet to be told everything anew is told of the change with it. Said again behind it, a key that was
+        made and revoked meanwhile would be let in for a moment.
+        """
+        if self._anew:
+            return
         if self._waiting.qsize() < self._limit:
             self._waiting.put_nowait(key)
         else:
+            self._anew = True
             self._say_only(None)
 
     def end(self, error: Unavailable) -> None:
@@ -31,6 +39,8 @@ class KeyFeed:
         item = await self._waiting.get()
         if isinstance(item, Unavailable):
             raise item
+        if item is None:
+            self._anew = False
         return item
 
     def _say_only(self, item: Unavailable | None) -> None:
