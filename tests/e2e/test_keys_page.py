@@ -15,10 +15,10 @@ from devteam.mesh.access.key import PATTERN
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.ids import TimeOrderedIds
-from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.server import Listen
 from devteam.mesh.tasks import background
 from tests.e2e.programs import REPOSITORY, environment
-from tests.fakes.keyed_authorizer import KeyedAuthorizer
+from tests.fakes.keyed_server import keyed_server
 
 pytestmark = pytest.mark.e2e
 
@@ -37,7 +37,7 @@ async def registry(mesh_key: str) -> AsyncIterator[str]:
     """One that asks for keys."""
     clock, ids = SystemClock(), TimeOrderedIds(SystemClock())
     keyring = Keyring(clock, mesh_key)
-    server = MeshServer(Listen(port=free_port(), stop_grace=0.1), ids, KeyedAuthorizer(keyring), keyring)
+    server = keyed_server(Listen(port=free_port(), stop_grace=0.1), ids, keyring, clock)
     async with AsyncExitStack() as stack:
         job = await stack.enter_async_context(mounted(server, Settings(database_url="memory"), clock, ids))
         port = await server.start()

@@ -22,7 +22,7 @@ from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import Unauthenticated, Unavailable
-from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.server import Listen
 from devteam.mesh.service import Mounted
 from devteam.mesh.settings import ServiceSettings
 from devteam.mesh.standing import DependencyState
@@ -32,7 +32,7 @@ from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2, router_pb2, 
 from devteam.v1.registry_pb2_grpc import RegistryServiceStub
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
-from tests.fakes.keyed_authorizer import KeyedAuthorizer
+from tests.fakes.keyed_server import keyed_server
 from tests.rpc.registry.keyed import MESH_KEY, KeyedMesh, keyed_registry
 
 SOON = 60
@@ -141,7 +141,7 @@ def _knows(keyring: Keyring, secret: str) -> bool:
 async def service(mounted: Mounted[ServiceSettings], settings: ServiceSettings) -> AsyncIterator[str]:
     """A service as a process of its own has it: with a keyring that it fills itself."""
     keyring = Keyring(SystemClock(), MESH_KEY)
-    server = MeshServer(Listen(port=0, stop_grace=0.1), CountingIds(), KeyedAuthorizer(keyring), keyring)
+    server = keyed_server(Listen(port=0, stop_grace=0.1), CountingIds(), keyring, SystemClock())
     async with mounted(server, settings, SystemClock(), CountingIds()) as job:
         port = await server.start()
         async with background(job):

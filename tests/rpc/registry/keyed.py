@@ -17,7 +17,7 @@ from devteam.v1 import access_pb2 as pb
 from devteam.v1.access_pb2_grpc import AccessServiceStub
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
-from tests.fakes.keyed_authorizer import KeyedAuthorizer
+from tests.fakes.keyed_server import keyed_server
 
 if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
     from devteam.v1.access_pb2_grpc import AccessServiceAsyncStub
@@ -58,7 +58,7 @@ async def keyed_registry(
 ) -> AsyncIterator[KeyedMesh]:
     """A Registry that asks everyone for a key."""
     ids, keyring = CountingIds(), Keyring(clock, mesh_key)
-    server = MeshServer(Listen(port=port, stop_grace=0.5), ids, KeyedAuthorizer(keyring), keyring)
+    server = keyed_server(Listen(port=port, stop_grace=0.5), ids, keyring, clock)
     async with AsyncExitStack() as stack, mounted(server, Settings(database_url=database_url), clock, ids) as job:
         await server.start()
         async with background(job):

@@ -8,6 +8,7 @@ from devteam_router.ports import RoutersChanged
 from structlog.testing import capture_logs
 
 from devteam.mesh.access.caller import Role
+from devteam.mesh.channel import TENANT_KEY
 from devteam.v1 import router_pb2, run_pb2, worker_pb2
 from tests.fakes.callers import CALLERS, Believing, a_key, called
 from tests.fakes.clock import FakeClock
@@ -33,6 +34,21 @@ async def test_queues_that_are_only_another_tenants_are_not_listed(mesh: Mesh) -
     assert await queues(mesh, "acme") == ["a", "c"]
     assert await queues(mesh, "globex") == ["b", "c"]
     assert await queues(mesh, "operator") == ["a", "b", "c"]
+
+
+async def test_nobody_becomes_another_tenant_by_asking_as_routers_do(mesh: Mesh) -> None:
+    """They say for whom they ask; the key of a tenant's caller says it whatever it says."""
+    await mesh.worker(a_worker("w-globex", queues={"q-globex": 1}, tenant="globex"))
+    await mesh.dispatch(a_run("t-globex", tenant="globex")).hear()
+    for said in ((), ((TENANT_KEY, "globex"),)):
+        given = (*called("acme"), *said)
+        answer = await mesh.stub.ListQueues(router_pb2.ListQueuesRequest(local=True), metadata=given)
+        assert not answer.queues
+        for call in (
+            mesh.stub.GetQueue(router_pb2.GetQueueRequest(name="q-globex", local=True), metadata=given),
+            mesh.stub.Explain(router_pb2.ExplainRequest(task_id="t-globex", local=True), metadata=given),
+        ):
+            assert (await refusal(call))[0] is grpc.StatusCode.NOT_FOUND
 
 
 async def test_models_that_others_wait_for_are_not_told(mesh: Mesh) -> None:

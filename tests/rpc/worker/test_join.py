@@ -24,9 +24,9 @@ from devteam.mesh.access.key import PATTERN, id_of, mint
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.ids import TimeOrderedIds
-from devteam.mesh.server import Listen, MeshServer
+from devteam.mesh.server import Listen
 from devteam.mesh.tasks import background
-from tests.fakes.keyed_authorizer import KeyedAuthorizer
+from tests.fakes.keyed_server import keyed_server
 from tests.rpc.cli.command import Done
 from tests.rpc.worker.test_command import ENVIRON
 
@@ -39,7 +39,7 @@ async def admin() -> AsyncIterator[DevTeamClient]:
     """Of a Registry and a Router that ask for keys, with beats of a tenth of a second."""
     clock, port = SystemClock(), free_port()
     ids, keyring = TimeOrderedIds(clock), Keyring(clock, MESH_KEY)
-    server = MeshServer(Listen(port=port, stop_grace=0.1), ids, KeyedAuthorizer(keyring), keyring)
+    server = keyed_server(Listen(port=port, stop_grace=0.1), ids, keyring, clock)
     url = f"http://127.0.0.1:{port}"
     of_registry = RegistrySettings(database_url="memory", heartbeat_interval_s=0.1)
     of_router = RouterSettings(registry_address=url, mesh_key=MESH_KEY)
@@ -137,7 +137,7 @@ async def test_an_id_that_has_a_key_is_taken(admin: DevTeamClient, tmp_path: Pat
     before = membership.read(tmp_path)
     again = await join(admin, tmp_path, await token(admin), "--id", "one")
     assert (again.code, membership.read(tmp_path)) == (1, before)
-    assert "is bound to worker 'one': revoke it first, or choose another id" in again.err
+    assert "a key is bound to worker 'one' already: have it revoked" in again.err
 
 
 async def test_without_an_id_it_is_the_tokens_or_the_hosts(

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from devteam_registry.convert.keys import event_to_proto
-from devteam_registry.keys.domain import JoinSpec, Key, KeyQuery, KeySnapshot, Made
+from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyQuery, KeySnapshot, Made
 from devteam_registry.keys.service import Keys
 from devteam_registry.store.memory_keys import MemoryKeyStore
 
@@ -53,6 +54,14 @@ class Rig:
 
     async def names(self, asker: Caller = MESH, **query: Any) -> list[str]:
         return [key.spec.name for key in (await self.keys.page(asker, KeyQuery(**query))).keys]
+
+
+class StaleTokens(MemoryKeyStore):
+    """Reads every token as it was made, as one does who read it a moment before another used it."""
+
+    async def find_token(self, digest: bytes) -> JoinToken | None:
+        token = await super().find_token(digest)
+        return token and replace(token, used_at=None)
 
 
 @pytest.fixture
@@ -241,6 +250,17 @@ async def test_of_two_that_join_with_one_token_at_the_same_time_one_does(rig: Ri
     refused = [end for end in ends if isinstance(end, Unauthenticated)]
     assert len(refused) == 4
     assert len(await rig.names()) == 1
+
+
+async def test_of_two_registries_one_lets_a_worker_join(rig: Rig) -> None:
+    """Both saw the token open; only the store knows that it was used since."""
+    rig.store = store = StaleTokens()
+    rig.keys = Keys(store, rig.keyring, rig.clock)
+    secret = await rig.token()
+    await rig.keys.join(secret, "w1")
+    with pytest.raises(Unauthenticated) as caught:
+        await rig.keys.join(secret, "w2")
+    assert (caught.value.reason, rig.keyring.bound_to("w2")) == ("JOIN_TOKEN_INVALID", "")
 
 
 async def test_a_token_for_one_worker_is_for_that_worker(rig: Rig) -> None:
