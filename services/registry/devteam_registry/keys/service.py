@@ -193,8 +193,8 @@ class Keys:
         if self._keyring.bound_to(worker_id):
             # Not which key: it may be another tenant's.
             raise AlreadyExists(
-                f"a key is bound to worker {worker_id!r} already: have it revoked (`devteam keys list` shows which), or "
-                "choose another id",
+                f"a key is bound to worker {worker_id!r} already: have it revoked (`devteam keys list` shows which), "
+                "or choose another id",
                 reason="WORKER_ID_BOUND",
             )
 
