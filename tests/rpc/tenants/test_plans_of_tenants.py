@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from devteam_planner.domain import Task
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from devteam.mesh.channel import TENANT_KEY
@@ -204,4 +205,30 @@ async def test_who_watches_anothers_plan_and_leaves_at_once_cancels_nothing(
     call.cancel()
     begun.cancel()
     assert not reading.is_set()
+    assert (await refused)[0] is grpc.StatusCode.NOT_FOUND
+
+
+async def test_who_watches_anothers_task_and_leaves_at_once_cancels_nothing(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with plans; the first look at the task is the one that tells whose it is."""
+    task, look = await create(mesh, "acme"), mesh.store.task
+    looks, again = list[str](), asyncio.Event()
+
+    async def looking(task_id: str) -> Task:
+        looks.append(task_id)
+        if len(looks) > 1:
+            again.set()
+            await asyncio.Event().wait()
+        return await look(task_id)
+
+    monkeypatch.setattr(mesh.store, "task", looking)
+    request = pb.WatchTaskRequest(task_id=task.task_id, cancel_on_disconnect=True)
+    call = mesh.stub.WatchTask(request, metadata=called("globex"))
+    refused = asyncio.ensure_future(refusal(call.read()))
+    begun = asyncio.ensure_future(again.wait())
+    await asyncio.wait([refused, begun], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    call.cancel()
+    begun.cancel()
+    assert not again.is_set()
     assert (await refused)[0] is grpc.StatusCode.NOT_FOUND
