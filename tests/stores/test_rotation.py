@@ -86,6 +86,31 @@ async def test_a_rotation_that_broke_off_goes_on(url: str) -> None:
         assert (await rotated(database, NEW))["plans"] == 60 - changed
 
 
+class Scrubs:
+    """A database that counts how often its files were rid of what they held before."""
+
+    def __init__(self, database: Database) -> None:
+        self.dialect, self.read, self.write = database.dialect, database.read, database.write
+        self.count = 0
+
+    async def scrub(self) -> None:
+        self.count += 1
+
+
+async def test_one_that_broke_off_at_its_end_still_leaves_nothing_plain(sqlite_url: str) -> None:
+    """The next finds every row as it should be, and yet what was there before in the files."""
+    async with opened(sqlite_url) as database:
+        await written(stores(database, NONE), "p-1")
+        scrubs: Any = Scrubs(database)
+        async with aclosing(Rotation(scrubs, NEW).run()) as steps:
+            async for told in steps:
+                if told.table == "token_batches" and told.changed:
+                    break
+        assert scrubs.count == 0
+        assert (await rotated(scrubs, NEW)).total() == 0
+        assert scrubs.count == 1
+
+
 async def test_what_a_planner_writes_meanwhile_is_not_overwritten(url: str) -> None:
     """It has been read, and not been written back yet, when the task ends; another round finds it as it is then."""
     async with opened(url) as database:

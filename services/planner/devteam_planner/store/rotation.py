@@ -44,17 +44,15 @@ class Rotation:
 
     async def run(self) -> AsyncGenerator[Rotated, None]:
         """Tells how far it is, after every batch. Raises Unavailable, also for a row that no key opens."""
-        changed = 0
         for table in (plans, tasks, attempts, token_batches):
             self._missed = 1
             while self._missed:
                 self._missed = 0
                 async with aclosing(self._through(table)) as steps:
                     async for told in steps:
-                        changed += told.changed
                         yield told
-        if changed:
-            await self._database.scrub()
+        # Also where there was nothing to change: the run before may have broken off just here.
+        await self._database.scrub()
 
     async def _through(self, table: sa.Table) -> AsyncGenerator[Rotated, None]:
         async with self._database.read() as connection:
