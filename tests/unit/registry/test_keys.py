@@ -30,6 +30,7 @@ from tests.fakes.clock import FakeClock
 from tests.unit.registry.key_samples import MESH, key, key_spec
 from tests.unit.registry.samples import NOON
 
+PATIENCE = 60.0
 TEAM_ADMIN = Caller(Role.ADMIN, key_id="teamAdmn", tenant="team-a")
 GPU_ADMIN = Caller(Role.ADMIN, key_id="gpuAdmin", queues=("gpu", "gpu-2"))
 OPERATOR = Caller(Role.OPERATOR, tenant="team-a", queues=("gpu",))
@@ -54,6 +55,21 @@ class Rig:
 
     async def names(self, asker: Caller = MESH, **query: Any) -> list[str]:
         return [key.spec.name for key in (await self.keys.page(asker, KeyQuery(**query))).keys]
+
+
+class HangingKeys(MemoryKeyStore):
+    """Never answers whoever adds a key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = False
+        self.asked = asyncio.Event()
+
+    async def add(self, key: Key) -> None:
+        if self.hangs:
+            self.asked.set()
+            await asyncio.Event().wait()
+        await super().add(key)
 
 
 class StaleTokens(MemoryKeyStore):
@@ -184,6 +200,26 @@ async def test_nobody_but_admins_and_the_mesh_key_makes_keys(rig: Rig, role: Rol
 @pytest.mark.parametrize("maker", [MESH, Caller(Role.ADMIN)])
 async def test_nobody_makes_a_key_of_services(rig: Rig, maker: Caller) -> None:
     assert await denied(rig.create(maker, role=Role.SERVICE)) == "ROLE_NOT_ALLOWED"
+
+
+async def test_a_key_ends_and_strangers_are_refused_while_the_store_keeps_others_waiting(rig: Rig) -> None:
+    rig.store = store = HangingKeys()
+    rig.keys = Keys(store, rig.keyring, rig.clock)
+    made, over = await rig.create(), asyncio.Event()
+    rig.keyring.on_ended(lambda _: over.set())
+    store.hangs = True
+    async with asyncio.timeout(PATIENCE):
+        creating = asyncio.create_task(rig.create(name="another"))
+        await store.asked.wait()
+        revoking = asyncio.create_task(rig.keys.revoke(MESH, made.key.key_id))
+        await over.wait()
+        with pytest.raises(Unauthenticated):
+            rig.keyring.identify(made.secret)
+        with pytest.raises(Unauthenticated):
+            await rig.keys.join("dtj_11111111_" + "1" * 34, "w1")
+        creating.cancel()
+        await asyncio.wait([creating])
+        assert (await revoking).revoked_at == NOON
 
 
 async def test_an_operator_lets_workers_join_its_own_tenant_and_queues(rig: Rig) -> None:

@@ -89,12 +89,12 @@ class Keys:
 
     async def revoke(self, asker: Caller, key_id: str) -> Key:
         """End a key: at once, even where that cannot be stored. Raises NotFound, or Unavailable: then try again."""
+        key = self._valid.get(key_id)
+        if key is not None:
+            # Before its turn comes: a store that hangs may keep others in theirs.
+            key = self._ended(asker, key)
         async with self._turn:
-            key = self._valid.get(key_id) or await self._stored(key_id)
-            asker.find(key.spec.tenant, "key", key_id)
-            if key.revoked_at is None:
-                key = replace(key, revoked_at=self._clock.now())
-                self._let_go(key)
+            key = key or self._ended(asker, await self._stored(key_id))
             async with in_time():
                 await self._store.revoke(key_id, key.revoked_at or self._clock.now())
         _log.info("key revoked", key_id=key_id, by=asker.key_id)
@@ -116,6 +116,8 @@ class Keys:
         token's, AlreadyExists where a valid key is bound to the id, FailedPrecondition when there are too many keys, or
         Unavailable.
         """
+        # Whoever only tries tokens gets no turn, and so keeps nobody out of theirs.
+        await self._open_token(secret)
         async with self._turn:
             token = await self._open_token(secret)
             worker_id = agreed_id(token, worker_id)
@@ -158,9 +160,14 @@ class Keys:
         self._valid[key.key_id] = key
         self._tell(key)
 
-    def _let_go(self, key: Key) -> None:
-        self._valid.pop(key.key_id, None)
-        self._tell(key)
+    def _ended(self, asker: Caller, key: Key) -> Key:
+        """The key as it is once the asker has ended it. Raises NotFound for another tenant's."""
+        asker.find(key.spec.tenant, "key", key.key_id)
+        if key.revoked_at is None:
+            key = replace(key, revoked_at=self._clock.now())
+            self._valid.pop(key.key_id, None)
+            self._tell(key)
+        return key
 
     def _tell(self, key: Key) -> None:
         self._keyring.put(key.record)
