@@ -1,7 +1,8 @@
 """The Registry: what callers may ask of it, and what it does by itself."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -58,6 +59,7 @@ class Registry:
         self._store = store
         self._clock = clock
         self._bound_to = bound_to
+        self._ends: list[set[str]] = []
         # Judged once a second, or four times a beat when beats are that short.
         self._tick = min(1.0, policy.heartbeat_interval / 4)
         self._changes = Changes(watcher_backlog)
@@ -92,17 +94,22 @@ class Registry:
         Raises PermissionDenied for an id that is another key's, and Unavailable.
         """
         token = new_token()
-        async with self._journal.turn():
-            if owner is not None and owner.key_id and not owner.bound and self._bound_to(spec.worker_id):
-                raise owners.taken(spec.worker_id, "that key is for this worker alone; choose another id")
-            worker = self._roster.admitted(spec, instance_id, digest_of(token), owner)
-            await self._journal.write(spec.worker_id, worker)
-            view = self._roster.put(worker)
+        with self._noting_ends() as ended:
+            async with self._journal.turn():
+                if owner is not None and owner.key_id and not owner.bound and self._bound_to(spec.worker_id):
+                    raise owners.taken(spec.worker_id, "that key is for this worker alone; choose another id")
+                worker = self._roster.admitted(spec, instance_id, digest_of(token), owner)
+                await self._journal.write(spec.worker_id, worker)
+                view = self._roster.put(worker)
+        if worker.owner.key_id in ended:
+            self.key_ended(worker.owner.key_id)
         _log.info("worker registered", worker_id=spec.worker_id, instance_id=instance_id)
         return Registration(view, token)
 
     def key_ended(self, key_id: str) -> None:
         """A key was revoked: the ids of its workers may be registered with another one."""
+        for ended in self._ends:
+            ended.add(key_id)
         self._journal.mark(self._roster.disown(key_id))
 
     def beat(self, beat: Beat, whose: str = "") -> Orders:
@@ -201,6 +208,16 @@ class Registry:
     async def stop_watches(self) -> None:
         """End every watch, so that a stopping server need not wait for them."""
         self._changes.stop()
+
+    @contextmanager
+    def _noting_ends(self) -> Iterator[set[str]]:
+        """The keys that end meanwhile: a registration may wait for the store, and its worker is not listed yet."""
+        ended = set[str]()
+        self._ends = [*self._ends, ended]
+        try:
+            yield ended
+        finally:
+            self._ends = [other for other in self._ends if other is not ended]
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -17,12 +17,13 @@ from devteam_registry.domain import (
 )
 from devteam_registry.health import HealthPolicy, WorkerState
 from devteam_registry.links import LinkReport, LinkWord
+from devteam_registry.owners import Owner
 from devteam_registry.routers import ROUTER_GRACE
 from devteam_registry.routing import Routing, RoutingChange, Strategy
 from devteam_registry.service import Registry
 from devteam_registry.store.memory import MemoryRoutingStore
 
-from devteam.mesh.errors import NotFound, Unavailable
+from devteam.mesh.errors import NotFound, PermissionDenied, Unavailable
 from devteam.mesh.tasks import background
 from tests.fakes.clock import FakeClock
 from tests.fakes.worker_store import FakeWorkerStore
@@ -68,6 +69,22 @@ async def test_a_registration_that_cannot_be_stored_did_not_happen(registry: Reg
         await registry.deregister(Farewell("w1", "i1", old.session_token))
     assert registry.get("w1").worker == old.view.worker
     registry.beat(Beat("w1", "i1", old.session_token))
+
+
+async def test_a_key_that_ends_while_a_worker_registers_with_it_holds_no_id(
+    registry: Registry, store: FakeWorkerStore
+) -> None:
+    """However long the store takes: another key need not wait until that worker is lost."""
+    store.gate.clear()
+    registering = asyncio.create_task(registry.register(spec("w1"), "i1", Owner("one")))
+    await asyncio.wait_for(store.arrived.wait(), 60)
+    registry.key_ended("one")
+    store.gate.set()
+    await registering
+    registration = await registry.register(spec("w1"), "i2", Owner("another"))
+    assert registration.view.worker.owner == Owner("another")
+    with pytest.raises(PermissionDenied):
+        await registry.register(spec("w1"), "i3", Owner("third"))
 
 
 async def test_a_beat_never_waits_for_the_store(registry: Registry, store: FakeWorkerStore) -> None:
