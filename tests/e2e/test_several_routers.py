@@ -66,7 +66,12 @@ async def two_routers(folder: Path) -> AsyncIterator[Pair]:
 
 def _router(folder: Path, registry: Service) -> AbstractAsyncContextManager[Service]:
     port = free_port()
-    settings = {"registry_address": registry.url, "advertised_address": f"http://127.0.0.1:{port}", "link_grace_s": "5"}
+    # A busy machine needs more than a few seconds to bring forty workers' runs to the other Router.
+    settings = {
+        "registry_address": registry.url,
+        "advertised_address": f"http://127.0.0.1:{port}",
+        "link_grace_s": "30",
+    }
     return service("router", folder, port=port, **settings)
 
 
