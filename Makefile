@@ -2,7 +2,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
-# Test files at a time: most of them wait for processes and clocks. Those that wait longest come first by their folders' names.
+# Test files at a time: most of them wait for processes and clocks.
+# Their order is that of their names, so that chaos and e2e, which take longest, come first.
 JOBS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
