@@ -55,7 +55,7 @@ def test_fifty_thousand_frames_are_sent_every_night() -> None:
     assert sum(share(name, NIGHTLY_FRAMES) for name in SHARES) >= 50_000
 
 
-async def test_the_keys_answer_any_request(sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_keys_answer_any_request(frames: int, sqlite_url: str, clock: FakeClock) -> None:
     """Of one who may do everything with them: afterwards there are keys, and they open."""
     methods = access_pb2.DESCRIPTOR.services_by_name["AccessService"].methods
     words = {
@@ -71,7 +71,7 @@ async def test_the_keys_answer_any_request(sqlite_url: str, clock: FakeClock) ->
         await mesh.create()
         before = len(asyncio.all_tasks())
         wind = storm("access", line, methods, words)
-        await wind.blow(share("access"), pause)
+        await wind.blow(share("access", frames), pause)
         log.info("%s", wind.answers.judge())
         made = await mesh.create()
         assert mesh.keyring.identify(made.secret).key_id == made.key.key_id
