@@ -9,7 +9,8 @@ _DURATION = {"type": "string", "pattern": r"^(\d+(us|ms|s|m|h))+$"}
 _SIZE = {"type": "string", "pattern": r"^\d+[bkmgBKMG]?$"}
 
 
-def _only(needed: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
+def only(needed: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
+    """A mapping with these names and no others, of which some are `needed`."""
     return {
         "type": "object",
         "properties": properties,
@@ -22,7 +23,7 @@ def _each(schema: Any) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": schema}
 
 
-_HEALTH = _only(
+_HEALTH = only(
     ("test",),
     test={"type": "array", "items": _TEXT, "minItems": 2, "prefixItems": [{"enum": ["CMD"]}]},
     interval=_DURATION,
@@ -32,21 +33,21 @@ _HEALTH = _only(
     retries={"type": "integer", "minimum": 1},
 )
 _DEPENDS = _each(
-    _only(("condition",), condition={"enum": ["service_started", "service_healthy", "service_completed_successfully"]})
+    only(("condition",), condition={"enum": ["service_started", "service_healthy", "service_completed_successfully"]})
 )
-_LIMITS = _only(
+_LIMITS = only(
     ("cpus", "memory"), cpus={"type": "string", "pattern": r"^\d+(\.\d+)?$"}, memory=_SIZE, pids={"type": "integer"}
 )
-_SERVICE = _only(
+_SERVICE = only(
     ("image",),
     image={"type": "string", "pattern": r"^[a-z0-9./-]+:[A-Za-z0-9][A-Za-z0-9._-]*(@sha256:[0-9a-f]{64})?$"},
-    build=_only(("context", "dockerfile"), context=_TEXT, dockerfile=_TEXT),
+    build=only(("context", "dockerfile"), context=_TEXT, dockerfile=_TEXT),
     user={"type": "string", "pattern": r"^\d+:\d+$"},
     command=_TEXTS,
     entrypoint=_TEXTS,
     working_dir=_TEXT,
     environment=_each(_TEXT),
-    env_file={"type": "array", "items": _only(("path",), path=_TEXT, required=_FLAG)},
+    env_file={"type": "array", "items": only(("path",), path=_TEXT, required=_FLAG)},
     networks=_TEXTS,
     ports={"type": "array", "items": {"type": "string", "pattern": r"^(127\.0\.0\.1:)?\d+:\d+$"}},
     depends_on=_DEPENDS,
@@ -61,19 +62,19 @@ _SERVICE = _only(
     cap_drop=_TEXTS,
     cap_add=_TEXTS,
     security_opt=_TEXTS,
-    logging=_only(("driver",), driver=_TEXT, options=_each(_TEXT)),
+    logging=only(("driver",), driver=_TEXT, options=_each(_TEXT)),
     healthcheck=_HEALTH,
-    deploy=_only(("resources",), resources=_only(("limits",), limits=_LIMITS)),
+    deploy=only(("resources",), resources=only(("limits",), limits=_LIMITS)),
 )
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
-    **_only(
+    **only(
         ("services",),
         name={"type": "string", "pattern": r"^[a-z0-9][a-z0-9_-]*$"},
         services=_each(_SERVICE),
-        networks=_each(_only(internal=_FLAG, ipam=_only(config={"type": "array", "items": _only(subnet=_TEXT)}))),
-        volumes=_each(_only()),
-        secrets=_each(_only(("file",), file=_TEXT)),
+        networks=_each(only(internal=_FLAG, ipam=only(config={"type": "array", "items": only(subnet=_TEXT)}))),
+        volumes=_each(only()),
+        secrets=_each(only(("file",), file=_TEXT)),
     ),
     "patternProperties": {"^x-": {}},
 }
