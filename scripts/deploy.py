@@ -96,8 +96,8 @@ def _yaml() -> YAML:
     return yaml
 
 
-# Routes, and which process answers which services of the contracts. Workers' streams have one of their own, which whoever
-# limits how long calls last can spare.
+# Routes, and which process answers which services of the contracts. Workers' streams have one of their own: whoever
+# limits how long calls last can spare it.
 _SERVED = (
     ("devteam-planner", "devteam-planner", 7403, ["PlannerService"]),
     ("devteam-registry", "devteam-registry", 7401, ["RegistryService", "AccessService"]),
