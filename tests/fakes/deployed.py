@@ -16,18 +16,19 @@ from devteam_worker.settings import WorkerSettings, load_settings
 from devteam_worker.settings_layers import ENVIRONMENT
 
 from devteam.mesh.settings import ServiceSettings, variable
+from devteam.mesh.tls import CA_FILE, CERT_FILE, KEY_FILE
 
 SETTINGS: Mapping[str, type[ServiceSettings]] = {
     "registry": RegistrySettings,
     "router": RouterSettings,
     "planner": PlannerSettings,
 }
-# Read by every command that calls a mesh.
-OF_CLIENTS = {"DEVTEAM_API_URL", "DEVTEAM_API_KEY", "DEVTEAM_TENANT", "DEVTEAM_CA_FILE", "DEVTEAM_CERT_FILE"}
-OF_CLIENTS |= {"DEVTEAM_KEY_FILE", "DEVTEAM_DATA"}
-# What other parts of the same change bring: settings, by their fields, and commands.
-_AWAITED = {"metrics_insecure", "metrics_host", "identities", "trusted_proxies", "registry_address", "migrate_at_start"}
-_AWAITED_COMMANDS = {"keys", "certs", "gateway", "migrate", "join-token", "erase"}
+# Read by every command that calls a mesh; the files also by `devteam health`, beside a service.
+OF_TLS = {CA_FILE, CERT_FILE, KEY_FILE}
+OF_CLIENTS = {"DEVTEAM_API_URL", "DEVTEAM_API_KEY", "DEVTEAM_TENANT", "DEVTEAM_DATA", *OF_TLS}
+# What another part of the same change brings: a setting, by its field, and a command.
+_AWAITED = {"migrate_at_start"}
+_AWAITED_COMMANDS = {"migrate"}
 
 
 def known_to(service: str) -> dict[str, str]:
@@ -39,14 +40,9 @@ def known_to(service: str) -> dict[str, str]:
 
 def settings_of(service: str, env: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
     """A service's settings in such an environment. Raises InvalidInput, as the service would."""
-    kind, known = SETTINGS[service], known_to(service)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    if "metrics_insecure" not in kind.model_fields:
-        # The rule that lets TLS and keys listen beyond this machine has yet to come.
-        host = next(name for name, field in known.items() if field == "host")
-        monkeypatch.setenv(host, "127.0.0.1")
-    return kind()
+    return SETTINGS[service]()
 
 
 def worker_settings(env: Mapping[str, str]) -> WorkerSettings:
@@ -59,7 +55,7 @@ def unknown_variables(module: str, env: Mapping[str, str]) -> list[str]:
     ours = {name for name in env if name.startswith("DEVTEAM_")}
     service = module.removeprefix("devteam_")
     if service in SERVICES:
-        return sorted(ours - {*known_to(service), "DEVTEAM_CA_FILE", "DEVTEAM_CERT_FILE", "DEVTEAM_KEY_FILE"})
+        return sorted(ours - {*known_to(service), *OF_TLS})
     if service == "worker":
         return sorted(ours - {*ENVIRONMENT, *OF_CLIENTS})
     return sorted(ours - OF_CLIENTS)

@@ -96,6 +96,7 @@ async def test_over_tls_whoever_is_trusted_is_believed(tmp_path: Path) -> None:
 
 async def test_a_server_that_asks_for_a_certificate_is_shown_one(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, since=-DAY, until=DAY)
+    key.chmod(0o600)
     async with with_tls(cert, key, asks=True) as url:
         trusted = {"DEVTEAM_CA_FILE": str(cert)}
         assert (await asked(url, **trusted)).code == 4
@@ -106,4 +107,7 @@ async def test_a_server_that_asks_for_a_certificate_is_shown_one(tmp_path: Path)
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     done = await asked("https://localhost:1", "--ca", str(missing))
-    assert (done.code, done.err) == (2, f"error: {missing} cannot be read: No such file or directory\n")
+    assert (done.code, done.err) == (
+        2,
+        f"error: the authority file {missing} cannot be read: no such file or directory\n",
+    )

@@ -15,8 +15,6 @@ from scripts.locked import ROOT
 from tests.fakes.cluster import Cluster
 
 OVERLAYS = ("dev", "prod", "keda", "hpa", "linkerd", "istio")
-# Without `devteam keys` of another part of the same change.
-_MINT = "from devteam.mesh.access.key import mint; print(mint('m').secret)"
 
 
 @cache
@@ -39,7 +37,5 @@ def cluster(overlay: str) -> Cluster:
 
 
 def _make_secrets(overlay: Path) -> None:
-    stand_in = overlay / "devteam"
-    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{_MINT}"\n', encoding="utf-8")
-    stand_in.chmod(0o755)
-    subprocess.run((str(overlay / "secrets.sh"),), check=True, env={**os.environ, "DEVTEAM": str(stand_in)})
+    devteam = f"{sys.executable} -m devteam_cli"
+    subprocess.run((str(overlay / "secrets.sh"),), check=True, env={**os.environ, "DEVTEAM": devteam})

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from devteam_cli.container import SERVICES, command_of
-from devteam_cli.main import app
 from devteam_cli.temporal_server import _DYNAMIC_CONFIG
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 from ruamel.yaml import YAML
@@ -257,7 +256,7 @@ class TestSecrets:
         shutil.copytree(FOLDER / "compose", copy / "compose", ignore=shutil.ignore_patterns("secrets"))
         subprocess.run(
             (str(copy / "compose" / "secrets.sh"), "mesh.example.com"),
-            check=True, capture_output=True, env={**os.environ, "DEVTEAM": _devteam(folder)},
+            check=True, capture_output=True, env={**os.environ, "DEVTEAM": f"{sys.executable} -m devteam_cli"},
         )  # fmt: skip
         return copy
 
@@ -303,29 +302,3 @@ def _port(service: str) -> int:
 
 def _seconds(text: str) -> float:
     return float(text.removesuffix("s"))
-
-
-def _devteam(folder: Path) -> str:
-    """The command, or what stands in for those of its words that have yet to come."""
-    real = f"{sys.executable} -m devteam_cli"
-    groups = {group.name for group in app.registered_groups}
-    if {"keys", "certs"} <= groups:
-        return real
-    stand_in = folder / "devteam"
-    stand_in.write_text(_STAND_IN.format(python=sys.executable), encoding="utf-8")
-    stand_in.chmod(0o755)
-    return str(stand_in)
-
-
-_STAND_IN = """#!{python}
-import pathlib, sys
-from devteam.mesh.access.key import mint
-if sys.argv[1:3] == ["keys", "mesh"]:
-    print(mint("m").secret)
-else:
-    assert sys.argv[1:4] == ["certs", "init", "tls"], sys.argv
-    assert "--host=mesh.example.com" in sys.argv
-    pathlib.Path("tls").mkdir()
-    for name in ("ca.pem", "server.pem", "server.key"):
-        pathlib.Path("tls", name).write_text(name)
-"""

@@ -14,9 +14,6 @@ from tests.fakes.certificates import certificate
 from tests.fakes.compose_file import compose_file
 from tests.unit.deploy.rendered import OVERLAYS, cluster
 
-pytestmark = pytest.mark.skipif(
-    "gateway" not in {group.name for group in app.registered_groups}, reason="there is no `devteam gateway` yet"
-)
 PLACES = ("compose", *OVERLAYS)
 
 
