@@ -58,7 +58,7 @@ def unknown_variables(module: str, env: Mapping[str, str]) -> list[str]:
         return sorted(ours - {*known_to(service), *OF_TLS})
     if service == "worker":
         return sorted(ours - {*ENVIRONMENT, *OF_CLIENTS})
-    return sorted(ours - OF_CLIENTS)
+    return sorted(ours - {*OF_CLIENTS, "DEVTEAM_DATABASE_URL"})
 
 
 def misunderstood(words: Sequence[str]) -> str:
