@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from devteam_cli.main import app
 
@@ -86,7 +87,9 @@ def test_a_worker_takes_work(parts: Parts, tmp_path: Path) -> None:
 def test_the_page_is_served(image: Image, parts: Parts, tmp_path: Path) -> None:
     told = {"DEVTEAM_API_URL": parts.registry_url}
     with image.running("ui", "--port", "0", log=tmp_path / "ui.log", **told) as ui:
-        ui.line(r"^Page: http://127\.0\.0\.1:\d+$")
+        url = ui.line(r"^Page: (http://127\.0\.0\.1:\d+)$")[1]
+        # Its files are in the wheel; and who answers hears signals, too.
+        assert b"<!doctype html>" in httpx.get(url, timeout=PATIENCE).content.lower()
 
 
 @pytest.mark.skipif(
