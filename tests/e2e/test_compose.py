@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from devteam_cli.container import SERVICES
-from devteam_cli.main import app
 from devteam_cli.temporal_server import temporal_dev_server
 
 from tests.e2e.composed import composed, from_file, key_of
@@ -13,16 +12,14 @@ from tests.e2e.programs import devteam
 pytestmark = pytest.mark.e2e
 
 TASK = ("task", "run", "--model", "sim", "Say hello")
-HAS_MIGRATE = "migrate" in [command.name for command in app.registered_commands]
 
 
 async def test_a_task_runs_on_it_for_whoever_has_a_key(tmp_path: Path) -> None:
     with composed(tmp_path) as parts:
         log = tmp_path / "temporal.log"
         async with temporal_dev_server(tmp_path, port=parts.ports["temporal"], ui_port=None, log=log):
-            if HAS_MIGRATE:
-                migrated = parts.run("migrate")
-                assert migrated.returncode == 0, migrated.stderr
+            migrated = parts.run("migrate")
+            assert migrated.returncode == 0, migrated.stderr
             for name in SERVICES:
                 parts.start(name)
             for name in SERVICES:

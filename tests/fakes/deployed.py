@@ -26,16 +26,13 @@ SETTINGS: Mapping[str, type[ServiceSettings]] = {
 # Read by every command that calls a mesh; the files also by `devteam health`, beside a service.
 OF_TLS = {CA_FILE, CERT_FILE, KEY_FILE}
 OF_CLIENTS = {"DEVTEAM_API_URL", "DEVTEAM_API_KEY", "DEVTEAM_TENANT", "DEVTEAM_DATA", *OF_TLS}
-# What another part of the same change brings: a setting, by its field, and a command.
-_AWAITED = {"migrate_at_start"}
-_AWAITED_COMMANDS = {"migrate"}
 
 
 def known_to(service: str) -> dict[str, str]:
     """The variables of a service, with the fields that they set."""
     kind = SETTINGS[service]
     prefix = str(kind.model_config.get("env_prefix", ""))
-    return {variable(prefix, field): field for field in {*kind.model_fields, *_AWAITED}}
+    return {variable(prefix, field): field for field in kind.model_fields}
 
 
 def settings_of(service: str, env: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
@@ -78,8 +75,6 @@ def _unknown(command: Any, words: Sequence[str]) -> Iterator[str]:
     """Follow sub-commands as far as they go, then look up the options."""
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         name, *words = words
-        if name in _AWAITED_COMMANDS and name not in command.commands:
-            return
         if name not in command.commands:
             yield f"there is no command {name!r} in {command.name!r}"
             return
