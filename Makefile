@@ -49,17 +49,22 @@ types: $(READY)  ## Check types.
 	$(BIN)/mypy
 	$(BIN)/mypy tests benchmarks examples scripts
 
-contracts: $(READY)  ## Check that the stubs are fresh, lint the contracts, and compare them with what was released.
+contracts: $(READY)  ## Check that what is generated is fresh, lint the contracts, and compare them with what was released.
 	$(BIN)/python scripts/contracts.py check
+	$(BIN)/python scripts/gateway.py check
+	$(BIN)/python -m scripts.deploy check
 	$(BIN)/python scripts/contracts.py lint
 	$(BIN)/python scripts/contracts.py breaking
 
-proto: $(READY)  ## Generate the stubs from proto/.
+proto: $(READY)  ## Generate the stubs from proto/, and what deploy/ holds of them.
 	$(BIN)/python scripts/contracts.py generate
+	$(BIN)/python scripts/gateway.py generate
+	$(BIN)/python -m scripts.deploy generate
 
 lock:  ## Pin the newest versions that fit, with hashes. Needs uv.
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(BIN)/python -m scripts.deploy generate
 
 bench: $(READY)  ## Measure, and print the figures of docs/benchmarks.md.
 	$(BIN)/python -m benchmarks
