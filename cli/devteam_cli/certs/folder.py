@@ -39,8 +39,11 @@ class CertFolder:
 
     def issue(self, file: str, subject: Subject, life: timedelta) -> Facts:
         """Make or replace the certificate and the key called `file`. Raises NotFound without an authority."""
-        issued = self._authority().issue(subject, self._now, life)
-        self._keep(file, issued)
+        authority = self._authority()
+        issued = authority.issue(subject, self._now, life)
+        # Whoever knows the authority by its fingerprint alone gets it from the server.
+        chain = issued.cert + authority.kept.cert if subject.hosts else issued.cert
+        self._keep(file, Issued(chain, issued.key))
         return facts(issued.cert)
 
     def renew(self, file: str, life: timedelta | None) -> Facts:
