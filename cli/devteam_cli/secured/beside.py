@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from devteam.mesh.address import is_loopback
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.fingerprint import fingerprint_of
 from devteam.mesh.tasks import background
@@ -31,7 +32,7 @@ def left_for_commands(mesh: Mesh, data: DataFolder, host: str, names: Sequence[s
     if mesh.ca is None or mesh.admin_key is None:
         yield None
         return
-    elsewhere = seen_from_elsewhere(hosts_at(host, names))
+    elsewhere = "" if is_loopback(host) else seen_from_elsewhere(hosts_at(host, names))
     port = mesh.url.rpartition(":")[2]
     left = LocalMesh(
         url=mesh.url,
