@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -95,8 +96,8 @@ def test_commands_of_its_machine_need_be_told_nothing(command: tuple[str, ...], 
 
 
 def test_a_task_is_traced_and_the_doctor_content(secured: Secured) -> None:
-    task = secured.here("task", "create", "--model", "sim", "hello").stdout.strip()
-    assert secured.here("task", "wait", task).returncode == 0
+    ran = secured.here("task", "run", "--model", "sim", "hello", "-o", "json")
+    task = json.loads(ran.stdout)["id"]
     traced = secured.here("trace", task)
     assert "PlannerService/CreateTask" in traced.stdout
     found = secured.here("doctor", DEVTEAM_PROVIDER="sim").stdout
@@ -213,11 +214,16 @@ def test_the_gateway_speaks_tls_with_the_same_certificate(tmp_path: Path) -> Non
         door = mesh.program.line(r"^Gateway: (https://\S+) ")[1]
         secured = ready(mesh)
         key = Path(secured.left.key_file).read_text().strip()
-        with httpx.Client(verify=secured.left.ca, trust_env=False) as http:
-            assert http.get(f"{door}/api/queues").status_code == 401
-            answer = http.get(f"{door}/api/queues", headers={"authorization": f"Bearer {key}"})
+        context = ssl.create_default_context(cafile=secured.left.ca)
+        with httpx.Client(verify=context, trust_env=False, headers={"authorization": f"Bearer {key}"}) as http:
+            assert http.get(f"{door}/api/queues", headers={"authorization": ""}).status_code == 401
+            answer = http.get(f"{door}/api/queues")
             assert (answer.status_code, answer.json()["queues"][0]["name"]) == (200, "default")
-            http.post(f"{door}/api/tasks/t-none:cancel", json={}, headers={"authorization": f"Bearer {key}"})
+            # Its other address, where this machine has one.
+            host = httpx.URL(secured.left.elsewhere or door).host
+            http.post(f"{httpx.URL(door).copy_with(host=host)}/api/tasks/t-none:cancel", json={})
+        audited = [json.loads(line) for line in (mesh.data / "audit.log").read_text().splitlines()]
+        assert [line["peer"] for line in audited if line["method"].endswith("/CancelTask")] == [host]
         through = devteam(
             "task",
             "run",
