@@ -14,7 +14,7 @@ _MARK = "devteam.lock"
 # What the workers of this machine, and `devteam certs`, keep in the same folder, whatever becomes of the mesh.
 _OF_WORKERS = {
     *("workers", "worker.yaml", ".worker.yaml.lock", "worker.env", "documents"),
-    *("membership.json", "authority.pem", "certs"),
+    *("membership.json", "authorities", "certs"),
 }
 
 

@@ -147,7 +147,8 @@ def test_a_worker_joins_by_a_token_and_the_authoritys_fingerprint(secured: Secur
         secured, tmp_path, "--ca-fingerprint", secured.left.fingerprint, "--id", "far", token=secured.token("far")
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "authority.pem").read_bytes() == Path(secured.left.ca).read_bytes()
+    [kept] = (tmp_path / "authorities").iterdir()
+    assert kept.read_bytes() == Path(secured.left.ca).read_bytes()
     start = (str(BIN / "devteam-worker"), "start", "--provider", "sim", "--data", str(tmp_path))
     with Program(*start, log=tmp_path / "log", env=environment()) as worker:
         worker.line("^Ready$")

@@ -1,7 +1,7 @@
 """Registry, Router and Planner as processes of their own, with TLS, keys and a mesh key."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 # Seconds for a revocation to reach every service, and for a service to find the Registry again.
 AT_ONCE, AGAIN = 5.0, 30.0
 LONG = Generation(options={"tokens": 4_000, "tokens_per_second": 20})
-PLAN = [
+PLAN: list[Mapping[str, object]] = [
     {"id": "one", "model": "sim", "prompt": "a"},
     {"id": "two", "model": "sim", "prompt": "{{one.output}}", "dependsOn": ["one"]},
 ]

@@ -35,6 +35,10 @@ class CertFolder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = Authority.new("DevTeam private authority", self._now, _AUTHORITY_LIFE, within=within)
         self._keep(AUTHORITY, authority.kept)
+        return self.serve(hosts, life)
+
+    def serve(self, hosts: Sequence[str], life: timedelta) -> Facts:
+        """Make or replace the certificate of a server on this machine and at `hosts`. Raises NotFound."""
         return self.issue(SERVER, Subject("DevTeam mesh", (*_HOSTS_HERE, *hosts)), life)
 
     def issue(self, file: str, subject: Subject, life: timedelta) -> Facts:

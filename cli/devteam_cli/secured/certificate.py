@@ -43,6 +43,9 @@ class ServerCertificate:
         if not certs.cert(AUTHORITY).exists():
             certs.found(self._hosts, _LIFE)
             return True
+        if not certs.cert(SERVER).exists():
+            certs.serve(self._hosts, _LIFE)
+            return True
         known = certs.known(SERVER)
         hosts = tuple(dict.fromkeys((*known.hosts, *self._hosts)))
         if known.until - self._clock.now() > _EARLY and len(hosts) == len(known.hosts):

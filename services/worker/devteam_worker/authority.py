@@ -9,7 +9,7 @@ from devteam.mesh.fingerprint import digest_of, read_fingerprint
 from devteam.mesh.reach import connected
 from devteam.mesh.trust import unverified
 
-FILE = "authority.pem"
+FOLDER = "authorities"
 _PATIENCE = 10.0
 
 
@@ -39,8 +39,9 @@ async def fetched(server: str, fingerprint: str) -> bytes:
 
 
 def keep(folder: Path, pem: bytes) -> Path:
-    """Keep it for the worker's connections; where it lies. Raises OSError."""
-    file = folder / FILE
+    """Keep it in `folder` for the worker's connections, beside those of other meshes; where it lies. Raises OSError."""
+    (folder / FOLDER).mkdir(mode=0o700, exist_ok=True)
+    file = folder / FOLDER / f"{digest_of(pem).hex()[:16]}.pem"
     draft = file.with_suffix(".new")
     draft.write_bytes(pem)
     draft.replace(file)

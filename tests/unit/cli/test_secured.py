@@ -48,6 +48,16 @@ def test_a_new_name_is_added_to_those_before(tmp_path: Path) -> None:
     assert not ServerCertificate(tmp_path, [], clock).ensure()
 
 
+def test_one_that_is_gone_is_made_again_by_the_same_authority(tmp_path: Path) -> None:
+    certificate = ServerCertificate(tmp_path, ["mesh.example"], FakeClock())
+    certificate.ensure()
+    authority = (tmp_path / "ca.pem").read_bytes()
+    (tmp_path / "server.pem").unlink()
+    assert certificate.ensure()
+    assert "mesh.example" in shown(tmp_path).hosts
+    assert (tmp_path / "ca.pem").read_bytes() == authority
+
+
 def test_whoever_is_shown_it_sees_its_authority_too(tmp_path: Path) -> None:
     ServerCertificate(tmp_path, [], FakeClock()).ensure()
     assert (tmp_path / "server.pem").read_text().endswith((tmp_path / "ca.pem").read_text())
