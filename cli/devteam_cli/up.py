@@ -89,11 +89,13 @@ def _refuse_idle_names(names: list[str] | None, *, secure: bool, own: Path | Non
 
 def _shown(data: Path, own: Path | None, *, secure: bool) -> "TlsFiles | None":
     """The certificates of the mesh, which need not be there yet; None: plain text."""
+    from devteam.mesh.tls import TlsFiles
     from devteam_cli.data_folder import DataFolder
-    from devteam_cli.secured.certificate import files_in
 
-    folder = own or (DataFolder(data).certs if secure else None)
-    return None if folder is None else files_in(folder.absolute())
+    if own is None and not secure:
+        return None
+    folder = (own or DataFolder(data).certs).absolute()
+    return TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
 
 
 async def _up(
@@ -127,10 +129,11 @@ async def _up(
 @asynccontextmanager
 async def _certificate(plan: "MeshPlan", names: list[str] | None, data: "DataFolder") -> AsyncIterator[None]:
     """Have one where a mesh makes its own."""
+    from devteam_cli.secured.beside import certified
+
     if names is None:
         yield
         return
-    from devteam_cli.secured.beside import certified
 
     async with certified(data, plan.listen.host, names):
         yield

@@ -12,13 +12,15 @@ from devteam_cli import local_mesh
 from devteam_cli.data_folder import DataFolder, default_path
 from devteam_cli.local_mesh import LocalMesh
 from devteam_cli.mesh import Mesh
-from devteam_cli.secured.certificate import ServerCertificate
 from devteam_cli.secured.hosts import hosts_at, seen_from_elsewhere
 
 
 @asynccontextmanager
 async def certified(data: DataFolder, host: str, names: Sequence[str]) -> AsyncIterator[None]:
     """Have a certificate for a mesh that listens at `host`, and renew it in time. Raises DevTeamError."""
+    # What it stands on takes a while to import, and is for those alone who make certificates.
+    from devteam_cli.secured.certificate import ServerCertificate
+
     certificate = ServerCertificate(data.certs, hosts_at(host, names), SystemClock())
     certificate.ensure()
     async with background(certificate.keep):

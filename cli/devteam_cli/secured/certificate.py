@@ -9,7 +9,6 @@ import structlog
 
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError
-from devteam.mesh.tls import TlsFiles
 from devteam_cli.certs.authority import Subject
 from devteam_cli.certs.folder import AUTHORITY, SERVER, CertFolder
 
@@ -19,11 +18,6 @@ _LIFE = timedelta(days=90)
 _EARLY = timedelta(days=30)
 # Seconds between two looks at how long it still holds.
 _LOOK = 6 * 3600.0
-
-
-def files_in(folder: Path) -> TlsFiles:
-    """What a mesh shows whose certificates lie in `folder`."""
-    return TlsFiles(folder / f"{SERVER}.pem", folder / f"{SERVER}.key", folder / f"{AUTHORITY}.pem")
 
 
 class ServerCertificate:
