@@ -22,8 +22,12 @@ class Owner:
         return not whose or self.tenant in ("", whose)
 
     def yields_to(self, other: "Owner") -> bool:
-        """Whether another key may register the worker anew while it is alive."""
-        return not self.key_id or not other.key_id or self.key_id == other.key_id or other.bound
+        """Whether another key may register the worker anew while it is alive.
+
+        One that is for this worker alone may, unless it is another tenant's: a tenant makes such keys as it likes.
+        """
+        for_it_alone = other.bound and other.tenant in ("", self.tenant)
+        return not self.key_id or not other.key_id or self.key_id == other.key_id or for_it_alone
 
 
 def find(owner: Owner, whose: str, worker_id: str) -> None:

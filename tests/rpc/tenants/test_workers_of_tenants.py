@@ -10,6 +10,8 @@ from devteam_registry.settings import Settings
 
 from devteam.mesh.access.keyring import KeyRecord, Keyring
 from devteam.v1 import registry_pb2 as pb
+from devteam.v1.access_pb2 import CreateJoinTokenRequest, JoinWorkerRequest
+from devteam.v1.access_pb2_grpc import AccessServiceStub
 from tests.fakes.callers import CALLERS, SERVICE, Believing, called
 from tests.fakes.clock import FakeClock
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running
@@ -18,22 +20,18 @@ PATIENCE = 60.0
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
-def ring_of(clock: FakeClock, *names: str) -> Keyring:
-    """A keyring with the keys of these callers."""
-    ring = Keyring(clock)
-    ring.replace([KeyRecord(CALLERS[name], b"") for name in names])
-    return ring
-
-
 @pytest.fixture
 def ring(clock: FakeClock) -> Keyring:
-    return ring_of(clock, *(name for name in CALLERS if name != SERVICE))
+    """The keys of all callers, once the mesh runs."""
+    return Keyring(clock)
 
 
 @pytest.fixture
 async def mesh(clock: FakeClock, ring: Keyring) -> AsyncIterator[Mesh]:
     settings = Settings(database_url="memory")
     async with running(settings, clock, authorizer=Believing(CALLERS), keyring=ring) as started:
+        # The Registry has filled it from its own store, which knows none of them.
+        ring.replace([KeyRecord(caller, b"") for name, caller in CALLERS.items() if name != SERVICE])
         yield started
 
 
@@ -120,6 +118,30 @@ class TestRegistering:
             await register(mesh, "worker", "w-bound")
             await register(mesh, "bound-worker", "w-bound", instance="i2")
             assert await refused(register(mesh, "worker", "w-bound")) == (DENIED, "WORKER_ID_BOUND")
+
+    @pytest.mark.parametrize("holder", ["globex-worker", "worker"])
+    async def test_a_tenants_key_for_this_worker_does_not_go_before_anothers(
+        self, clock: FakeClock, holder: str
+    ) -> None:
+        """A tenant makes keys for whichever id it likes; before its own for any it does."""
+        settings, none = Settings(database_url="memory"), Keyring(clock)
+        async with running(settings, clock, authorizer=Believing(CALLERS), keyring=none) as mesh:
+            await register(mesh, holder, "w-acme")
+            again = register(mesh, "acme-bound-worker", "w-acme", instance="i2")
+            assert await refused(again) == (DENIED, "WORKER_ID_BOUND")
+            await mesh.stub.DeregisterWorker(
+                pb.DeregisterWorkerRequest(worker_id="w-acme"), metadata=called("operator")
+            )
+            await register(mesh, "acme-worker", "w-acme")
+            await register(mesh, "acme-bound-worker", "w-acme", instance="i2")
+
+    async def test_a_tenant_makes_no_key_for_anothers_worker(self, mesh: Mesh) -> None:
+        """Of a worker that lives with a key for any id."""
+        await register(mesh, "globex-worker", "w1")
+        access = AccessServiceStub(mesh.channel)
+        token = await access.CreateJoinToken(CreateJoinTokenRequest(tenant="acme"), metadata=called(SERVICE))
+        join = access.JoinWorker(JoinWorkerRequest(token=token.token, worker_id="w1"), metadata=called("acme"))
+        assert await refused(join) == (DENIED, "WORKER_ID_BOUND")
 
     async def test_the_owner_is_known_after_a_restart(self, clock: FakeClock, sqlite_url: str) -> None:
         settings, believing = Settings(database_url=sqlite_url), Believing(CALLERS)
