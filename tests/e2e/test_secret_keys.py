@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
@@ -51,14 +52,14 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     mesh_key, kept = mint("m").secret, tmp_path / "mesh.key"
     kept.write_text(mesh_key)
     kept.chmod(0o600)
-    gate = {"keys": "true", "mesh_key_file": str(kept), "log_level": "DEBUG"}
+    gate: dict[str, Any] = {"keys": "true", "mesh_key_file": str(kept), "log_level": "DEBUG"}
     async with AsyncExitStack() as stack:
         database = f"sqlite:///{tmp_path / 'registry.db'}"
-        own = {"database_url": database, "audit_file": str(tmp_path / "audit.log")}
+        own: dict[str, Any] = {"database_url": database, "audit_file": str(tmp_path / "audit.log")}
         port = free_port()
         own["router_addresses"] = json.dumps([f"http://127.0.0.1:{port}"])
         registry = await stack.enter_async_context(service("registry", tmp_path, **gate, **own))
-        more = {"registry_address": registry.url, "audit_file": str(tmp_path / "router-audit.log")}
+        more: dict[str, Any] = {"registry_address": registry.url, "audit_file": str(tmp_path / "router-audit.log")}
         router = await stack.enter_async_context(service("router", tmp_path, port=port, **gate, **more))
         yield Scene(tmp_path, registry, router, mesh_key, [mesh_key])
 

@@ -267,7 +267,7 @@ async def test_a_tenant_binds_no_key_to_a_living_worker_that_is(rig: Rig, whose:
     """By no way to a key; whoever is of no tenant may, and the tenant itself."""
     rig.living["w1"] = whose
     assert await denied(rig.keys.join(await rig.token(tenant="team-a"), "w1")) == "WORKER_ID_BOUND"
-    bound = {"role": Role.WORKER, "tenant": "team-a", "worker_id": "w1"}
+    bound: dict[str, Any] = {"role": Role.WORKER, "tenant": "team-a", "worker_id": "w1"}
     assert await denied(rig.create(TEAM_ADMIN, **bound)) == "WORKER_ID_BOUND"
     assert (await rig.keys.join(await rig.token(tenant=whose), "w1")).key.spec.worker_id == "w1"
     assert (await rig.create(**{**bound, "tenant": ""})).key.spec.worker_id == "w1"
