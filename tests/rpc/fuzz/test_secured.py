@@ -115,20 +115,20 @@ async def pause() -> None:
 
 
 @pytest.mark.parametrize("role", ["client", "worker", "operator", "admin"])
-async def test_any_request_over_tls_with_a_key(besieged: Besieged, role: str) -> None:
+async def test_any_request_over_tls_with_a_key(besieged: Besieged, frames: int, role: str) -> None:
     words = {**WORDS, "task_id": [besieged.task_id, "t-none"], "plan_id": [besieged.task_id]}
     async with besieged.channel(besieged.mesh.url, role) as line:
         wind = storm(f"over TLS as {role}", line, methods(), words)
-        await wind.blow(share("over TLS") // 4, pause)
+        await wind.blow(share("over TLS", frames) // 4, pause)
     log.info("%s", wind.answers.judge())
     await besieged.works()
 
 
-async def test_any_request_through_envoy(besieged: Besieged) -> None:
+async def test_any_request_through_envoy(besieged: Besieged, frames: int) -> None:
     words = {**WORDS, "task_id": [besieged.task_id, "t-none"], "plan_id": [besieged.task_id]}
     async with besieged.channel(besieged.door.url, "operator") as line:
         wind = storm("through Envoy", line, methods(Role.OPERATOR), words)
-        await wind.blow(share("through Envoy"), pause)
+        await wind.blow(share("through Envoy", frames), pause)
     log.info("%s", wind.answers.judge())
     await besieged.works()
 
@@ -196,13 +196,13 @@ async def test_bytes_that_are_hardly_http(besieged: Besieged) -> None:
     await besieged.works()
 
 
-async def test_bodies_of_json_at_random(besieged: Besieged) -> None:
+async def test_bodies_of_json_at_random(besieged: Besieged, frames: int) -> None:
     """A good one, broken in one place after the other."""
     dice = random_for("JSON")
     good = {"task": {"prompt": "Say hello", "model": "sim", "placement": {"priority": 3}}, "requestId": ""}
     faults = {}
     async with besieged.http() as http:
-        for _ in range(share("JSON")):
+        for _ in range(share("JSON", frames)):
             body = broken(json.dumps(good).encode(), dice)
             answer = await http.post("/api/tasks", content=body, headers={"content-type": "application/json"})
             if found := fault(answer):
