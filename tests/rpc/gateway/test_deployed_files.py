@@ -59,6 +59,9 @@ async def test_envoy_takes_what_the_image_writes(place: str, tmp_path: Path) -> 
     options = [here(word, tmp_path) for word in words[4:]]
     done = await asyncio.to_thread(CliRunner().invoke, app, ["gateway", "config", str(folder.path), *options])
     assert done.exit_code == 0, done.output
+    everywhere = ROOT / "deploy" / "envoy"
+    same = [path.name for path in everywhere.iterdir() if path.read_bytes() == (folder.shared / path.name).read_bytes()]
+    assert sorted(same) == ["devteam.binpb", "envoy.yaml", "front.yaml", "traced.yaml"]
     async with envoy(folder, tmp_path / "envoy.log"):
         counted = await admin.stats(folder.admin, "(update_rejected|update_failure)$")
         assert {name: count for name, count in counted.items() if count} == {}
