@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from devteam.mesh.access.key import id_of
 from scripts.locked import ROOT
+from tests.docs.blocks import blocks
 from tests.fakes.compose_file import compose_file
 from tests.fakes.deployed import (
     addresses,
@@ -70,6 +71,12 @@ class TestShape:
     def test_what_has_to_be_made_first_is_said(self) -> None:
         with pytest.raises(LookupError, match=r"run deploy/compose/secrets\.sh first"):
             compose_file(FOLDER / "compose.yaml", {})
+
+    def test_the_page_asks_nothing_of_compose_before_that(self) -> None:
+        [commands] = [block.text for block in blocks("docs/deploy.md") if "enrol.sh" in block.text]
+        assert "docker compose" not in commands.partition("deploy/compose/secrets.sh")[0]
+        # And secrets.sh asks for the image.
+        assert f"-t {PARTS['registry']['image']} " in commands.partition("deploy/compose/secrets.sh")[0]
 
     def test_nothing_is_called_latest(self) -> None:
         assert [part["image"] for part in PARTS.values() if re.search(r":latest\b|:[a-z]+$", part["image"])] == []
