@@ -69,6 +69,8 @@ CLIENT: tuple[tuple[str, int | str], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 3_000),  # how long a server may take to greet, in truth
     ("grpc.max_reconnect_backoff_ms", 2_400),  # gRPC adds up to a fifth by chance, which makes 3 s at most
+    # A pod that was replaced has another address. With gRPC's own 30 s it is found when workers have been given up.
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
     ("grpc.http2.bdp_probe", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
 )
