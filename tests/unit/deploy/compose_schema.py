@@ -54,6 +54,7 @@ _SERVICE = only(
     secrets=_TEXTS,
     volumes={"type": "array", "items": {"type": "string", "pattern": r"^(\./[^:]+:/[^:]+:ro|[a-z]+:/[^:]+)$"}},
     tmpfs=_TEXTS,
+    extra_hosts=_TEXTS,
     shm_size=_SIZE,
     profiles=_TEXTS,
     restart={"type": "string", "pattern": r"^(no|unless-stopped|on-failure:\d+)$"},
