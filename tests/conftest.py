@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,12 @@ from tests.fakes.postgres import postgres
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start, also in the background, where SIGINT comes ignored; and time no example."""
+    """Let Ctrl-C reach what tests start, also in the background, where SIGINT comes ignored; and time no example.
+
+    What is imported is compiled once, not by each of the hundreds of processes of a run.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A machine that others load is no defect of what runs on it; and what lands is judged by the same games each time.
     derandomize = "CI" in os.environ

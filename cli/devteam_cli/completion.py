@@ -62,10 +62,10 @@ def _completed(ctx: typer.Context, incomplete: str, ask: "Callable[[DevTeamClien
 
 
 async def _asked(ctx: typer.Context, ask: "Callable[[DevTeamClient], Awaitable[_Names]]") -> _Names:
-    from devteam.client import DevTeamClient
+    from devteam_cli.session import client_of
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    async with DevTeamClient(_said(ctx, "api_url"), api_key=_said(ctx, "api_key"), timeout=_PATIENCE) as client:
+    async with client_of(_said(ctx, "api_url"), _said(ctx, "api_key"), _PATIENCE) as client:
         async with asyncio.timeout(_PATIENCE):
             return await ask(client)
 

@@ -12,7 +12,10 @@ from devteam.mesh.errors import FailedPrecondition
 
 _MARK = "devteam.lock"
 # What the workers of this machine, and `devteam certs`, keep in the same folder, whatever becomes of the mesh.
-_OF_WORKERS = {"workers", "worker.yaml", ".worker.yaml.lock", "worker.env", "documents", "certs"}
+_OF_WORKERS = {
+    *("workers", "worker.yaml", ".worker.yaml.lock", "worker.env", "documents"),
+    *("membership.json", "authorities", "certs"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class DataFolder:
     def traces(self) -> Path:
         """The store of spans."""
         return self.path / "traces.db"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of this machine's keys."""
+        return self.path / "keys"
+
+    @property
+    def certs(self) -> Path:
+        """The folder of certificates that are made here."""
+        return self.path / "certs"
 
     def log_of(self, name: str) -> Path:
         """Log lines of a child process."""

@@ -19,7 +19,8 @@ from devteam_cli.stderr import say
 if TYPE_CHECKING:
     from devteam.client import DevTeamClient
     from devteam_cli.data_folder import DataFolder
-    from devteam_cli.mesh import LocalWorker, Mesh
+    from devteam_cli.local_workers import LocalWorker
+    from devteam_cli.mesh import Mesh
 
 _PLAN = Path(__file__).with_name("research_pipeline.yaml")
 
@@ -66,7 +67,7 @@ async def _demo(path: Path, topic: str | None, *, kept: bool = True) -> Exit:
 
 async def _workers() -> "Sequence[LocalWorker]":
     from devteam_cli.local_models import alias_arguments
-    from devteam_cli.mesh import LocalWorker
+    from devteam_cli.local_workers import LocalWorker
 
     arguments = await alias_arguments(os.environ)
     return (

@@ -8,6 +8,7 @@ import typer
 from devteam_cli import output
 from devteam_cli.arguments import length_of_time
 from devteam_cli.keys import Queues, Tenant
+from devteam_cli.local_mesh import directions
 from devteam_cli.session import Session, connected
 from devteam_cli.stderr import say
 from devteam_cli.text import left
@@ -38,5 +39,5 @@ async def create(
         output.write_item(session.output, token)
         return
     lasts = f", within {left(token.expires_at)}" if token.expires_at else ""
-    say(f"On the worker's machine{lasts}: devteam-worker join TOKEN --server {session.client.api_url}")
+    say(f"On the worker's machine{lasts}: devteam-worker join TOKEN {directions(session.client.api_url)}")
     output.write(f"{token.token}\n")

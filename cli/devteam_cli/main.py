@@ -32,6 +32,7 @@ from devteam_cli import (
 from devteam_cli.certs import command as certs
 from devteam_cli.doctor.command import doctor
 from devteam_cli.gateway import command as gateway
+from devteam_cli.health import health
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ app.command("demo")(demo.demo)
 app.command("whoami")(whoami.whoami)
 app.command("status")(status.status)
 app.command("doctor")(doctor)
+app.command("health")(health)
 app.command("workers")(workers.list_workers)
 app.command("drain")(drain.drain)
 app.command("queues")(queues.list_queues)

@@ -1,18 +1,18 @@
 """A whole mesh on this machine: Temporal, the three services on one port, and local workers."""
 
-import asyncio
-import os
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
+from devteam.keys import Role
+from devteam.mesh.access.gate import gate_of
 from devteam.mesh.address import is_loopback, reachable
 from devteam.mesh.clock import SystemClock
-from devteam.mesh.errors import FailedPrecondition, Unavailable
+from devteam.mesh.errors import Unavailable
 from devteam.mesh.exposure import remind
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.metrics.loop_lag import watch_loop
@@ -22,31 +22,18 @@ from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.spans.collector import collecting
 from devteam.mesh.tasks import background
 from devteam.mesh.telemetry import span_file
-from devteam.mesh.tls import CA_FILE, TlsFiles
+from devteam.mesh.tls import TlsFiles
 from devteam_cli import predecessors
-from devteam_cli.children import child, lines, stop
 from devteam_cli.data_folder import DataFolder
+from devteam_cli.local_workers import LocalWorker, LocalWorkers
 from devteam_cli.ports import free_port
+from devteam_cli.secured.own_keys import ADMIN, PAGE, OwnKeys
 from devteam_cli.temporal_server import TemporalServer, temporal_dev_server
 
 METRICS_PORT = 7490
 _TEMPORAL_PORT, _UI_PORT = 7233, 8233
-# A local worker hands back what it cannot finish so soon; the next start goes on with it.
-_WORKER_DRAIN_SECONDS = 2.0
-_WORKER_STOP_TIMEOUT = 15.0
-_WORKER_START_TIMEOUT = 60.0
 # One whose mesh was killed has to find out that nobody hears its last words.
 _WORKER_END_TIMEOUT = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class LocalWorker:
-    """A worker to run beside the mesh."""
-
-    id: str
-    queues: Sequence[str]
-    concurrency: int = 4
-    arguments: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +41,8 @@ class MeshPlan:
     """What to start. `temporal` is the address of a server that runs already; empty: start one.
 
     `metrics_port` is where to serve /metrics, and nowhere else; None: the usual port if it is free, 0: not at all.
+    `keys`: every caller is asked for one. `has_gateway`: some call through a gateway on this machine, and are told
+    apart by what it says of them.
     """
 
     listen: Listen
@@ -61,6 +50,8 @@ class MeshPlan:
     ui: bool = True
     temporal: str = ""
     metrics_port: int | None = None
+    keys: bool = False
+    has_gateway: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +64,10 @@ class Mesh:
     metrics_url: str = ""
     # Who signed its certificate; None: it speaks plain text.
     ca: Path | None = None
+    # What the page shows to it; None: as the environment says.
+    page_key: str | None = field(default=None, repr=False)
+    # The file of a key that may do everything; None: it asks for none.
+    admin_key: Path | None = None
     worker_words: list[str] = field(default_factory=list)
 
     @property
@@ -100,32 +95,38 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
         PemFiles(plan.listen.tls).read()
     ids = [worker.id for worker in plan.workers]
     await predecessors.gone(ids, data.path, progress, SystemClock(), timeout=_WORKER_END_TIMEOUT)
+    workers = LocalWorkers(plan.workers, mesh.url, mesh.ca, data, progress)
     async with AsyncExitStack() as stack:
-        # First what takes longest to come up by itself: workers dial until somebody answers.
-        workers = [
-            await stack.enter_async_context(_spawned(worker, mesh, data, plan.listen)) for worker in plan.workers
-        ]
+        if not plan.keys:
+            # First what takes longest to come up by itself: workers dial until somebody answers.
+            await workers.start(stack, {})
         if not plan.temporal:
             progress("starting Temporal")
             temporal = await _start_temporal(stack, mesh, data, plan)
             await stack.enter_async_context(background(partial(_outlive, temporal, data.log_of("temporal"))))
         progress("starting registry, router and planner")
         await _start_metrics(stack, mesh, plan)
-        await stack.enter_async_context(_services(mesh, data, replace(plan.listen, port=port)))
-        for process in workers:
-            # Before the services: a worker that stops has something to say to them.
-            stack.push_async_callback(stop, process, _WORKER_STOP_TIMEOUT)
+        await stack.enter_async_context(_services(mesh, data, replace(plan, listen=replace(plan.listen, port=port))))
+        if plan.keys:
+            # Only the Registry makes keys, and the first start has none.
+            await workers.start(stack, await _keys(mesh, data, ids))
+        workers.stop_before(stack)
         progress("waiting for local workers")
-        mesh.worker_words += await asyncio.gather(
-            *(
-                _registered(process, data.log_of(worker.id))
-                for process, worker in zip(workers, plan.workers, strict=True)
-            )
-        )
-        for process, worker in zip(workers, plan.workers, strict=True):
-            missed = partial(_missed, process, worker, f"see {data.log_of(worker.id)}", mesh.url, progress)
-            await stack.enter_async_context(background(missed))
+        mesh.worker_words += await workers.registered()
+        await workers.watch(stack)
         yield mesh
+
+
+async def _keys(mesh: Mesh, data: DataFolder, worker_ids: Sequence[str]) -> dict[str, str]:
+    """Have a key for whoever works on this machine; those of the workers."""
+    own = OwnKeys(data.keys)
+    await own.key(mesh.url, mesh.ca, ADMIN, Role.ADMIN)
+    mesh.admin_key = own.file(ADMIN)
+    mesh.page_key = await own.key(mesh.url, mesh.ca, PAGE, Role.OPERATOR)
+    return {
+        worker: await own.key(mesh.url, mesh.ca, f"worker-{worker}", Role.WORKER, worker_id=worker)
+        for worker in worker_ids
+    }
 
 
 async def _start_temporal(stack: AsyncExitStack, mesh: Mesh, data: DataFolder, plan: MeshPlan) -> TemporalServer:
@@ -163,18 +164,8 @@ async def _outlive(temporal: TemporalServer, log: Path) -> None:
     raise Unavailable(f"Temporal ended with code {code}, see {log}; start again: nothing that was accepted is lost")
 
 
-async def _missed(process: Process, worker: LocalWorker, where: str, url: str, progress: Callable[[str], None]) -> None:
-    """Wait for a worker to end before the mesh does, and say so: the mesh goes on, and others can do its work."""
-    code = await process.wait()
-    queues = "".join(f" --queue {queue}" for queue in worker.queues)
-    progress(
-        f"worker {worker.id} ended with code {code}, {where}; "
-        f"start another: devteam-worker start --api-url {url}{queues}"
-    )
-
-
 @asynccontextmanager
-async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterator[None]:
+async def _services(mesh: Mesh, data: DataFolder, plan: MeshPlan) -> AsyncIterator[None]:
     # Seconds of importing, while Temporal and the workers come up on the other cores.
     from devteam_planner import app as planner
     from devteam_planner.settings import Settings as PlannerSettings
@@ -185,17 +176,16 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
 
     clock = SystemClock()
     ids = TimeOrderedIds(clock)
-    server = MeshServer(listen, ids)
-    tls = listen.tls or TlsFiles()
+    tls = plan.listen.tls or TlsFiles()
+    # The Registry fills the keyring of the one server that there is: nobody has to follow it.
+    shared = {"trace_file": data.traces, "tls_ca_file": tls.ca, "keys": False, **_mesh_key(plan, data)}
     of_planner = PlannerSettings(
-        database_url=data.database("planner"),
-        router_address=mesh.url,
-        temporal_address=mesh.temporal,
-        trace_file=data.traces,
-        tls_ca_file=tls.ca,
+        database_url=data.database("planner"), router_address=mesh.url, temporal_address=mesh.temporal, **shared
     )
-    of_registry = RegistrySettings(database_url=data.database("registry"), trace_file=data.traces)
-    of_router = RouterSettings(registry_address=mesh.url, trace_file=data.traces, tls_ca_file=tls.ca)
+    of_registry = RegistrySettings(database_url=data.database("registry"), **{**shared, **_asking(plan, data)})
+    of_router = RouterSettings(registry_address=mesh.url, **shared)
+    gate = gate_of(of_registry, clock)
+    server = MeshServer(plan.listen, ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
     async with (
         _collected(server, data),
         registry.mounted(server, of_registry, clock, ids) as registry_job,
@@ -203,7 +193,7 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
         planner.mounted(server, of_planner, clock, ids) as planner_job,
     ):
         await server.start()
-        reminder = partial(remind, listen.host, server.lacks, clock)
+        reminder = partial(remind, plan.listen.host, server.lacks, clock)
         async with background(registry_job, router_job, planner_job, partial(watch_loop, clock), reminder):
             try:
                 yield
@@ -211,43 +201,27 @@ async def _services(mesh: Mesh, data: DataFolder, listen: Listen) -> AsyncIterat
                 await server.stop()
 
 
+def _mesh_key(plan: MeshPlan, data: DataFolder) -> dict[str, Any]:
+    return {"mesh_key_file": OwnKeys(data.keys).mesh_key(), "mesh_key": ""} if plan.keys else {}
+
+
+def _asking(plan: MeshPlan, data: DataFolder) -> dict[str, Any]:
+    """What the gate of a mesh is told that asks for keys."""
+    if not plan.keys:
+        return {}
+    # A gateway calls from the address that it finds the mesh at.
+    through = ["127.0.0.0/8", "::1", *_address_of(plan.listen.host)] if plan.has_gateway else []
+    return {"keys": True, "audit_file": data.path / "audit.log", "trusted_proxies": through}
+
+
+def _address_of(host: str) -> list[str]:
+    try:
+        return [] if ip_address(host).is_unspecified else [host]
+    except ValueError:
+        return []
+
+
 @asynccontextmanager
 async def _collected(server: MeshServer, data: DataFolder) -> AsyncIterator[None]:
     with collecting(server, span_file(data.traces)):
         yield
-
-
-def _spawned(worker: LocalWorker, mesh: Mesh, data: DataFolder, listen: Listen) -> AbstractAsyncContextManager[Process]:
-    command, log = _worker_command(worker, mesh, data), data.log_of(worker.id)
-    return child(command, log, env=_environment(listen), stop_timeout=_WORKER_STOP_TIMEOUT)
-
-
-async def _registered(process: Process, log: Path) -> str:
-    """What a worker said until it was ready for work."""
-    words: list[str] = []
-    try:
-        async with asyncio.timeout(_WORKER_START_TIMEOUT):
-            async for line in lines(process):
-                if line == "Ready":
-                    return "\n".join(words)
-                words.append(line)
-    except TimeoutError:
-        raise Unavailable(f"a worker did not register within {_WORKER_START_TIMEOUT:g} s; see {log}") from None
-    raise FailedPrecondition(f"a worker did not start; see {log}")
-
-
-def _worker_command(worker: LocalWorker, mesh: Mesh, data: DataFolder) -> list[str]:
-    queues = [argument for queue in worker.queues for argument in ("--queue", queue)]
-    return [
-        *(sys.executable, "-m", "devteam_worker", "start", "--of-mesh"),
-        *("--id", worker.id, *queues, "--concurrency", str(worker.concurrency)),
-        *("--api-url", mesh.url, "--trace-file", str(data.traces)),
-        *("--drain-deadline", str(_WORKER_DRAIN_SECONDS), "--data", str(data.path)),
-        *worker.arguments,
-    ]
-
-
-def _environment(listen: Listen) -> Mapping[str, str]:
-    """The environment of this process, without what would send a local worker elsewhere; it trusts this mesh."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"DEVTEAM_API_URL", "DEVTEAM_QUEUE"}}
-    return kept if listen.tls is None else kept | {CA_FILE: str(listen.tls.ca)}

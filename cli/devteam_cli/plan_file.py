@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from devteam.errors import InvalidInput, Violation
@@ -10,6 +10,8 @@ from devteam.plans import PlanFile, plan_from_mapping
 
 _MAX_BYTES = 1024 * 1024
 _MAX_ALIASES = 50
+# Of lists and keys in each other; a plan has six.
+_MAX_DEPTH = 50
 
 
 def read_plan(path: str) -> PlanFile:
@@ -41,6 +43,8 @@ def _json(path: str, text: str) -> object:
         return json.loads(text, object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
         raise _refused("FILE_SYNTAX", f"{path}:{error.lineno}:{error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise _too_deep(path) from None
     except ValueError as error:
         raise _refused("FILE_SYNTAX", f"{path}: {error}") from None
 
@@ -55,13 +59,10 @@ def _without_doubles(items: list[tuple[str, object]]) -> Mapping[str, object]:
 def _yaml(path: str, text: str) -> object:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    from ruamel.yaml.events import AliasEvent
 
     yaml = YAML(typ="safe", pure=True)
     try:
-        # Aliases multiply: a few lines could stand for gigabytes once they are walked.
-        if sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > _MAX_ALIASES:
-            raise _refused("FILE_TOO_LARGE", f"{path} has more than {_MAX_ALIASES} aliases")
+        _check_size(path, yaml.parse(text))
         return yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -69,6 +70,24 @@ def _yaml(path: str, text: str) -> object:
         raise _refused("FILE_SYNTAX", f"{place}: {error.problem or error.context}") from None
     except YAMLError as error:
         raise _refused("FILE_SYNTAX", f"{path}: {error}") from None
+
+
+def _check_size(path: str, events: Iterable[object]) -> None:
+    """Refuse what would take for ever to walk, as soon as it shows: aliases multiply, and depth slows the parser."""
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    aliases = depth = 0
+    for event in events:
+        aliases += isinstance(event, AliasEvent)
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if aliases > _MAX_ALIASES:
+            raise _refused("FILE_TOO_LARGE", f"{path} has more than {_MAX_ALIASES} aliases")
+        if depth > _MAX_DEPTH:
+            raise _too_deep(path)
+
+
+def _too_deep(path: str) -> InvalidInput:
+    return _refused("FILE_SYNTAX", f"{path} has lists in lists, or keys in keys, far deeper than a plan is")
 
 
 def _refused(reason: str, message: str) -> InvalidInput:

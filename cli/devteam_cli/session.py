@@ -30,7 +30,9 @@ _PANEL = "Connection and output"
 ApiUrl = Annotated[
     str | None,
     typer.Option(
-        "--api-url", help="Where the mesh is (DEVTEAM_API_URL; else http://127.0.0.1:7400).", rich_help_panel=_PANEL
+        "--api-url",
+        help="Where the mesh is (DEVTEAM_API_URL; else a secured one that runs here, or http://127.0.0.1:7400).",
+        rich_help_panel=_PANEL,
     ),
 ]
 ApiKey = Annotated[
@@ -136,10 +138,17 @@ def taking(*reads: Callable[..., dict[str, Any]]) -> Callable[[_Command], _Comma
     return decorate
 
 
-async def _in_session(run: _Command, said: Defaults, given: dict[str, Any]) -> Exit | None:
+def client_of(url: str | None, key: str | None, timeout: float) -> "DevTeamClient":
+    """The client of the mesh that is meant; `timeout` in seconds. Raises InvalidInput."""
     from devteam.client import DevTeamClient
+    from devteam_cli.local_mesh import access
 
-    async with DevTeamClient(said.api_url, api_key=said.api_key, timeout=_TIMEOUT) as client:
+    found = access(url, key, os.environ)
+    return DevTeamClient(found.url, api_key=found.key, timeout=timeout, ca_file=found.ca)
+
+
+async def _in_session(run: _Command, said: Defaults, given: dict[str, Any]) -> Exit | None:
+    async with client_of(said.api_url, said.api_key, _TIMEOUT) as client:
         return await run(Session(client, said.output or Output.TABLE), **given)
 
 

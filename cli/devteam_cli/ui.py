@@ -29,13 +29,15 @@ async def ui(
 ) -> None:
     """Serve a page that shows the mesh live: workers, queues, tasks, plans. It only looks. Ctrl-C stops it."""
     from devteam.mesh.server import Listen
-    from devteam.mesh.tasks import stop_signal
+    from devteam.mesh.tasks import stop_signals
     from devteam_cli.page.app import PagePlan, page
 
     if temporal_ui and not temporal_ui.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--temporal-ui")
     plan = PagePlan(Listen(host, port, insecure=insecure), allow_host or (), temporal_ui)
+    # Whoever is told where the page is may send a signal at once.
     async with page(plan, session.client) as url:
-        print(f"Page: {url}", flush=True)  # noqa: T201 - the command's output
-        say(f"shows {session.client.api_url}; Ctrl-C stops it")
-        say(f"stopping on {await stop_signal()}")
+        with stop_signals() as stopped:
+            print(f"Page: {url}", flush=True)  # noqa: T201 - the command's output
+            say(f"shows {session.client.api_url}; Ctrl-C stops it")
+            say(f"stopping on {await stopped}")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from devteam_cli.failures import code_of, complain, first_of
 from devteam_cli.stderr import say
 
 if TYPE_CHECKING:
+    from devteam.mesh.tls import TlsFiles
     from devteam_cli.data_folder import DataFolder
     from devteam_cli.mesh import Mesh, MeshPlan
 
@@ -36,59 +37,106 @@ def up(
         int | None, typer.Option(help="Port for /metrics; 0: none [7490, or a free one].", min=0, max=65535)
     ] = None,
     ui: Annotated[bool, typer.Option(help="Serve a web page that shows the mesh, and Temporal's.")] = True,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Speak TLS and ask every caller for a key; made at the first start.")
+    ] = False,
+    name: Annotated[
+        list[str] | None, typer.Option(help="A name or address that --secure is reached by; may be repeated.")
+    ] = None,
     certs: Annotated[
-        Path | None, typer.Option(help="Speak TLS, with the files of this folder; see `devteam certs init`.")
+        Path | None, typer.Option(help="Speak TLS with the files of this folder; see `devteam certs init`.")
     ] = None,
     gateway: Annotated[
         bool, typer.Option("--gateway", help="Start Envoy before it: JSON, gRPC-Web and gRPC at one port.")
     ] = False,
     gateway_port: Annotated[int, typer.Option(help="Port of --gateway; 0 takes a free one.", min=0, max=65535)] = 8080,
     insecure: Annotated[
-        bool, typer.Option("--insecure-i-know", help="Listen beyond this machine, without TLS and keys.")
+        bool, typer.Option("--insecure-i-know", help="Listen beyond this machine without what --secure gives.")
     ] = False,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Run registry, router, planner, Temporal and a worker here, until Ctrl-C. State survives a restart."""
     from devteam.mesh.process import collect_rarely
-    from devteam.mesh.server import Listen
-    from devteam.mesh.tls import TlsFiles
-    from devteam_cli.mesh import LocalWorker, MeshPlan
+    from devteam.mesh.server import Listen, refuse_exposure
+    from devteam_cli.local_workers import LocalWorker
+    from devteam_cli.mesh import MeshPlan
 
     collect_rarely()
     workers = [LocalWorker("local", queue or ["default"])] if worker else []
     temporal = os.environ.get("DEVTEAM_TEMPORAL_ADDRESS", "")
+    path = data or default_path()
     try:
-        tls = TlsFiles(certs / "server.pem", certs / "server.key", certs / "ca.pem") if certs else None
-        listen = Listen(host, port, insecure=insecure, tls=tls)
-        plan = MeshPlan(listen, workers, ui=ui, temporal=temporal, metrics_port=metrics_port)
+        _refuse_idle_names(name, secure=secure, own=certs)
+        listen = Listen(host, port, insecure=insecure, tls=_shown(path, certs, secure=secure))
+        refuse_exposure(listen, keys=secure, remedy="say --secure")
+        plan = MeshPlan(listen, workers, ui, temporal, metrics_port, keys=secure, has_gateway=gateway)
         door = gateway_port if gateway else None
-        asyncio.run(_up(plan, data or default_path(), door, fresh=fresh, log_level=log_level))
+        names = list(name or ()) if secure and certs is None else None
+        asyncio.run(_up(plan, path, door, names, fresh=fresh, log_level=log_level))
     except* DevTeamError as group:
         error = first_of(group)
         complain(error)
         raise typer.Exit(code_of(error)) from None
 
 
-async def _up(plan: "MeshPlan", path: Path, door: int | None, *, fresh: bool, log_level: str) -> None:
+def _refuse_idle_names(names: list[str] | None, *, secure: bool, own: Path | None) -> None:
+    from devteam_cli.certs.command import check_hosts
+
+    check_hosts("name", names or ())
+    if names and (own is not None or not secure):
+        raise typer.BadParameter("is for the certificate that --secure makes without --certs", param_hint="--name")
+
+
+def _shown(data: Path, own: Path | None, *, secure: bool) -> "TlsFiles | None":
+    """The certificates of the mesh, which need not be there yet; None: plain text."""
+    from devteam.mesh.tls import TlsFiles
+    from devteam_cli.data_folder import DataFolder
+
+    if own is None and not secure:
+        return None
+    folder = (own or DataFolder(data).certs).absolute()
+    return TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+
+
+async def _up(
+    plan: "MeshPlan", path: Path, door: int | None, names: list[str] | None, *, fresh: bool, log_level: str
+) -> None:
     from devteam.mesh.tasks import stop_signal
     from devteam_cli.data_folder import data_folder
     from devteam_cli.mesh import running_mesh
     from devteam_cli.observing import observing
+    from devteam_cli.secured.beside import left_for_commands, welcome
 
     if door is not None:
         from devteam_cli.gateway.beside import refuse_gateway
 
-        refuse_gateway(replace(plan.listen, port=door))
+        refuse_gateway(replace(plan.listen, port=door), keys=plan.keys)
     started = time.monotonic()
     stopped = asyncio.ensure_future(stop_signal())
     with data_folder(path, fresh=fresh) as data, observing(data, log_level):
         async with (
+            _certificate(plan, names, data),
             running_mesh(plan, data, say) as mesh,
             _page(plan, mesh) as page_url,
             _gateway(plan, door, mesh, page_url, data) as door_url,
         ):
-            _announce(mesh, page_url, door_url, path, time.monotonic() - started)
-            say(f"stopping on {await stopped}")
+            with left_for_commands(mesh, data, plan.listen.host, names or ()) as left:
+                _announce(mesh, page_url, door_url, path, time.monotonic() - started)
+                _close_with(welcome(left, path) if left else _tell_ca(mesh))
+                say(f"stopping on {await stopped}")
+
+
+@asynccontextmanager
+async def _certificate(plan: "MeshPlan", names: list[str] | None, data: "DataFolder") -> AsyncIterator[None]:
+    """Have one where a mesh makes its own."""
+    from devteam_cli.secured.beside import certified
+
+    if names is None:
+        yield
+        return
+
+    async with certified(data, plan.listen.host, names):
+        yield
 
 
 @asynccontextmanager
@@ -107,7 +155,7 @@ async def _page(plan: "MeshPlan", mesh: "Mesh") -> AsyncIterator[str]:
     port = free_port(_PAGE_PORT) if plan.listen.port else 0
     listen = Listen(here_unless_meant(plan.listen), port, insecure=plan.listen.insecure)
     async with (
-        DevTeamClient(mesh.url, ca_file=mesh.ca) as client,
+        DevTeamClient(mesh.url, api_key=mesh.page_key, ca_file=mesh.ca) as client,
         page(PagePlan(listen, temporal_ui=mesh.ui_url), client) as url,
     ):
         yield url
@@ -123,7 +171,7 @@ async def _gateway(
         return
     from devteam_cli.gateway.beside import gateway_beside
 
-    async with gateway_beside(replace(plan.listen, port=port), mesh.url, page_url, data) as url:
+    async with gateway_beside(replace(plan.listen, port=port), mesh.url, page_url, data, keys=plan.keys) as url:
         yield url
 
 
@@ -138,9 +186,16 @@ def _announce(mesh: "Mesh", page_url: str, door_url: str, path: Path, seconds: f
     if mesh.metrics_url:
         print(f"Metrics: {mesh.metrics_url}")  # noqa: T201 - the command's output
     print(f"Data, logs and traces: {path}")  # noqa: T201 - the command's output
-    if mesh.ca is not None:
-        print(f"First: export DEVTEAM_API_URL={mesh.url} DEVTEAM_CA_FILE={mesh.ca}")  # noqa: T201 - the command's output
     for words in mesh.worker_words:
         print(words)  # noqa: T201 - the command's output
-    print('Try: devteam task run --model sonnet "Say hello"   (Ctrl-C stops the mesh)')  # noqa: T201 - as above
+
+
+def _tell_ca(mesh: "Mesh") -> Iterator[str]:
+    if mesh.ca is not None:
+        yield f"First: export DEVTEAM_API_URL={mesh.url} DEVTEAM_CA_FILE={mesh.ca}"
+
+
+def _close_with(lines: Iterable[str]) -> None:
+    for line in (*lines, 'Try: devteam task run --model sonnet "Say hello"   (Ctrl-C stops the mesh)'):
+        print(line)  # noqa: T201 - the command's output
     sys.stdout.flush()

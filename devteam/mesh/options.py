@@ -24,6 +24,9 @@ SERVER: tuple[tuple[str, int | str], ...] = (
     *_BOTH_ENDS,
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.bdp_probe", 0),  # else 4 to 6 MiB pile up for each reader that stopped reading
+    # Whoever connects has so long to say what it wants: with gRPC's own two minutes, strangers that say nothing hold
+    # sockets twelve times as long.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", 20_000),
     # Calls that Python has not taken up yet. Of a burst beyond the first number some are reset, by chance, and of one
@@ -66,6 +69,8 @@ CLIENT: tuple[tuple[str, int | str], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 3_000),  # how long a server may take to greet, in truth
     ("grpc.max_reconnect_backoff_ms", 2_400),  # gRPC adds up to a fifth by chance, which makes 3 s at most
+    # A pod that was replaced has another address. With gRPC's own 30 s it is found when workers have been given up.
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
     ("grpc.http2.bdp_probe", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
 )

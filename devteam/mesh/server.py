@@ -151,17 +151,17 @@ class MeshServer:
         await self.server.stop(_LAST_WORDS)
 
 
-def refuse_exposure(listen: Listen, *, keys: bool = False) -> None:
+def refuse_exposure(listen: Listen, *, keys: bool = False, remedy: str = "give it what it lacks") -> None:
     """Refuse to listen beyond this machine without TLS, or without asking who calls, unless that was said on purpose.
 
-    `keys`: callers are asked for a key. Raises FailedPrecondition.
+    `keys`: callers are asked for a key. `remedy`: what to do about it. Raises FailedPrecondition.
     """
     missing = _lacking(listen, keys=keys)
     if listen.insecure or not missing:
         return
     raise FailedPrecondition(
         f"refusing to listen on {listen.host}: anyone who can reach this machine could run work on it or read along, "
-        f"because it lacks {missing}. Listen on 127.0.0.1, give it what it lacks, or say --insecure-i-know.",
+        f"because it lacks {missing}. Listen on 127.0.0.1, {remedy}, or say --insecure-i-know.",
         reason="EXPOSED_WITHOUT_AUTH",
     )
 

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from devteam.mesh.clock import Clock
 
@@ -34,6 +34,13 @@ async def _run(job: Callable[[], Awaitable[None]]) -> None:
 
 async def stop_signal() -> str:
     """Wait for SIGINT or SIGTERM, and return its name."""
+    with stop_signals() as received:
+        return await received
+
+
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Future[str]]:
+    """Hear SIGINT and SIGTERM from here to the end of the block; gives the name of the first to come."""
     loop = asyncio.get_running_loop()
     received: asyncio.Future[str] = loop.create_future()
 
@@ -44,7 +51,7 @@ async def stop_signal() -> str:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number.name)
     try:
-        return await received
+        yield received
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

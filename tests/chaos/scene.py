@@ -72,3 +72,8 @@ class Fault:
     routers: Routers = Routers.ONE
     env: Mapping[str, str] = field(default_factory=dict)
     storage: Kind = Kind.FILE
+
+    @property
+    def footing(self) -> tuple[object, ...]:
+        """What its mesh is made of: faults of the same can be played on the same."""
+        return (self.routers, self.storage, sorted(self.env.items()), self.agents, self.crew, self.slots)

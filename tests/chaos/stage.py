@@ -1,8 +1,8 @@
-"""Plays one fault as often as is asked for, and has its history judged."""
+"""Plays faults as often as is asked for, and has their history judged."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,25 +43,35 @@ class Result:
 async def perform(fault: Fault, runs: int, seed: int, folder: Path) -> Result:
     """Play it. The seed decides everything that is decided by chance here; what happened is in history.jsonl."""
     result = Result(fault, runs)
-    async with _stage(fault, folder) as stage:
-        numbers = iter(range(runs))
-
-        async def play(lane: int) -> None:
-            for run in numbers:
-                scene = stage.scene(lane, Random(f"{seed}/{fault.name}/{run}"))
-                try:
-                    for name, seconds in (await fault.play(scene)).items():
-                        result.measured[name] += seconds
-                except (AssertionError, TimeoutError, DevTeamError) as error:
-                    result.complaints.append(f"run {run}: {type(error).__name__} {error}")
-
-        await asyncio.gather(*(play(lane) for lane in range(fault.lanes)))
-        try:
-            await stage.close()
-        except TimeoutError:
-            result.complaints.append("what was submitted never came to rest")
-    result.complaints += complaints(read(folder / "history.jsonl"))
+    await perform_in_turn([result], seed, folder)
     return result
+
+
+async def perform_in_turn(results: Sequence[Result], seed: int, folder: Path) -> None:
+    """Play several faults of one footing on one mesh, one after the other. Each answers for the whole history."""
+    lanes = max(min(result.fault.lanes, result.runs) for result in results)
+    async with _stage(results[0].fault, lanes, folder) as stage:
+        for result in results:
+            await _play(result, stage, seed)
+        found = await stage.close()
+    found += complaints(read(folder / "history.jsonl"))
+    for result in results:
+        result.complaints += found
+
+
+async def _play(result: Result, stage: "_Stage", seed: int) -> None:
+    fault, numbers = result.fault, iter(range(result.runs))
+
+    async def play(lane: int) -> None:
+        for run in numbers:
+            scene = stage.scene(lane, Random(f"{seed}/{fault.name}/{run}"))
+            try:
+                for name, seconds in (await fault.play(scene)).items():
+                    result.measured[name] += seconds
+            except (AssertionError, TimeoutError, DevTeamError) as error:
+                result.complaints.append(f"run {run}: {type(error).__name__} {error}")
+
+    await asyncio.gather(*(play(lane) for lane in range(min(fault.lanes, result.runs))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +89,30 @@ class _Stage:
         queue, agents = _queue(lane), self.lanes[lane]
         return Scene(self.cluster, self.audience, self.journal, operator, self.storage, random, queue, agents)
 
-    async def close(self) -> None:
-        """Note how everything is stored, and whether all slots are free again."""
-        await self.audience.account()
+    async def close(self) -> list[str]:
+        """Note how everything is stored, and whether all slots are free again. Returns what there is to complain of."""
+        try:
+            await self.audience.account()
+            async with asyncio.timeout(PATIENCE):
+                await self._idle()
+        except TimeoutError:
+            return ["what was submitted never came to rest"]
+        return []
+
+    async def _idle(self) -> None:
         routers = [self.operators[name] for name in self.cluster.routers]
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                queues = [queue for router in routers for queue in await router.list_queues()]
-                running, waiting = sum(q.running for q in queues), sum(q.waiting for q in queues)
-                if not running and not waiting:
-                    break
-                await asyncio.sleep(0.1)
+        while True:
+            queues = [queue for router in routers for queue in await router.list_queues()]
+            running, waiting = sum(q.running for q in queues), sum(q.waiting for q in queues)
+            if not running and not waiting:
+                break
+            await asyncio.sleep(0.1)
         self.journal.note("idle", running=running, waiting=waiting)
 
 
 @asynccontextmanager
-async def _stage(fault: Fault, folder: Path) -> AsyncIterator[_Stage]:
-    lanes = [tuple(f"w{lane}-{number}" for number in range(fault.agents)) for lane in range(fault.lanes)]
+async def _stage(fault: Fault, lane_count: int, folder: Path) -> AsyncIterator[_Stage]:
+    lanes = [tuple(f"w{lane}-{number}" for number in range(fault.agents)) for lane in range(lane_count)]
     async with AsyncExitStack() as stack:
         kept = stack.enter_context(storage(fault.storage, folder))
         journal = await stack.enter_async_context(Journal(folder))

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -137,8 +139,12 @@ async def test_from_nothing_to_500_tasks_and_back_to_nothing_without_killing_any
 
 
 SHORT_RUN = ("--model", "sim", "--option", "tokens=1")
-LONG_RUN = ("--model", "sim", "--option", "tokens=90", "--option", "tokens_per_second=10")
 ENDLESS = ("--model", "sim", "--option", "tokens=10000", "--option", "tokens_per_second=20")
+
+
+def lasting(seconds: float) -> tuple[str, ...]:
+    """A run that takes so long, at ten tokens a second."""
+    return ("--model", "sim", "--option", f"tokens={math.ceil(seconds * 10)}", "--option", "tokens_per_second=10")
 
 
 def begun(watcher: Program, worker_id: str) -> str:
@@ -151,10 +157,12 @@ def begun(watcher: Program, worker_id: str) -> str:
 def test_the_hook_before_the_end_lets_runs_end_and_the_signal_after_it_takes_nothing_back(mesh: Mesh) -> None:
     """A kubelet runs the hook first; it sends the signal when the hook has ended, or has failed."""
     queue, once = "hooked", ("--queue", "hooked", "--max-attempts", "1")
-    with (
-        mesh.worker("--id", "pod-1", "--queue", queue, "--provider", "sim") as pod,
-        mesh.watching("task", "run", *LONG_RUN, *once, "Take your time") as watcher,
-    ):
+    before = time.monotonic()
+    with ExitStack() as stack:
+        pod = stack.enter_context(mesh.worker("--id", "pod-1", "--queue", queue, "--provider", "sim"))
+        # The run must not end before the commands below have begun, however long this machine takes to start them.
+        long_run = lasting(4 + 4 * (time.monotonic() - before))
+        watcher = stack.enter_context(mesh.watching("task", "run", *long_run, *once, "Take your time"))
         begun(watcher, "pod-1")
         assert mesh.own("drain", "--id", "pod-1", "--deadline", "60").stdout == "Worker pod-1 drains: 1 runs in hand\n"
         pod.signal_end()

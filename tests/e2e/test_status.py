@@ -1,14 +1,23 @@
 """How a mesh of real processes says that it stands, and what doctor finds in it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import Mesh, devteam, environment
+from tests.e2e.programs import GRACE, Mesh, devteam, environment, up
 from tests.e2e.services import service
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """One of its own: on the shared one, others kill workers, and those are missed for minutes."""
+    with up(tmp_path_factory.mktemp("status"), **GRACE) as running:
+        yield running
+        running.stop()
 
 
 def test_a_mesh_that_is_well(mesh: Mesh) -> None:

@@ -44,6 +44,7 @@ CALLERS = {
         a_key("worker-2", Role.WORKER),
         a_key("gpu-worker", Role.WORKER, "", "gpu"),
         a_key("bound-worker", Role.WORKER, worker_id="w-bound"),
+        a_key("acme-bound-worker", Role.WORKER, "acme", worker_id="w-acme"),
         a_key("gpu-client", Role.CLIENT, "acme", "gpu"),
         a_key("two-queues-client", Role.CLIENT, "acme", "gpu", "cpu"),
         Caller(Role.SERVICE, name="mesh key"),

@@ -13,19 +13,25 @@ _DAY = datetime.timedelta(days=1)
 
 
 def signed(folder: Path, host: str, name: str = "tls") -> x509.Certificate:
-    """Write NAME.crt and NAME.key for `host` and 127.0.0.1, and ca.crt where it is not there yet."""
+    """Write NAME.crt and NAME.key for `host`, a name or an address, and ca.crt where it is not there yet."""
     authority, signing = _authority(folder)
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     made = (
         _begun(host, authority.subject, key)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_named(host)]), critical=False)
         .sign(signing, hashes.SHA256())
     )
     # The certificate last: whoever watches for it finds the key.
     _replace(folder / f"{name}.key", _pem_of(key))
     _replace(folder / f"{name}.crt", made.public_bytes(serialization.Encoding.PEM))
     return made
+
+
+def _named(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

@@ -61,7 +61,7 @@ def init(
 ) -> None:
     """Make a private authority (for 10 years), and a certificate for a mesh on this machine and at the --hosts."""
     with _folder(folder) as certs:
-        _hosts(host)
+        check_hosts("host", host)
         made = certs.found(host, timedelta(days=days), within=_within(only, host))
         say(f"an authority, and a certificate for {', '.join(made.hosts)}, until {made.until:%Y-%m-%d}")
         say(f"keep {certs.key('ca')} safe: whoever has it can be any machine of the mesh; copy only ca.pem elsewhere")
@@ -85,7 +85,7 @@ def issue(
         _check("name", name, _NAME, "must be 1 to 64 characters of A-Z a-z 0-9 . _ -")
         uri = spiffe or f"spiffe://devteam/{kind}/{name}"
         _check("spiffe", uri, _SPIFFE, "must be of the form spiffe://DOMAIN/PATH")
-        _hosts(host)
+        check_hosts("host", host)
         if host and kind not in _SERVING:
             raise InvalidInput(Violation("host", "INVALID_VALUE", f"a {kind} is not called, so that it has no hosts"))
         hosts = ("localhost", "127.0.0.1", "::1", *host) if kind in _SERVING else ()
@@ -137,9 +137,10 @@ def _folder(path: Path | None) -> "Iterator[CertFolder]":
         raise typer.Exit(code_of(error)) from None
 
 
-def _hosts(hosts: Sequence[str]) -> None:
+def check_hosts(option: str, hosts: Sequence[str]) -> None:
+    """Refuse what cannot stand in a certificate as a name or an address. Raises InvalidInput that names the option."""
     for host in hosts:
-        _check("host", host, _is_host, "must be a name or an address, without a scheme and a port")
+        _check(option, host, _is_host, "must be a name or an address, without a scheme and a port")
 
 
 def _within(only: Sequence[str], hosts: Sequence[str]) -> Sequence[str]:

@@ -35,12 +35,19 @@ class CertFolder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = Authority.new("DevTeam private authority", self._now, _AUTHORITY_LIFE, within=within)
         self._keep(AUTHORITY, authority.kept)
+        return self.serve(hosts, life)
+
+    def serve(self, hosts: Sequence[str], life: timedelta) -> Facts:
+        """Make or replace the certificate of a server on this machine and at `hosts`. Raises NotFound."""
         return self.issue(SERVER, Subject("DevTeam mesh", (*_HOSTS_HERE, *hosts)), life)
 
     def issue(self, file: str, subject: Subject, life: timedelta) -> Facts:
         """Make or replace the certificate and the key called `file`. Raises NotFound without an authority."""
-        issued = self._authority().issue(subject, self._now, life)
-        self._keep(file, issued)
+        authority = self._authority()
+        issued = authority.issue(subject, self._now, life)
+        # Whoever knows the authority by its fingerprint alone gets it from the server.
+        chain = issued.cert + authority.kept.cert if subject.hosts else issued.cert
+        self._keep(file, Issued(chain, issued.key))
         return facts(issued.cert)
 
     def renew(self, file: str, life: timedelta | None) -> Facts:

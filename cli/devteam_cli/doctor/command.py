@@ -55,11 +55,14 @@ def doctor(
 
 def _surroundings(said: Defaults, patience: float, idle: float) -> "Surroundings":
     from devteam.mesh.address import DEFAULT_URL
+    from devteam.mesh.tls import CA_FILE
     from devteam_cli.doctor.examination import Surroundings
+    from devteam_cli.local_mesh import access
 
-    url = said.api_url or os.environ.get("DEVTEAM_API_URL") or DEFAULT_URL
-    key = os.environ.get("DEVTEAM_API_KEY", "") if said.api_key is None else said.api_key
-    return Surroundings(url, key, os.environ, patience, idle)
+    found = access(said.api_url, said.api_key, os.environ)
+    url = found.url or os.environ.get("DEVTEAM_API_URL") or DEFAULT_URL
+    key = os.environ.get("DEVTEAM_API_KEY", "") if found.key is None else found.key
+    return Surroundings(url, key, {**os.environ, **({CA_FILE: found.ca} if found.ca else {})}, patience, idle)
 
 
 async def _examined(here: "Surroundings") -> "list[Finding]":
@@ -84,7 +87,8 @@ async def _standing(here: "Surroundings") -> "Sequence[Finding]":
     from devteam_cli.doctor.standing import findings
     from devteam_cli.overview import overview
 
-    async with DevTeamClient(here.url, api_key=here.api_key, timeout=here.patience) as client:
+    ca = here.tls.ca if here.tls else None
+    async with DevTeamClient(here.url, api_key=here.api_key, timeout=here.patience, ca_file=ca) as client:
         try:
             return findings(await overview(client), datetime.now(UTC))
         except DevTeamError as error:

@@ -110,7 +110,8 @@ async def _speaks_tls(here: Surroundings) -> bool:
 
 async def mesh(here: Surroundings) -> Sequence[Finding]:
     """Whether it is a mesh, and takes the key."""
-    async with DevTeamClient(here.url, api_key=here.api_key, timeout=here.patience) as client:
+    ca = here.tls.ca if here.tls else None
+    async with DevTeamClient(here.url, api_key=here.api_key, timeout=here.patience, ca_file=ca) as client:
         try:
             services = await client.get_status()
         except (Unauthenticated, PermissionDenied):

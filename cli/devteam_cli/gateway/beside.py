@@ -20,9 +20,12 @@ from devteam_cli.ports import free_port, refuse_taken
 _NAME = "gateway"
 
 
-def refuse_gateway(listen: Listen) -> None:
-    """Raise FailedPrecondition where no gateway can be started: before a mesh is started for nothing."""
-    refuse_exposure(listen)
+def refuse_gateway(listen: Listen, *, keys: bool = False) -> None:
+    """Raise FailedPrecondition where no gateway can be started: before a mesh is started for nothing.
+
+    `keys`: the mesh behind it asks for keys.
+    """
+    refuse_exposure(listen, keys=keys)
     if listen.client_certs:
         raise FailedPrecondition(
             "a gateway shows no certificate of its callers, and this mesh lets in only who shows one: leave out "
@@ -34,13 +37,15 @@ def refuse_gateway(listen: Listen) -> None:
 
 
 @asynccontextmanager
-async def gateway_beside(listen: Listen, mesh_url: str, page_url: str, data: DataFolder) -> AsyncIterator[str]:
+async def gateway_beside(
+    listen: Listen, mesh_url: str, page_url: str, data: DataFolder, *, keys: bool = False
+) -> AsyncIterator[str]:
     """Run the front door of the mesh at `mesh_url` for as long as the block runs, which begins with its address.
 
     It speaks TLS where the mesh does, with the same certificate. Port 0 takes a free one. Raises FailedPrecondition
     when it cannot be started or must not be reached from elsewhere, and Unavailable when it dies.
     """
-    refuse_gateway(listen)
+    refuse_gateway(listen, keys=keys)
     port = listen.port or free_port()
     place = _place(listen, port, mesh_url, page_url)
     folder, log = write(place, data.path / _NAME), data.log_of(_NAME)

@@ -1,7 +1,9 @@
 """The services behind the front door, as Envoy finds and watches them."""
 
+import ipaddress
 from collections.abc import Iterator
 
+from devteam.mesh.tls import TlsFiles
 from devteam_cli.gateway.place import Address, Place
 from devteam_cli.gateway.resources import Resource, socket, typed
 from devteam_cli.gateway.secrets import UPSTREAM_CA, UPSTREAM_CERTIFICATE, asked_for
@@ -29,7 +31,7 @@ def clusters(place: Place) -> Iterator[Resource]:
 
 
 def _service(name: str, address: Address, place: Place) -> Resource:
-    secured = {"transport_socket": _tls(place)} if place.upstream else {}
+    secured = {"transport_socket": _tls(place.upstream, address.host)} if place.upstream else {}
     return (
         _cluster(name, address)
         | {
@@ -75,18 +77,38 @@ def _speaking(http2: Resource) -> Resource:
     return {"typed_extension_protocol_options": {_HTTP: options}}
 
 
-def _tls(place: Place) -> Resource:
-    assert place.upstream is not None
+def _tls(upstream: TlsFiles, host: str) -> Resource:
     common: Resource = {"alpn_protocols": ["h2"], "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"}}
-    if place.upstream.ca:
-        common["validation_context_sds_secret_config"] = asked_for(UPSTREAM_CA)
-    if place.upstream.cert:
+    if upstream.ca:
+        common |= _trusted(host)
+    if upstream.cert:
         common["tls_certificate_sds_secret_configs"] = [asked_for(UPSTREAM_CERTIFICATE)]
     context = typed(
         "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         common_tls_context=common,
         auto_host_sni=True,
         # The name that was dialled has to stand in the certificate.
-        auto_sni_san_validation=bool(place.upstream.ca),
+        auto_sni_san_validation=bool(upstream.ca) and not _is_ip(host),
     )
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
+def _trusted(host: str) -> Resource:
+    """Who signs the certificate; Envoy compares names by itself, and addresses only if it is told to."""
+    if not _is_ip(host):
+        return {"validation_context_sds_secret_config": asked_for(UPSTREAM_CA)}
+    shown = {"san_type": "IP_ADDRESS", "matcher": {"exact": host}}
+    return {
+        "combined_validation_context": {
+            "default_validation_context": {"match_typed_subject_alt_names": [shown]},
+            "validation_context_sds_secret_config": asked_for(UPSTREAM_CA),
+        }
+    }
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,7 +55,8 @@ async def mounted(
     """
     policy = settings.policy()
     keyring = server.keyring or Keyring(clock)
-    async with _opened_stores(settings) as stores, _mounted_keys(server, stores.keys, clock) as keys_job:
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(_opened_stores(settings))
         registry = Registry(
             stores.workers,
             stores.routing,
@@ -64,6 +65,7 @@ async def mounted(
             watcher_backlog=settings.watcher_backlog,
             bound_to=keyring.bound_to,
         )
+        keys_job = await stack.enter_async_context(_mounted_keys(server, stores.keys, clock, registry.tenant_of))
         keyring.on_ended(registry.key_ended)
         await registry.open()
         footing = database_footing(settings.database_url, stores.database, clock)
@@ -91,9 +93,9 @@ def run() -> None:
 
 @asynccontextmanager
 async def _mounted_keys(
-    server: MeshServer, store: KeyStore, clock: Clock
+    server: MeshServer, store: KeyStore, clock: Clock, tenant_of: Callable[[str], str | None]
 ) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
-    keys = None if server.keyring is None else Keys(store, server.keyring, clock)
+    keys = None if server.keyring is None else Keys(store, server.keyring, clock, tenant_of=tenant_of)
     add_AccessServiceServicer_to_server(AccessServicer(keys, clock), server.server)
     server.serve([ACCESS], None if keys is None else keys.stop_watches)
     if keys is None:

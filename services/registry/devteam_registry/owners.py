@@ -24,12 +24,10 @@ class Owner:
     def yields_to(self, other: "Owner") -> bool:
         """Whether another key may register the worker anew while it is alive.
 
-        One that is for this worker alone goes before others, but not before those of another tenant: whoever makes
-        keys for one tenant could end the workers of all with it.
+        One that is for this worker alone may, unless it is another tenant's: a tenant makes such keys as it likes.
         """
-        if not self.key_id or not other.key_id or self.key_id == other.key_id:
-            return True
-        return other.bound and other.tenant in ("", self.tenant)
+        for_it_alone = other.bound and other.tenant in ("", self.tenant)
+        return not self.key_id or not other.key_id or self.key_id == other.key_id or for_it_alone
 
 
 def find(owner: Owner, whose: str, worker_id: str) -> None:

@@ -178,6 +178,13 @@ class Roster:
         for entry in self._entries.values():
             self._relink(entry, forgotten(entry.links, router_id, now))
 
+    def tenant_of(self, worker_id: str) -> str | None:
+        """Whose the living worker of this id is, by a key that has not ended; None where there is none."""
+        entry = self._entries.get(worker_id)
+        if entry is None or entry.state is WorkerState.LOST or not entry.worker.owner.key_id:
+            return None
+        return entry.worker.owner.tenant
+
     def current(self, worker_id: str) -> Worker:
         """A worker on the list. Raises NotFound."""
         return self._entry(worker_id).worker

@@ -106,6 +106,10 @@ class Registry:
         _log.info("worker registered", worker_id=spec.worker_id, instance_id=instance_id)
         return Registration(view, token)
 
+    def tenant_of(self, worker_id: str) -> str | None:
+        """As `Roster.tenant_of`."""
+        return self._roster.tenant_of(worker_id)
+
     def key_ended(self, key_id: str) -> None:
         """A key was revoked: the ids of its workers may be registered with another one."""
         for ended in self._ends:

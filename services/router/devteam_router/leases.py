@@ -148,6 +148,11 @@ class Leases:
         """The instances of a worker that hold leases."""
         return {lease.worker for lease in self._in_hand(worker_id)}
 
+    def count(self, worker_id: str) -> int:
+        """All that a worker has in hand."""
+        holdings = self._by_worker.get(worker_id)
+        return holdings.taken + len(holdings.ended) if holdings else 0
+
     def active(self, worker_id: str) -> int:
         """Slots taken, over all queues."""
         holdings = self._by_worker.get(worker_id)

@@ -157,8 +157,9 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         """Be one worker's line: one task reads, this one writes."""
         first = await _first(request, self._attach_within)
         worker, token, in_hand = workers.attach_from_proto(first)
-        current_caller().is_worker(worker.worker_id)
-        await self._workers.admit(worker, token)
+        caller = current_caller()
+        caller.is_worker(worker.worker_id)
+        await self._workers.admit(worker, token, caller.tenant)
         link = self._workers.attach(worker, in_hand, workers.occupied_from_proto(first.attach.occupied))
         reader = asyncio.create_task(self._read(request, link), name=f"read {worker.worker_id}")
         try:

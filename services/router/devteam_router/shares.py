@@ -5,7 +5,7 @@ from functools import partial
 
 # Tenants that wait for nothing are remembered while they are ahead of the others, and no more than so many.
 _REMEMBERED = 1_000
-# Queues that nobody waits in are forgotten beyond so many.
+# Queues that nobody waits in are forgotten beyond so many, or beyond as many as somebody waits in.
 _QUEUES = 1_000
 
 
@@ -51,14 +51,15 @@ class Fairness:
     def __init__(self, weight: Callable[[str, str], float] = lambda _queue, _tenant: 1.0) -> None:
         self._weight = weight
         self._queues: dict[str, Shares] = {}
+        self._enough = _QUEUES
 
     def of(self, queue: str) -> Shares:
         """The shares of a queue."""
         shares = self._queues.get(queue)
         if shares is None:
             shares = self._queues[queue] = Shares(partial(self._weight, queue))
-            if len(self._queues) > _QUEUES:
-                self._queues = {name: kept for name, kept in self._queues.items() if kept.competing or name == queue}
+            if len(self._queues) > self._enough:
+                self._forget_all_but(queue)
         return shares
 
     def direct(self, queue: str, tenant: str) -> None:
@@ -67,3 +68,8 @@ class Fairness:
         shares.enter(tenant)
         shares.serve(tenant)
         shares.leave(tenant)
+
+    def _forget_all_but(self, queue: str) -> None:
+        self._queues = {name: kept for name, kept in self._queues.items() if kept.competing or name == queue}
+        # Twice what is left: else, with many that are waited in, each new one would go through all of them.
+        self._enough = max(_QUEUES, 2 * len(self._queues))

@@ -26,6 +26,9 @@ from devteam_router.refusals import Refusals
 
 _log = structlog.get_logger()
 
+# What one worker may have in hand, as the contract bounds it for those that attach.
+_MOST_IN_HAND = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Occupied:
@@ -77,9 +80,9 @@ class WorkerSide:
         self._missing: dict[WorkerInstance, Timer] = {}
         self.refused_words = 0
 
-    async def admit(self, worker: WorkerInstance, session_token: str) -> None:
+    async def admit(self, worker: WorkerInstance, session_token: str, whose: str = "") -> None:
         """As Admission.admit."""
-        await self._admission.admit(worker, session_token)
+        await self._admission.admit(worker, session_token, whose)
 
     def attach(self, worker: WorkerInstance, in_hand: Sequence[InHand], occupied: Occupied | None = None) -> Link:
         """Open the line to an admitted worker and join what it has in hand with what is known here."""
@@ -283,7 +286,7 @@ class WorkerSide:
             self._suspect(link, item.id)
             link.send(Cancel(item.id, CancelReason.FENCED))
         elif dispatch is None and not self._attempts.is_over(item.id):
-            self._await_planner(link.worker, item)
+            self._await_planner(link, item)
         elif dispatch is None or not self._belongs(dispatch, link.worker, item):
             link.send(self._attempts.answer_late(item.id))
             if item.ended:
@@ -308,7 +311,12 @@ class WorkerSide:
             return True  # given to another worker since its Planner was told
         return dispatch.worker == worker and not isinstance(dispatch.end, WasLost)
 
-    def _await_planner(self, worker: WorkerInstance, item: InHand) -> None:
+    def _await_planner(self, link: Link, item: InHand) -> None:
+        worker = link.worker
+        if self._leases.count(worker.worker_id) >= _MOST_IN_HAND:
+            # Whatever it makes up is kept until a Planner might have come for it.
+            link.send(Cancel(item.id, CancelReason.FENCED))
+            return
         dispatch = self._attempts.open(item.id, None, Stage.UNCLAIMED)
         self._attempts.adopt(dispatch, worker, item.queue, ended=item.ended)
         self._clock.call_later(self._graces.orphan, lambda: self._still_unclaimed(dispatch))

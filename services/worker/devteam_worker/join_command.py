@@ -26,6 +26,9 @@ def join(
     ca: Annotated[
         Path | None, typer.Option(help="Who signs the mesh's certificate (PEM).", exists=True, dir_okay=False)
     ] = None,
+    ca_fingerprint: Annotated[
+        str, typer.Option(help="SHA256:... of who signed it: take that certificate from the mesh.", metavar="TEXT")
+    ] = "",
     data: Data = None,
     *,
     insecure: Annotated[
@@ -48,12 +51,23 @@ def join(
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_unwritable(place)
         before = _before(place)
-        ca = ca and ca.absolute()
+        if ca is not None and ca_fingerprint:
+            raise typer.BadParameter("goes without --ca", param_hint="--ca-fingerprint")
+        ca = _authority(server, ca_fingerprint, place) if ca_fingerprint else ca and ca.absolute()
         joined = asyncio.run(
             _joined(token, server.rstrip("/"), worker_id or os.environ.get("DEVTEAM_WORKER_ID", ""), ca)
         )
         membership.write(place, joined)
         _tell(joined, before, data)
+
+
+def _authority(server: str, fingerprint: str, place: Path) -> Path:
+    """The file of the authority that has this fingerprint. Raises DevTeamError: then the token was shown to nobody."""
+    import asyncio
+
+    from devteam_worker import authority
+
+    return authority.keep(place, asyncio.run(authority.fetched(server, fingerprint)))
 
 
 def _checked(token: str) -> str:

@@ -1,11 +1,28 @@
 """`devteam ui`: a page for any mesh, until a signal."""
 
+import asyncio
+import os
 import signal
+import sys
 
 from devteam.testing import FakeMesh
 from tests.rpc.cli.command import ran
 from tests.rpc.cli.test_process import devteam, line_with, rest_of
 from tests.rpc.page.serving import browsing, events_at
+
+# The signal comes before the line that says where the page is has been told to the end.
+_IMPATIENT = """
+import builtins, os, signal, sys
+from devteam_cli.main import app
+told = print
+def tell(*words, **how):
+    told(*words, **how)
+    if str(words[0]).startswith("Page: "):
+        os.kill(os.getpid(), signal.SIGTERM)
+builtins.print = tell
+sys.argv = ["devteam", "ui", "--port", "0"]
+app()
+"""
 
 
 async def test_it_serves_the_page_until_a_signal_and_ends_its_viewers() -> None:
@@ -21,6 +38,19 @@ async def test_it_serves_the_page_until_a_signal_and_ends_its_viewers() -> None:
             await events.all()
         code, _, err = await rest_of(process)
         assert (code, "stopping on SIGTERM" in err, "Traceback" in err) == (0, True, False)
+
+
+async def test_a_signal_that_comes_with_its_announcement_is_heard() -> None:
+    async with FakeMesh() as mesh:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", _IMPATIENT),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | {"DEVTEAM_API_URL": mesh.url},
+        )
+        code, _, err = await rest_of(process)
+    assert (code, "stopping on SIGTERM" in err) == (0, True), err
 
 
 async def test_what_it_does_not_do() -> None:

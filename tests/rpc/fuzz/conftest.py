@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import structlog
 
+from tests.rpc.fuzz.storm import FRAMES, NIGHTLY_FRAMES
+
 
 @pytest.fixture(autouse=True)
 def nothing_unexpected() -> Iterator[None]:
@@ -23,3 +25,14 @@ def nothing_unexpected() -> Iterator[None]:
     yield
     structlog.configure(**known)
     assert unexpected == []
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(FRAMES, id="sample"),
+        pytest.param(NIGHTLY_FRAMES, id="nightly", marks=pytest.mark.slow),
+    ]
+)
+def frames(request: pytest.FixtureRequest) -> int:
+    """How many frames all storms send in sum. Each run has new dice, so that samples add up."""
+    return int(request.param)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from devteam.v1 import access_pb2, planner_pb2, registry_pb2, router_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import left_over
 from tests.fakes.router_samples import a_worker
-from tests.rpc.fuzz.storm import SHARES, no_more_tasks_than, share, storm
+from tests.rpc.fuzz.storm import NIGHTLY_FRAMES, SHARES, no_more_tasks_than, share, storm
 from tests.rpc.planner.mesh import running as running_planner
 from tests.rpc.planner.mesh import step
 from tests.rpc.registry.keyed import MESH_KEY, keyed_registry
@@ -52,12 +51,11 @@ async def pause() -> None:
     await asyncio.sleep(0)
 
 
-def test_fifty_thousand_frames_are_sent_unless_somebody_asks_for_another_number() -> None:
-    if "DEVTEAM_FUZZ_FRAMES" not in os.environ:
-        assert sum(share(name) for name in SHARES) >= 50_000
+def test_fifty_thousand_frames_are_sent_every_night() -> None:
+    assert sum(share(name, NIGHTLY_FRAMES) for name in SHARES) >= 50_000
 
 
-async def test_the_keys_answer_any_request(sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_keys_answer_any_request(frames: int, sqlite_url: str, clock: FakeClock) -> None:
     """Of one who may do everything with them: afterwards there are keys, and they open."""
     methods = access_pb2.DESCRIPTOR.services_by_name["AccessService"].methods
     words = {
@@ -73,7 +71,7 @@ async def test_the_keys_answer_any_request(sqlite_url: str, clock: FakeClock) ->
         await mesh.create()
         before = len(asyncio.all_tasks())
         wind = storm("access", line, methods, words)
-        await wind.blow(share("access"), pause)
+        await wind.blow(share("access", frames), pause)
         log.info("%s", wind.answers.judge())
         made = await mesh.create()
         assert mesh.keyring.identify(made.secret).key_id == made.key.key_id
@@ -81,7 +79,7 @@ async def test_the_keys_answer_any_request(sqlite_url: str, clock: FakeClock) ->
 
 
 @pytest.mark.parametrize("database", ["memory", "sqlite"])
-async def test_the_registry_answers_any_request(database: str, sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_registry_answers_any_request(database: str, frames: int, sqlite_url: str, clock: FakeClock) -> None:
     methods = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].methods
     words = {
         **COMMON,
@@ -96,16 +94,16 @@ async def test_the_registry_answers_any_request(database: str, sqlite_url: str, 
         words["session_token"] = ["", registered.session_token]
         before = len(asyncio.all_tasks())
         wind = storm(f"registry on {database}", mesh.channel, methods, words)
-        frames = share("registry") // 2
-        await wind.blow(frames, lambda: mesh.pass_time(1))
-        assert wind.sent >= frames
+        part = share("registry", frames) // 2
+        await wind.blow(part, lambda: mesh.pass_time(1))
+        assert wind.sent >= part
         log.info("%s", wind.answers.judge())
         again = await mesh.register("w1", "i9")
         assert (await mesh.beat(again.session_token, "w1", "i9")).state == registry_pb2.WORKER_STATE_HEALTHY
         await no_more_tasks_than(before)
 
 
-async def test_the_router_answers_any_request(clock: FakeClock) -> None:
+async def test_the_router_answers_any_request(frames: int, clock: FakeClock) -> None:
     methods = [
         *router_pb2.DESCRIPTOR.services_by_name["RouterService"].methods,
         *externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].methods,
@@ -130,8 +128,8 @@ async def test_the_router_answers_any_request(clock: FakeClock) -> None:
             clock.advance(1)
             await pause()
 
-        await wind.blow(share("router"), tick)
-        assert wind.sent >= share("router")
+        await wind.blow(share("router", frames), tick)
+        assert wind.sent >= share("router", frames)
         log.info("%s", wind.answers.judge())
         assert (await mesh.stub.GetQueue(router_pb2.GetQueueRequest(name="default"))).queue.workers == 1
         await no_more_tasks_than(before)
@@ -141,7 +139,7 @@ async def test_the_router_answers_any_request(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("database", ["memory", "sqlite"])
-async def test_the_planner_answers_any_request(database: str, sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_planner_answers_any_request(database: str, frames: int, sqlite_url: str, clock: FakeClock) -> None:
     methods = planner_pb2.DESCRIPTOR.services_by_name["PlannerService"].methods
     async with running_planner(clock, "memory" if database == "memory" else sqlite_url) as mesh:
         plan = await mesh.create(step("a"), step("b", depends_on=("a",)))
@@ -160,9 +158,9 @@ async def test_the_planner_answers_any_request(database: str, sqlite_url: str, c
         }
         before = len(asyncio.all_tasks())
         wind = storm(f"planner on {database}", mesh.channel, methods, words)
-        frames = share("planner") // 2
-        await wind.blow(frames, pause)
-        assert wind.sent >= frames
+        part = share("planner", frames) // 2
+        await wind.blow(part, pause)
+        assert wind.sent >= part
         log.info("%s", wind.answers.judge())
         created = (await mesh.stub.CreateTask(a_task())).task
         answer = await mesh.stub.GetTask(planner_pb2.GetTaskRequest(task_id=created.task_id))

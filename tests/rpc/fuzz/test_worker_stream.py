@@ -146,16 +146,18 @@ async def _say(call: Any, frames: list[bytes], said_all: list[float]) -> None:
     said_all.append(time.perf_counter())
 
 
-async def test_the_router_answers_any_frames_of_a_worker(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard, answers, frames = Heard(), Answers(), share("worker stream")
+async def test_the_router_answers_any_frames_of_a_worker(
+    frames: int, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, answers, until = Heard(), Answers(), share("worker stream", frames)
     monkeypatch.setattr(interceptor, "_read", heard.around(interceptor._read))
     async with running(clock, Graces(attach=PATIENCE / 2, admission=0.2)) as mesh:
         before = len(asyncio.all_tasks())
         lanes = [Lane(mesh, number, answers) for number in range(LANES)]
         async with asyncio.TaskGroup() as group:
             for lane in lanes:
-                group.create_task(lane.play(heard, frames))
-        assert heard.frames >= frames
+                group.create_task(lane.play(heard, until))
+        assert heard.frames >= until
         log.info("%s", answers.judge())
         await no_more_tasks_than(before)
         clock.advance(200)

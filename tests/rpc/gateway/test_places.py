@@ -1,4 +1,7 @@
-"""The files themselves: the same everywhere but for what differs by place, and taken by Envoy as they are."""
+"""The files themselves: the same everywhere but for what differs by place, and taken by Envoy as they are.
+
+What compose and Kubernetes have the image write is in test_deployed_files.py.
+"""
 
 import asyncio
 import subprocess
@@ -11,14 +14,26 @@ from devteam_cli.gateway.envoy import binary
 from devteam_cli.gateway.folder import shared, write
 from devteam_cli.gateway.place import Address, Place
 
+from devteam.mesh.tls import TlsFiles
 from scripts import gateway as deployed
 from tests.e2e.programs import REPOSITORY
 from tests.fakes.gateway import gateway, place_of, skip_without_envoy
 from tests.fakes.signed import signed
 from tests.rpc.cli.command import ran
 
-_LAPTOP = place_of(7400)
-PLACES = {"laptop": _LAPTOP, **deployed.PLACES}
+_CERTS = Path("certs")
+PLACES = {
+    "laptop": place_of(7400),
+    "elsewhere": Place(
+        listen=Address("0.0.0.0", 8443),
+        registry=Address("registry", 7401),
+        router=Address("router-headless", 7402),
+        planner=Address("planner-headless", 7403),
+        collector=Address("otel-collector", 4317),
+        certificate=TlsFiles(_CERTS / "tls.crt", _CERTS / "tls.key"),
+        upstream=TlsFiles(ca=_CERTS / "ca.crt"),
+    ),
+}
 
 
 def test_what_is_deployed_is_what_the_wheel_has() -> None:

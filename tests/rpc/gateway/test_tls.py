@@ -61,14 +61,15 @@ async def test_a_new_certificate_is_shown_and_no_stream_is_cut(mesh: EchoingMesh
         assert (answer.status_code, door.url[:8]) == (200, "https://")
 
 
-async def test_services_have_to_show_a_certificate_of_their_name(folder: Path, certs: Path) -> None:
-    """By the name that was dialled; another one, or none, is no service of ours."""
-    signed(certs, "localhost", "service")
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_services_have_to_show_a_certificate_of_their_name(folder: Path, certs: Path, host: str) -> None:
+    """By the name or the address that was dialled; another one, or none, is no service of ours."""
+    signed(certs, host, "service")
     signed(certs, "elsewhere", "other")
     async with EchoServer(certs, "service") as right, EchoServer(certs, "other") as wrong:
         place = place_of(right, upstream=TlsFiles(ca=Path("certs/ca.crt")))
-        service = Address("localhost", right)
-        place = replace(place, registry=service, planner=service, router=Address("localhost", wrong))
+        service = Address(host, right)
+        place = replace(place, registry=service, planner=service, router=Address(host, wrong))
         async with gateway(place, folder) as door, door.http() as http:
             assert (await http.get("/api/tasks")).status_code == 200
             assert (await http.get("/api/queues")).status_code == 503

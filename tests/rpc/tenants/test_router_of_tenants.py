@@ -12,7 +12,7 @@ from devteam.mesh.channel import TENANT_KEY
 from devteam.v1 import router_pb2, run_pb2, worker_pb2
 from tests.fakes.callers import CALLERS, Believing, a_key, called
 from tests.fakes.clock import FakeClock
-from tests.fakes.router_samples import a_worker
+from tests.fakes.router_samples import a_worker, token_of
 from tests.rpc.router.mesh import Mesh, a_run, refusal, running
 
 EVERYTHING = router_pb2.ListQueuesRequest()
@@ -113,6 +113,17 @@ class TestConnect:
             assert code is grpc.StatusCode.PERMISSION_DENIED
             assert error is not None
             assert error.reason == "WORKER_ID_BOUND"
+
+    async def test_a_session_that_was_stolen_from_another_tenant_opens_nothing(self, mesh: Mesh) -> None:
+        """It would be given that tenant's prompts; as where no such worker is registered."""
+        mesh.register(a_worker("w1", tenant="globex"))
+        line = mesh.line(called("acme-worker"))
+        attach = worker_pb2.Attach(worker_id="w1", instance_id="i1", session_token=token_of("w1"))
+        await line.say(worker_pb2.ConnectRequest(attach=attach))
+        code, error = await line.ended()
+        assert error is not None
+        assert (code, error.reason) == (grpc.StatusCode.NOT_FOUND, "WORKER_NOT_REGISTERED")
+        await mesh.line(called("globex-worker")).attach("w1")
 
     @pytest.mark.parametrize("word", ["accepted", "rejected", "tokens", "report", "released", "offer", "attach"])
     async def test_nothing_that_a_worker_says_of_anothers_attempt_is_heard(self, mesh: Mesh, word: str) -> None:

@@ -11,6 +11,8 @@ from devteam_registry.settings import Settings
 from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.keyring import KeyRecord, Keyring
 from devteam.v1 import registry_pb2 as pb
+from devteam.v1.access_pb2 import CreateJoinTokenRequest, JoinWorkerRequest
+from devteam.v1.access_pb2_grpc import AccessServiceStub
 from tests.fakes.callers import CALLERS, SERVICE, Believing, a_key, called
 from tests.fakes.clock import FakeClock
 from tests.rpc.registry.mesh import Mesh, mask, refusal, running
@@ -21,14 +23,15 @@ DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 @pytest.fixture
 def ring(clock: FakeClock) -> Keyring:
+    """The keys of all callers, once the mesh runs."""
     return Keyring(clock)
 
 
 @pytest.fixture
 async def mesh(clock: FakeClock, ring: Keyring) -> AsyncIterator[Mesh]:
-    """The keyring holds the keys of all callers: put there last, since the Registry fills it from its store."""
     settings = Settings(database_url="memory")
     async with running(settings, clock, authorizer=Believing(CALLERS), keyring=ring) as started:
+        # The Registry has filled it from its own store, which knows none of them.
         ring.replace([KeyRecord(caller, b"") for name, caller in CALLERS.items() if name != SERVICE])
         yield started
 
@@ -126,21 +129,29 @@ class TestRegistering:
             await register(mesh, "bound-worker", "w-bound", instance="i2")
             assert await refused(register(mesh, "worker", "w-bound")) == (DENIED, "WORKER_ID_BOUND")
 
-    @pytest.mark.parametrize(("owner", "yields"), [("globex-worker", False), ("worker", False), ("acme-worker", True)])
-    async def test_a_key_for_one_worker_takes_no_other_tenants_worker(
-        self, clock: FakeClock, owner: str, *, yields: bool
+    @pytest.mark.parametrize("holder", ["globex-worker", "worker"])
+    async def test_a_tenants_key_for_this_worker_does_not_go_before_anothers(
+        self, clock: FakeClock, holder: str
     ) -> None:
-        """Who makes the keys of a tenant names workers as it likes: also those of another tenant, or of everyone."""
-        bound = a_key("acme-bound", Role.WORKER, "acme", worker_id="w1")
-        settings, believing = Settings(database_url="memory"), Believing(CALLERS | {bound.name: bound})
-        async with running(settings, clock, authorizer=believing, keyring=Keyring(clock)) as mesh:
-            session = (await register(mesh, owner, "w1")).session_token
-            if yields:
-                await register(mesh, bound.name, "w1", instance="i2")
-                return
-            assert await refused(register(mesh, bound.name, "w1", instance="i2")) == (DENIED, "WORKER_ID_BOUND")
-            beat = pb.HeartbeatRequest(worker_id="w1", instance_id="i1", session_token=session)
-            await mesh.stub.Heartbeat(beat, metadata=called(owner))
+        """A tenant makes keys for whichever id it likes; before its own for any it does."""
+        settings, none = Settings(database_url="memory"), Keyring(clock)
+        async with running(settings, clock, authorizer=Believing(CALLERS), keyring=none) as mesh:
+            await register(mesh, holder, "w-acme")
+            again = register(mesh, "acme-bound-worker", "w-acme", instance="i2")
+            assert await refused(again) == (DENIED, "WORKER_ID_BOUND")
+            await mesh.stub.DeregisterWorker(
+                pb.DeregisterWorkerRequest(worker_id="w-acme"), metadata=called("operator")
+            )
+            await register(mesh, "acme-worker", "w-acme")
+            await register(mesh, "acme-bound-worker", "w-acme", instance="i2")
+
+    async def test_a_tenant_makes_no_key_for_anothers_worker(self, mesh: Mesh) -> None:
+        """Of a worker that lives with a key for any id."""
+        await register(mesh, "globex-worker", "w1")
+        access = AccessServiceStub(mesh.channel)
+        token = await access.CreateJoinToken(CreateJoinTokenRequest(tenant="acme"), metadata=called(SERVICE))
+        join = access.JoinWorker(JoinWorkerRequest(token=token.token, worker_id="w1"), metadata=called("acme"))
+        assert await refused(join) == (DENIED, "WORKER_ID_BOUND")
 
     async def test_the_owner_is_known_after_a_restart(self, clock: FakeClock, sqlite_url: str) -> None:
         settings, believing = Settings(database_url=sqlite_url), Believing(CALLERS)

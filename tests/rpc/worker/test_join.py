@@ -137,7 +137,7 @@ async def test_an_id_that_has_a_key_is_taken(admin: DevTeamClient, tmp_path: Pat
     before = membership.read(tmp_path)
     again = await join(admin, tmp_path, await token(admin), "--id", "one")
     assert (again.code, membership.read(tmp_path)) == (1, before)
-    assert "a key is bound to worker 'one' already: have it revoked" in again.err
+    assert "is bound to worker 'one': revoke it first, or choose another id" in again.err
 
 
 async def test_without_an_id_it_is_the_tokens_or_the_hosts(

@@ -13,9 +13,13 @@ def test_what_workers_keep_there_stays_whatever_the_mesh_forgets(tmp_path: Path)
     (tmp_path / "worker.yaml").write_text("worker: {}\n")
     (tmp_path / ".worker.yaml.lock").touch()
     (tmp_path / "worker.env").touch()
+    (tmp_path / "membership.json").touch()
+    (tmp_path / "authorities").mkdir()
+    (tmp_path / "certs").mkdir()
     kept = {path.name for path in tmp_path.iterdir()}
     with data_folder(tmp_path, fresh=False):
         (tmp_path / "planner.db").write_text("")
+        (tmp_path / "keys").mkdir()
     with data_folder(tmp_path, fresh=True):
         assert {path.name for path in tmp_path.iterdir()} == {"devteam.lock", *kept}
 

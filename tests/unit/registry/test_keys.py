@@ -40,10 +40,12 @@ class Rig:
     """The keys, the keyring that they fill, and what remembers them."""
 
     def __init__(self, clock: FakeClock, *, backlog: int = 100) -> None:
+        # Whose the workers are that live.
+        self.living: dict[str, str] = {}
         self.clock = clock
         self.store = MemoryKeyStore()
         self.keyring = Keyring(clock)
-        self.keys = Keys(self.store, self.keyring, clock, watcher_backlog=backlog)
+        self.keys = Keys(self.store, self.keyring, clock, watcher_backlog=backlog, tenant_of=self.living.get)
 
     async def create(self, maker: Caller = MESH, **spec: Any) -> Made:
         return await self.keys.create(maker, key_spec(**spec))
@@ -321,9 +323,29 @@ async def test_an_id_is_bound_until_its_key_ends(rig: Rig) -> None:
     with pytest.raises(AlreadyExists) as caught:
         await rig.keys.join(secret, "w1")
     assert (caught.value.reason, rig.keyring.bound_to("w1")) == ("WORKER_ID_BOUND", first.key.key_id)
-    assert first.key.key_id not in caught.value.message
     await rig.keys.revoke(MESH, first.key.key_id)
     assert (await rig.keys.join(secret, "w1")).key.key_id == rig.keyring.bound_to("w1") != first.key.key_id
+
+
+@pytest.mark.parametrize("whose", ["team-b", ""], ids=["another tenant's", "every tenant's"])
+async def test_a_tenant_binds_no_key_to_a_living_worker_that_is(rig: Rig, whose: str) -> None:
+    """By no way to a key; whoever is of no tenant may, and the tenant itself."""
+    rig.living["w1"] = whose
+    assert await denied(rig.keys.join(await rig.token(tenant="team-a"), "w1")) == "WORKER_ID_BOUND"
+    bound: dict[str, Any] = {"role": Role.WORKER, "tenant": "team-a", "worker_id": "w1"}
+    assert await denied(rig.create(TEAM_ADMIN, **bound)) == "WORKER_ID_BOUND"
+    assert (await rig.keys.join(await rig.token(tenant=whose), "w1")).key.spec.worker_id == "w1"
+    assert (await rig.create(**{**bound, "tenant": ""})).key.spec.worker_id == "w1"
+
+
+async def test_a_tenant_binds_no_second_key_to_anothers_worker(rig: Rig) -> None:
+    """And does not hear which key is bound to it. Its own may be followed by a new one."""
+    await rig.create(role=Role.WORKER, tenant="team-b", worker_id="w1")
+    with pytest.raises(PermissionDenied) as caught:
+        await rig.keys.join(await rig.token(tenant="team-a"), "w1")
+    assert rig.keyring.bound_to("w1") not in caught.value.message
+    assert await denied(rig.create(TEAM_ADMIN, role=Role.WORKER, worker_id="w1")) == "WORKER_ID_BOUND"
+    await rig.create(role=Role.WORKER, tenant="team-b", worker_id="w1")
 
 
 async def test_a_watch_tells_what_there_is_and_what_changes(rig: Rig) -> None:

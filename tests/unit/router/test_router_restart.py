@@ -220,6 +220,15 @@ class TestReconnecting:
         assert worker.heard() == [Resume(T1, 3)]
         assert planner.story == ["adopted on w1"]
 
+    async def test_a_worker_that_offers_more_than_anyone_can_have_is_not_believed(self, bench: RouterBench) -> None:
+        """What it makes up would be kept until a Planner might have come for it."""
+        worker = bench.worker()
+        worker.offer(*(in_hand(f"made-up-{number}", ended=number % 2 == 0) for number in range(10_000)))
+        worker.heard()
+        worker.offer(in_hand("one-more"))
+        assert worker.heard() == [Cancel(AttemptId("one-more", 1), CancelReason.FENCED)]
+        assert len(bench.held) == 10_000
+
     async def test_what_another_router_has_taken_over_is_let_go(self, bench: RouterBench) -> None:
         worker = bench.worker()
         planner = await bench.dispatch(a_run())

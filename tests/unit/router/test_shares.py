@@ -77,3 +77,13 @@ class TestFairness:
             fairness.direct(f"q{n}", "t")
         assert len(fairness._queues) <= 1_001
         assert fairness.of("kept").competing == 1
+
+    def test_many_queues_that_are_waited_in_are_not_gone_through_for_each_new_one(self) -> None:
+        fairness = Fairness()
+        tables = [fairness._queues]
+        for n in range(5_000):
+            fairness.of(f"q{n}").enter("t")
+            if fairness._queues is not tables[-1]:
+                tables.append(fairness._queues)
+        assert len(tables) < 5
+        assert len(fairness._queues) == 5_000

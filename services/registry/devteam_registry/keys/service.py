@@ -11,6 +11,7 @@ from devteam.mesh.access.key import MintedKey, digest_of, mint
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
+from devteam_registry import owners
 from devteam_registry.journal import in_time
 from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
 from devteam_registry.keys.joining import agreed_id, not_open
@@ -30,7 +31,8 @@ _MOST_BYTES = 3_900_000
 class Keys:
     """Owner of the keys. `open` it before use; `run` has to run beside it.
 
-    What holds is told to `keyring` first of all: a key that is revoked opens nothing from then on.
+    What holds is told to `keyring` first of all: a key that is revoked opens nothing from then on. `tenant_of` tells
+    whose the living worker of an id is; None: there is none that a key registered.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Keys:
         clock: Clock,
         *,
         minted: Callable[[str], MintedKey] = mint,
+        tenant_of: Callable[[str], str | None] = lambda _: None,
         watcher_backlog: int = 10_000,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._minted = minted
+        self._tenant_of = tenant_of
         self._valid: dict[str, Key] = {}
         self._watchers = Watchers(watcher_backlog)
         self._uses = Uses(store, clock, keyring.taken_uses)
@@ -67,10 +71,11 @@ class Keys:
     async def create(self, maker: Caller, spec: KeySpec) -> Made:
         """Make a key.
 
-        Raises PermissionDenied for one that is worth more than the maker's, FailedPrecondition when there are too many,
-        or Unavailable.
+        Raises PermissionDenied for one that is worth more than the maker's or bound to another tenant's worker,
+        FailedPrecondition when there are too many, or Unavailable.
         """
         spec = key_within(maker, spec)
+        self._refuse_foreign(spec.worker_id, spec.tenant)
         minted = self._minted(_KIND[spec.role])
         key = self._key(minted, spec, maker.key_id)
         async with self._turn:
@@ -113,14 +118,15 @@ class Keys:
         """Turn a token into a worker's own key; an empty id leaves it to the token.
 
         Raises Unauthenticated, InvalidInput where neither names an id, PermissionDenied for another id than the
-        token's, AlreadyExists where a valid key is bound to the id, FailedPrecondition when there are too many keys, or
-        Unavailable.
+        token's or that of another tenant's worker, AlreadyExists where a valid key is bound to the id,
+        FailedPrecondition when there are too many keys, or Unavailable.
         """
         # Whoever only tries tokens gets no turn, and so keeps nobody out of theirs.
         await self._open_token(secret)
         async with self._turn:
             token = await self._open_token(secret)
             worker_id = agreed_id(token, worker_id)
+            self._refuse_foreign(worker_id, token.spec.tenant)
             self._refuse_bound(worker_id)
             spec = KeySpec(
                 name=worker_id,
@@ -197,13 +203,20 @@ class Keys:
         return not maker or (key is not None and not key.has_ended(self._clock.now()))
 
     def _refuse_bound(self, worker_id: str) -> None:
-        if self._keyring.bound_to(worker_id):
-            # Not which key: it may be another tenant's.
+        if key_id := self._keyring.bound_to(worker_id):
             raise AlreadyExists(
-                f"a key is bound to worker {worker_id!r} already: have it revoked (`devteam keys list` shows which), "
-                "or choose another id",
+                f"the key {key_id} is bound to worker {worker_id!r}: revoke it first, or choose another id",
                 reason="WORKER_ID_BOUND",
             )
+
+    def _refuse_foreign(self, worker_id: str, tenant: str) -> None:
+        """A tenant that could bind a key to any id could take another's workers off the mesh, or keep them off."""
+        if not worker_id or not tenant:
+            return
+        bound = self._valid.get(self._keyring.bound_to(worker_id))
+        holders = (self._tenant_of(worker_id), bound.spec.tenant if bound else None)
+        if any(whose not in (None, tenant) for whose in holders):
+            raise owners.taken(worker_id, "choose another id, or ask an admin of the mesh")
 
     def _refuse_too_many(self, key: Key) -> None:
         if sum(each.weight for each in self._snapshot().keys) + key.weight > _MOST_BYTES:

@@ -1,0 +1,3 @@
+from devteam_cli.main import run
+
+run()
