@@ -33,6 +33,15 @@ async def test_a_stranger_is_refused_before_it_has_sent_anything(clock: FakeCloc
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+async def test_so_is_who_may_not_make_the_call(clock: FakeClock) -> None:
+    async with guarded_mesh(clock) as mesh:
+        shown = (("authorization", f"Bearer {mesh.key(Role.WORKER)}"),)
+        call: Any = mesh.channel.stream_stream(GET)(metadata=shown, timeout=20)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_a_message_of_a_stranger_is_never_read(clock: FakeClock) -> None:
     """What is no message of this call would be told so, were it read."""
     async with guarded_mesh(clock) as mesh:
