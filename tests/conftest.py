@@ -4,11 +4,14 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
@@ -31,6 +34,20 @@ def pytest_configure() -> None:
         "patient", deadline=None, derandomize=derandomize, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("patient")
+    # What a test configures must not stay in loggers that modules keep; the next test listens to them.
+    structlog.configure = partial(_uncached, structlog.configure)
+
+
+def _uncached(configure: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    configure(*args, **kwargs | {"cache_logger_on_first_use": False})
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """However a test, or what it runs, has logs written: the next one finds them as they were."""
+    known = structlog.get_config()
+    yield
+    structlog.configure(**known)
 
 
 @pytest.fixture
