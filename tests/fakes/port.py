@@ -15,9 +15,11 @@ async def serving(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncI
     calls: list[asyncio.Task[None]] = []
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve(reader, writer)
-        writer.close()
-        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
     def connected(*ends: Any) -> None:
         calls.append(asyncio.create_task(one(*ends)))
@@ -25,4 +27,8 @@ async def serving(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncI
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
-        await asyncio.gather(*calls)
+        server.close()
+        # Whoever was let in a moment ago is a call of the next turn.
+        await asyncio.sleep(0.05)
+        while pending := [call for call in calls if not call.done()]:
+            await asyncio.gather(*pending)
