@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+from devteam_cli.ports import free_port
+
 from benchmarks.figures import tell
 from benchmarks.worker.processes import Usage, module
 from devteam.v1 import registry_pb2, registry_pb2_grpc
-from tests.e2e.services import Service, free_port, service
+from tests.e2e.services import Service, service
 
 _WORKERS, _PROCESSES = 1_000, 4
 _LASTS = 60.0

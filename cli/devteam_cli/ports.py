@@ -1,22 +1,54 @@
 """Free TCP ports of this machine."""
 
+import errno
 import socket
+from collections import deque
+from contextlib import suppress
+from random import SystemRandom
 
 from devteam.mesh.errors import FailedPrecondition
 
 _HOST = "127.0.0.1"
+# Below those that systems give to outgoing connections: one of these may take a port between its choice and its use,
+# or while its server is away.
+_RANGE = range(10_000, 32_000)
+# What this process has chosen lately, so that no other one that chooses a port now takes the same.
+_chosen: deque[socket.socket] = deque()
+_LATELY = 64
 
 
 def free_port(preferred: int = 0) -> int:
-    """The preferred port if nobody listens there, else one that nobody listens at."""
+    """The preferred port if nobody listens there, else one that nobody listens at, nor is about to."""
+    port = preferred or SystemRandom().choice(_RANGE)
+    while not (_is_free(port) and _is_ours(port)):
+        port = SystemRandom().choice(_RANGE)
+    return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, preferred))
-        except OSError:
-            return free_port()
-        port: int = probe.getsockname()[1]
-        return port
+        with suppress(OSError):
+            probe.bind((_HOST, port))
+            return True
+    return False
+
+
+def _is_ours(port: int) -> bool:
+    """Claim it among the programs that choose by this function, by a name that goes when its program ends, however.
+
+    Where the system knows no such names, chance has to do.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0devteam-port-{port}")
+    except OSError as error:
+        claim.close()
+        return error.errno != errno.EADDRINUSE
+    _chosen.append(claim)
+    if len(_chosen) > _LATELY:
+        _chosen.popleft().close()
+    return True
 
 
 def refuse_taken(what: str, host: str, port: int, option: str) -> None:

@@ -2,14 +2,12 @@
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from random import SystemRandom
 
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import _binary, _command
 
 from tests.e2e.programs import REPOSITORY, environment
@@ -45,7 +43,7 @@ class Layout:
         if routers is not Routers.ONE:
             self.services[_SECOND] = "router"
         names = [*self.services, "relay"]
-        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        self.ports = {name: free_port() for name in names}
 
     @property
     def routers(self) -> list[str]:
@@ -93,15 +91,3 @@ class Layout:
 
     def _url(self, name: str) -> str:
         return f"http://{self.address(name)}"
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at, all different, and none that the system gives to outgoing connections."""
-    ports: list[int] = []
-    while len(ports) < count:
-        port = SystemRandom().randrange(10_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in ports:
-                ports.append(port)
-    return ports

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from devteam_cli.container import SERVICES
+from devteam_cli.ports import free_port
 
 from scripts.locked import ROOT
 from tests.e2e.programs import PATIENCE, Program, environment
-from tests.e2e.services import free_port
 from tests.fakes.compose_file import compose_file
 
 # As the file has them.

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import temporal_dev_server
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from devteam import DevTeamClient
 from tests.e2e.programs import Program, devteam, environment
-from tests.e2e.services import free_port, variables
+from tests.e2e.services import variables
 
 
 @dataclass(slots=True)

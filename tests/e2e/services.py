@@ -1,7 +1,5 @@
 """One service as a process of its own."""
 
-import random
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from devteam_cli.ports import free_port
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.e2e.programs import Program, environment
@@ -51,15 +50,3 @@ def variables(name: str, port: int, **settings: str) -> dict[str, str]:
     defaults = {} if name == "router" else {"database_url": "memory"}
     told = {"port": str(port), **defaults, **settings}
     return environment(**{f"DEVTEAM_{name}_{key}".upper(): value for key, value in told.items()})
-
-
-def free_port() -> int:
-    """A port that nobody listens at.
-
-    Below those that systems give to outgoing connections: one of them could take it while its server is away.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import temporal_dev_server
 from devteam_planner.encryption_keys import new_line
 from temporalio.client import Client
@@ -18,7 +19,6 @@ from devteam.mesh.access.key import mint
 from devteam.models import PlanState, TaskState
 from devteam.specs import RunPolicy, Step
 from tests.e2e.programs import GRACE, Mesh, devteam, environment, up
-from tests.e2e.services import free_port
 from tests.e2e.test_secrets import scraped_text
 from tests.fakes import anthropic_server as wire
 from tests.fakes.anthropic_server import AnthropicServer

@@ -8,12 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
+from devteam_cli.ports import free_port
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.status import from_rpc
 from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2, registry_pb2_grpc, worker_pb2, worker_pb2_grpc
-from tests.e2e.services import Service, free_port, service
+from tests.e2e.services import Service, service
 
 pytestmark = pytest.mark.e2e
 

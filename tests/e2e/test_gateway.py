@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from devteam_cli.gateway.place import Address
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import temporal_dev_server
 
 from devteam.client import DevTeamClient
@@ -21,7 +22,7 @@ from devteam.models import TaskState
 from devteam.specs import Generation
 from tests.e2e.grpc_page import Command, at, commands, documents, shows
 from tests.e2e.programs import BIN, REPOSITORY, Mesh, Program, devteam, environment, up
-from tests.e2e.services import Service, free_port, service
+from tests.e2e.services import Service, service
 from tests.fakes.gateway import gateway, place_of, skip_without_envoy
 
 pytestmark = pytest.mark.e2e

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from devteam_cli.ports import free_port
 
 from tests.e2e.image import Image, build
 from tests.e2e.programs import Program
-from tests.e2e.services import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -7,13 +7,14 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from devteam_cli.ports import free_port
 
 from devteam.client import DevTeamClient
 from devteam.events import Tokens
 from devteam.models import Plan, PlanState, TaskState
 from devteam.specs import Generation, Step
 from tests.e2e.programs import Mesh, Program, devteam, environment, up
-from tests.e2e.services import free_port, service, variables
+from tests.e2e.services import service, variables
 from tests.fakes.scrape import Scrape, scraped_from
 
 pytestmark = pytest.mark.e2e

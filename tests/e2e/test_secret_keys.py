@@ -10,10 +10,11 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
+from devteam_cli.ports import free_port
 
 from devteam.mesh.access.key import PATTERN, mint
 from tests.e2e.programs import BIN, Program, ended, environment
-from tests.e2e.services import Service, free_port, service
+from tests.e2e.services import Service, service
 
 pytestmark = pytest.mark.e2e
 

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from devteam_cli import local_mesh
 from devteam_cli.local_mesh import LocalMesh
+from devteam_cli.ports import free_port
 
 from devteam.mesh.access.key import PATTERN
 from tests.e2e.programs import BIN, Mesh, Program, devteam, ended, environment, up
-from tests.e2e.services import free_port
 from tests.fakes.gateway import skip_without_envoy
 
 pytestmark = pytest.mark.e2e

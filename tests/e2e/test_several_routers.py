@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import temporal_dev_server
 
 from devteam.client import DevTeamClient
 from devteam.models import Task, TaskState
 from tests.e2e.programs import REPOSITORY, Program, environment
-from tests.e2e.services import Service, free_port, service
+from tests.e2e.services import Service, service
 
 pytestmark = pytest.mark.e2e
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import temporal_dev_server
 
 from devteam.v1 import planner_pb2 as pb
 from devteam.v1 import status_pb2
 from devteam.v1.planner_pb2_grpc import PlannerServiceStub
-from tests.e2e.services import free_port, service
+from tests.e2e.services import service
 
 if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
     from devteam.v1.planner_pb2_grpc import PlannerServiceAsyncStub

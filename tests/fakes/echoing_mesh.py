@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import grpc
+from devteam_cli.ports import free_port
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -94,7 +95,7 @@ class EchoingMesh(grpc.GenericRpcHandler):
 @asynccontextmanager
 async def echoing_mesh(port: int = 0) -> AsyncIterator[EchoingMesh]:
     """One behind the mesh's own interceptors."""
-    server = MeshServer(Listen(port=port, stop_grace=0.1), CountingIds())
+    server = MeshServer(Listen(port=port or free_port(), stop_grace=0.1), CountingIds())
     mesh = EchoingMesh()
     server.server.add_generic_rpc_handlers((mesh,))
     server.serve([f"devteam.v1.{name}" for name in _SERVICES])

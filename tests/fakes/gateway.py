@@ -13,9 +13,9 @@ import pytest
 from devteam_cli.gateway.envoy import binary, envoy
 from devteam_cli.gateway.folder import GatewayFolder, write
 from devteam_cli.gateway.place import Address, Place
+from devteam_cli.ports import free_port
 
 from devteam.errors import FailedPrecondition
-from tests.e2e.services import free_port
 
 PATIENCE = 20.0
 

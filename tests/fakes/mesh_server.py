@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
+from devteam_cli.ports import free_port
 
 from devteam.mesh.errors import Aborted, NotFound
 from devteam.mesh.server import Listen, MeshServer
@@ -331,7 +332,7 @@ class ScriptedMesh:
 
     async def start(self) -> None:
         """Begin to answer, or answer again."""
-        self._server = MeshServer(Listen(port=self.port, stop_grace=0.1, tls=self._tls), CountingIds())
+        self._server = MeshServer(Listen(port=self.port or free_port(), stop_grace=0.1, tls=self._tls), CountingIds())
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self.registry, self._server.server)
         worker_pb2_grpc.add_WorkerServiceServicer_to_server(self.router, self._server.server)
         self._server.serve(["devteam.v1.RegistryService", "devteam.v1.WorkerService"])

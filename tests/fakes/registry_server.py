@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from devteam_cli.ports import free_port
 
 from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import registry_pb2 as pb
@@ -93,7 +94,7 @@ class ScriptedRegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
 @asynccontextmanager
 async def registry_serving(servicer: ScriptedRegistryServicer, port: int = 0) -> AsyncIterator[MeshServer]:
     """The servicer behind the mesh's own interceptors."""
-    server = MeshServer(Listen(port=port, stop_grace=0.1), CountingIds())
+    server = MeshServer(Listen(port=port or free_port(), stop_grace=0.1), CountingIds())
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
     server.serve(["devteam.v1.RegistryService"])
     await server.start()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from devteam_cli.ports import free_port
+
 
 class Relay:
     """Forwards connections to `host`:`port` while it is open. `delay` is the seconds that every piece is held back.
@@ -22,7 +24,7 @@ class Relay:
 
     async def open(self, port: int = 0) -> int:
         """Listen on `port`, or any; returns it."""
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", port or free_port())
         return int(self._server.sockets[0].getsockname()[1])
 
     async def cut(self) -> None:

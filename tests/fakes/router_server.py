@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from devteam_cli.ports import free_port
 
 from devteam.mesh.server import Listen, MeshServer
 from devteam.v1 import router_pb2, router_pb2_grpc
@@ -94,7 +95,7 @@ class ScriptedRouterServicer(router_pb2_grpc.RouterServiceServicer):
 @asynccontextmanager
 async def serving(servicer: ScriptedRouterServicer, port: int = 0) -> AsyncIterator[MeshServer]:
     """The servicer behind the mesh's own interceptors."""
-    server = MeshServer(Listen(port=port, stop_grace=0.1), CountingIds())
+    server = MeshServer(Listen(port=port or free_port(), stop_grace=0.1), CountingIds())
     router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server.server)
     server.serve(["devteam.v1.RouterService"])
     await server.start()

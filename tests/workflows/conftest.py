@@ -1,13 +1,13 @@
 """Two servers of Temporal, started once for all tests that ask for them."""
 
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import TemporalServer, temporal_dev_server
 from temporalio.testing import WorkflowEnvironment
 
@@ -27,9 +27,3 @@ async def dev_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     folder = tmp_path_factory.mktemp("temporal")
     async with temporal_dev_server(folder, port=free_port(), ui_port=None, log=folder / "temporal.log") as server:
         yield server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import BINARY_VARIABLE, temporal_dev_server
 from temporalio.client import Client
 
 from devteam.mesh.errors import FailedPrecondition
-from tests.workflows.conftest import free_port
 
 PARENT = """
 import asyncio, sys

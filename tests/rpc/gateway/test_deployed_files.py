@@ -10,10 +10,10 @@ from devteam_cli.gateway import admin
 from devteam_cli.gateway.envoy import envoy
 from devteam_cli.gateway.folder import GatewayFolder
 from devteam_cli.main import app
+from devteam_cli.ports import free_port
 from typer.testing import CliRunner
 
 from scripts.locked import ROOT
-from tests.e2e.services import free_port
 from tests.fakes.certificates import certificate
 from tests.fakes.compose_file import compose_file
 from tests.fakes.gateway import skip_without_envoy

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from cryptography import x509
 from devteam_cli.gateway.place import Address
+from devteam_cli.ports import free_port
 
 from devteam.mesh.tls import TlsFiles
 from devteam.v1 import planner_pb2, planner_pb2_grpc
@@ -91,7 +92,8 @@ class EchoServer:
         self._server = grpc.aio.server()
         self._server.add_generic_rpc_handlers((EchoingMesh(),))
         pair = ((certs / f"{name}.key").read_bytes(), (certs / f"{name}.crt").read_bytes())
-        self._port = self._server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
+        self._port = free_port()
+        self._server.add_secure_port(f"localhost:{self._port}", grpc.ssl_server_credentials([pair]))
 
     async def __aenter__(self) -> int:
         await self._server.start()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from devteam_cli.ports import free_port
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from devteam.mesh import options
@@ -91,7 +92,7 @@ async def test_more_than_a_message_holds_goes_in_several(server: MeshServer, fil
 
 async def test_a_mesh_that_keeps_none_is_asked_again_after_a_minute(ids: Ids, file: Path) -> None:
     time_passes = Hand()
-    first = MeshServer(Listen(port=0), ids)
+    first = MeshServer(Listen(port=free_port()), ids)
     await first.start()
     exporter = MeshExporter(f"http://127.0.0.1:{first.port}", now=time_passes)
     assert not await exported(exporter, "lost")

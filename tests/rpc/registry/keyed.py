@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from devteam_cli.ports import free_port
 from devteam_registry.app import mounted
 from devteam_registry.settings import Settings
 
@@ -58,7 +59,7 @@ async def keyed_registry(
 ) -> AsyncIterator[KeyedMesh]:
     """A Registry that asks everyone for a key."""
     ids, keyring = CountingIds(), Keyring(clock, mesh_key)
-    server = keyed_server(Listen(port=port, stop_grace=0.5), ids, keyring, clock)
+    server = keyed_server(Listen(port=port or free_port(), stop_grace=0.5), ids, keyring, clock)
     async with AsyncExitStack() as stack, mounted(server, Settings(database_url=database_url), clock, ids) as job:
         await server.start()
         async with background(job):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from devteam_cli.ports import free_port
 from devteam_registry.app import mounted
 from devteam_registry.settings import Settings
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -68,10 +69,12 @@ async def running(
 ) -> AsyncIterator[Mesh]:
     """A Registry with these settings, on a port of its own unless one is given."""
     ids = CountingIds()
-    server = MeshServer(Listen(port=port, stop_grace=0.5), ids, authorizer or LoopbackAuthorizer(), keyring)
+    server = MeshServer(
+        Listen(port=port or free_port(), stop_grace=0.5), ids, authorizer or LoopbackAuthorizer(), keyring
+    )
     async with mounted(server, settings, clock, ids) as job:
-        port = await server.start()
-        async with background(job), open_channel(f"http://127.0.0.1:{port}") as channel:
+        bound = await server.start()
+        async with background(job), open_channel(f"http://127.0.0.1:{bound}") as channel:
             try:
                 yield Mesh(server, channel, RegistryServiceStub(channel), clock)
             finally:
