@@ -16,7 +16,7 @@ from devteam_cli.local_mesh import LocalMesh
 from devteam_cli.ports import free_port
 
 from devteam.mesh.access.key import PATTERN
-from tests.e2e.programs import BIN, Mesh, Program, devteam, ended, environment, up
+from tests.e2e.programs import BIN, PATIENCE, Mesh, Program, devteam, ended, environment, up
 from tests.fakes.gateway import skip_without_envoy
 
 pytestmark = pytest.mark.e2e
@@ -109,7 +109,7 @@ def test_the_page_shows_it_and_stays_on_this_machine(secured: Secured) -> None:
     data = environment(DEVTEAM_DATA=str(secured.mesh.data))
     with Program(str(BIN / "devteam"), "ui", "--port", "0", log=secured.mesh.logs / "ui.log", env=data) as page:
         url = page.line(r"^Page: (http://127\.0\.0\.1:\d+)")[1]
-        assert httpx.get(url, trust_env=False).status_code == 200
+        assert httpx.get(url, trust_env=False, timeout=PATIENCE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,8 @@ def test_the_gateway_speaks_tls_with_the_same_certificate(tmp_path: Path) -> Non
         secured = ready(mesh)
         key = Path(secured.left.key_file).read_text().strip()
         context = ssl.create_default_context(cafile=secured.left.ca)
-        with httpx.Client(verify=context, trust_env=False, headers={"authorization": f"Bearer {key}"}) as http:
+        shown = {"authorization": f"Bearer {key}"}
+        with httpx.Client(verify=context, trust_env=False, headers=shown, timeout=PATIENCE) as http:
             assert http.get(f"{door}/api/queues", headers={"authorization": ""}).status_code == 401
             answer = http.get(f"{door}/api/queues")
             assert (answer.status_code, answer.json()["queues"][0]["name"]) == (200, "default")

@@ -57,7 +57,9 @@ async def test_a_new_certificate_is_shown_and_no_stream_is_cut(mesh: EchoingMesh
                 pass
             go_on.set()
             assert await call.read() is not grpc.aio.EOF
-        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=ca), trust_env=False) as http:
+        async with httpx.AsyncClient(
+            verify=ssl.create_default_context(cafile=ca), trust_env=False, timeout=PATIENCE
+        ) as http:
             answer = await http.get(f"https://localhost:{place.listen.port}/api/tasks")
         assert (answer.status_code, door.url[:8]) == (200, "https://")
 

@@ -80,7 +80,7 @@ async def revoke(mesh: KeyedMesh, key_id: str) -> None:
     await (await mesh.as_(MESH_KEY)).RevokeKey(pb.RevokeKeyRequest(key_id=key_id))
 
 
-async def test_a_revoked_key_ends_within_a_second_at_a_follower(keyed: KeyedMesh) -> None:
+async def test_a_revoked_key_ends_at_a_follower(keyed: KeyedMesh) -> None:
     """And one that is new is known."""
     first = await keyed.create()
     async with following(keyed.url) as (keyring, follower):
@@ -92,7 +92,7 @@ async def test_a_revoked_key_ends_within_a_second_at_a_follower(keyed: KeyedMesh
         assert (caller.role, caller.worker_id, caller.queues) == (Role.WORKER, "w1", ("gpu",))
         ends = Ends(keyring)
         await revoke(keyed, first.key.key_id)
-        assert await ends.next(within=1) == first.key.key_id
+        assert await ends.next(within=SOON) == first.key.key_id
         with pytest.raises(Unauthenticated):
             keyring.identify(first.secret)
 
