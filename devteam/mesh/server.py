@@ -15,7 +15,7 @@ from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.exposure import lacking
 from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors.auth import Authorizer, Doorkeeper, LoopbackAuthorizer, auth_layer
-from devteam.mesh.interceptors.call import CallInterceptor, Layer, TurnsAway, lets_in
+from devteam.mesh.interceptors.call import CallInterceptor, Layer, lets_in, reads_at_once
 from devteam.mesh.interceptors.deadline import deadline_layer
 from devteam.mesh.interceptors.drain import OpenCalls
 from devteam.mesh.interceptors.errors import error_layer
@@ -88,11 +88,14 @@ class MeshServer:
             deadline_layer(self.listen.call_timeout),
         )
         library = (log_layer, errors, refusal_layer, auth, *self.limits)
-        interceptor = CallInterceptor(layers, library=library, turns_away=self._turns_away())
+        keeper = self.authorizer if isinstance(self.authorizer, Doorkeeper) else None
+        interceptor = CallInterceptor(
+            layers,
+            library=library,
+            turns_away=keeper.turns_away if keeper else lets_in,
+            reads_late=keeper.reads_late if keeper else reads_at_once,
+        )
         self.server = grpc.aio.server(interceptors=[interceptor], options=options.SERVER)
-
-    def _turns_away(self) -> TurnsAway:
-        return self.authorizer.turns_away if isinstance(self.authorizer, Doorkeeper) else lets_in
 
     @property
     def lacks(self) -> str:

@@ -1,6 +1,7 @@
 """Judges callers by their keys and certificates, and by the table of rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -56,6 +57,10 @@ class KeyAuthorizer:
             return True
         return caller.role not in rule.roles
 
+    def reads_late(self, method: str) -> bool:
+        """Whether strangers may make the call: what they begin to send and never end has to be bounded."""
+        return (rule := RULES.get(method)) is not None and rule.open
+
     async def authorize(self, call: Call) -> Caller:
         """Who calls. Raises Unauthenticated, PermissionDenied, ResourceExhausted; Unavailable while no key is known."""
         try:
@@ -70,6 +75,16 @@ class KeyAuthorizer:
             call.quiet = not self._notices.first(call.subject or self._address(call), refusal.reason)
             raise
         return caller
+
+    @asynccontextmanager
+    async def quietly(self, call: Call) -> AsyncIterator[None]:
+        """Have the log tell once a minute, too, of what strangers are refused with by those who look after this."""
+        try:
+            yield
+        except DevTeamError as refusal:
+            if call.caller is STRANGER:
+                call.quiet = not self._notices.first(call.subject, refusal.reason)
+            raise
 
     def _rule(self, method: str) -> Rule:
         rule = RULES.get(method)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from devteam.mesh.access.arrivals import Arrivals
 from devteam.mesh.access.audit import AuditLog, append
 from devteam.mesh.access.authorizer import KeyAuthorizer
 from devteam.mesh.access.buckets import Allowance
@@ -49,7 +50,8 @@ def gate_of(settings: ServiceSettings, clock: Clock) -> Gate:
     rates = Rates(clock, _allowances(settings))
     authorizer = KeyAuthorizer(keyring, clock, rates, identities=settings.identities, proxies=proxies)
     streams = KeyStreams(keyring, clock, settings.streams_per_key)
-    return Gate(authorizer, keyring, (streams.layer, _pace(settings, clock).layer), audit)
+    limits = (authorizer.quietly, streams.layer, _pace(settings, clock).layer, Arrivals().layer)
+    return Gate(authorizer, keyring, limits, audit)
 
 
 def _allowances(settings: ServiceSettings) -> Mapping[Rate, Allowance]:

@@ -22,6 +22,9 @@ class Doorkeeper(Protocol):
     def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
         """Whether `authorize` will refuse this call, whoever makes it and from wherever."""
 
+    def reads_late(self, method: str) -> bool:
+        """Whether the request of such a call is waited for only once it is known who makes it."""
+
 
 class LoopbackAuthorizer:
     """Lets every call pass: for servers that only this machine can reach."""

@@ -49,6 +49,8 @@ class Call:
     quiet: bool = False
     # Waits until a message of so many bytes may be read from the stream.
     pace: Callable[[int], Awaitable[None]] | None = None
+    # Within it a message is read of which perhaps only the beginning is there.
+    arriving: Callable[[], AbstractAsyncContextManager[None]] | None = None
 
     def end(self, error: DevTeamError) -> None:
         """End the call with `error`, once what is being sent is out. The first one counts."""
@@ -75,6 +77,8 @@ def in_words(call: Call, kind: type[DevTeamError] = DevTeamError) -> Iterator[No
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
 # Whether a call of this method, with this metadata, is refused whoever makes it.
 TurnsAway = Callable[[str, Mapping[str, str]], bool]
+# Whether the request of a call of this method is waited for inside of the layers only.
+ReadsLate = Callable[[str], bool]
 # The wire's types are the library's business: an interceptor sees every message type there is.
 Handler = Any
 _Deserializer = Callable[[bytes], object]
@@ -85,19 +89,31 @@ def lets_in(_method: str, _metadata: Mapping[str, str]) -> bool:
     return False
 
 
+def reads_at_once(_method: str) -> bool:
+    """Leave it to gRPC, which waits for a request before it begins with a call."""
+    return False
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Runs every call inside the given layers, the first outermost; health and reflection inside of `library`.
 
     A request is read from its bytes once the layers have let the call in; of a call that is turned away, its bytes are
-    not even waited for.
+    not even waited for. Nor are they, before that, where it `reads_late`: what has begun to arrive takes room for as
+    long as its sender likes.
     """
 
     def __init__(
-        self, layers: Sequence[Layer], *, library: Sequence[Layer] = (), turns_away: TurnsAway = lets_in
+        self,
+        layers: Sequence[Layer],
+        *,
+        library: Sequence[Layer] = (),
+        turns_away: TurnsAway = lets_in,
+        reads_late: ReadsLate = reads_at_once,
     ) -> None:
         self._layers = tuple(layers)
         self._library = tuple(library)
         self._turns_away = turns_away
+        self._reads_late = reads_late
 
     async def intercept_service(
         self,
@@ -111,12 +127,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return handler
         if self._turns_away(method, _texts(handler_call_details.invocation_metadata)):
             return grpc.stream_stream_rpc_method_handler(self._turned_away(method))
-        guarded = handler._replace(request_deserializer=None)
-        if handler.response_streaming:
-            kind = "stream_stream" if handler.request_streaming else "unary_stream"
-            return guarded._replace(**{kind: self._around_stream(method, handler, getattr(handler, kind))})
-        kind = "stream_unary" if handler.request_streaming else "unary_unary"
-        return guarded._replace(**{kind: self._around_unary(method, handler, getattr(handler, kind))})
+        # As one of many requests, the only one is read when the handler asks for it.
+        many = handler.request_streaming or self._reads_late(method)
+        guarded = handler._replace(request_deserializer=None, request_streaming=many)
+        inner, kind = getattr(handler, _kind(handler)), _kind(guarded)
+        around = self._around_stream if handler.response_streaming else self._around_unary
+        return guarded._replace(**{kind: around(method, handler, inner)})
 
     def _around_unary(self, method: str, handler: Handler, inner: Handler) -> Handler:
         layers = self._of(method)
@@ -124,7 +140,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def unary(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> object:
             call = _call(method, context, streaming=False)
             async with _within(layers, call):
-                call.response = await inner(_request(request, handler, call), context)
+                call.response = await inner(await _request(request, handler, call), context)
             return call.response
 
         return unary
@@ -142,7 +158,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             call = _call(method, context, streaming=True)
             async with (
                 _within(layers, call),
-                aclosing(inner(_request(request, handler, call), context)) as responses,
+                aclosing(inner(await _request(request, handler, call), context)) as responses,
             ):
                 async for response in responses:
                     if not await _written(response, call):
@@ -159,7 +175,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             call = _call(method, context, streaming=True)
             call.writing = True
             async with _within(self._library, call):
-                await inner(_request(request, handler, call), context)
+                await inner(await _request(request, handler, call), context)
 
         return stream
 
@@ -206,18 +222,34 @@ async def _within(layers: Sequence[Layer], call: Call) -> AsyncIterator[None]:
         yield
 
 
-def _request(request: object, handler: Handler, call: Call) -> object:
+def _kind(handler: Handler) -> str:
+    asked = "stream" if handler.request_streaming else "unary"
+    return f"{asked}_stream" if handler.response_streaming else f"{asked}_unary"
+
+
+async def _request(request: Any, handler: Handler, call: Call) -> object:
     if handler.request_streaming:
         return _read_stream(request, handler.request_deserializer, call)
-    call.request = _read(request, handler.request_deserializer)
+    data = request if isinstance(request, bytes) else await _next(request, call)
+    if data is None:
+        raise _malformed()
+    call.request = _read(data, handler.request_deserializer)
     return call.request
 
 
 async def _read_stream(requests: Any, deserialize: _Deserializer | None, call: Call) -> AsyncGenerator[object, None]:
-    async for data in requests:
+    while (data := await _next(requests, call)) is not None:
         if call.pace is not None:
             await call.pace(len(data))
         yield _read(data, deserialize)
+
+
+async def _next(requests: AsyncIterator[bytes], call: Call) -> bytes | None:
+    """The next message; None at the end of them."""
+    if call.arriving is None:
+        return await anext(requests, None)
+    async with call.arriving():
+        return await anext(requests, None)
 
 
 def _read(data: Any, deserialize: _Deserializer | None) -> object:
