@@ -14,6 +14,7 @@ import structlog
 
 from devteam.mesh.access.caller import ANYONE, STRANGER, Caller
 from devteam.mesh.access.peer import Proxies
+from devteam.mesh.access.rates import RATE_LIMITED
 from devteam.mesh.access.rules import RULES
 from devteam.mesh.clock import Clock, SystemClock
 from devteam.mesh.interceptors.call import Call
@@ -57,7 +58,7 @@ class AuditLog:
             raise
         finally:
             rule = RULES.get(call.method)
-            if rule is not None and rule.audited and call.caller is not None:
+            if rule is not None and rule.audited and call.caller is not None and not _is_known(call, outcome):
                 self._tell(self._line(call, call.caller, outcome))
 
     def _line(self, call: Call, caller: Caller, outcome: Outcome) -> dict[str, str]:
@@ -94,6 +95,11 @@ def append(file: Path, text: str) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
+
+
+def _is_known(call: Call, outcome: Outcome) -> bool:
+    """Whether it is a refusal that was told a moment ago, of those that come as often as somebody likes."""
+    return call.quiet and (call.caller is STRANGER or outcome.error_type == RATE_LIMITED)
 
 
 def _who(caller: Caller) -> dict[str, str]:

@@ -68,9 +68,10 @@ class KeyAuthorizer:
             # Known from here on, also to what tells of a refusal.
             call.caller = caller = self._caller(call, rule)
             call.subject = self._subject(call, caller)
-            _let(caller, rule, call.method)
             if call.subject:
+                # Also for what is refused: it is audited, and must not come more often either.
                 self._rates.charge(call.subject, rule.rate, caller.rate)
+            _let(caller, rule, call.method)
         except DevTeamError as refusal:
             call.quiet = not self._notices.first(call.subject or self._address(call), refusal.reason)
             raise

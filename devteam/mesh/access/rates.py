@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Final
 
 from devteam.mesh.access.buckets import Allowance, Bucket
 from devteam.mesh.access.recent import Recent
 from devteam.mesh.access.rules import Rate
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import ResourceExhausted
+
+RATE_LIMITED: Final = "RATE_LIMITED"
 
 
 class Rates:
@@ -32,7 +35,7 @@ class Rates:
             raise ResourceExhausted(
                 f"too many calls: {subject} may make {allowance.per_second:g} a second of this kind, "
                 f"{allowance.burst:g} at once; try again in {wait:.1f} s",
-                reason="RATE_LIMITED",
+                reason=RATE_LIMITED,
                 retry_after=wait,
                 metadata={"subject": subject, "rate": rate},
             )

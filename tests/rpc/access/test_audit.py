@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from devteam.mesh.access.key import mint
 from devteam.mesh.access.rules import RULES
 from devteam.v1 import access_pb2, planner_pb2, registry_pb2
 from tests.fakes.clock import FakeClock
-from tests.fakes.guarded_mesh import MESH_KEY, METHODS, GuardedMesh, guarded_mesh
+from tests.fakes.guarded_mesh import MESH_KEY, METHODS, PATIENCE, GuardedMesh, guarded_mesh
 
 CANCEL = "/devteam.v1.PlannerService/CancelTask"
 UPDATE = "/devteam.v1.RegistryService/UpdateQueue"
@@ -76,10 +77,38 @@ async def test_neither_secrets_nor_anything_but_names_are_told(clock: FakeClock,
 
 async def test_a_stream_is_told_of_when_it_ends(clock: FakeClock, file: Path) -> None:
     async with guarded_mesh(clock, audit_file=file) as mesh:
-        await made(mesh, ERASE, mesh.key(Role.ADMIN), planner_pb2.EraseTenantRequest(tenant="acme"))
+        request = planner_pb2.EraseTenantRequest(tenant="acme").SerializeToString()
+        call = mesh.call(ERASE, mesh.key(Role.ADMIN), HERE, request=request)
+        await call.read()
         assert lines(file) == []
-    # The test hung up, when its channel was closed.
+        call.cancel()
+        async with asyncio.timeout(PATIENCE):
+            while not lines(file):  # noqa: ASYNC110 - a file has no event for it
+                await asyncio.sleep(0.01)
     assert [(line["tenant"], line["outcome"]) for line in lines(file)] == [("acme", "CANCELLED")]
+
+
+async def test_what_strangers_are_refused_with_fills_no_disk(clock: FakeClock, file: Path) -> None:
+    """Nor what a key is refused with because it comes too often; the first of a minute is told."""
+    async with guarded_mesh(clock, audit_file=file, writes_per_second=0.1, writes_burst=2) as mesh:
+        client = mesh.key(Role.CLIENT, name="Bo")
+        for _ in range(20):
+            await mesh.outcome(JOIN, "", HERE)
+            await mesh.outcome(CANCEL, client, HERE)
+        told = [(line["by"], line["outcome"]) for line in lines(file)]
+        assert Counter(told) == {(who, what): how for who in ("stranger", "Bo") for what, how in SOME.items()}
+
+
+SOME = {"OK": 2, "RESOURCE_EXHAUSTED": 1}
+
+
+async def test_what_a_role_may_not_do_counts_against_its_rate(clock: FakeClock, file: Path) -> None:
+    """Each such call is a line: they are no way to fill a disk either."""
+    async with guarded_mesh(clock, audit_file=file, writes_per_second=0.1, writes_burst=2) as mesh:
+        client = mesh.key(Role.CLIENT)
+        for _ in range(20):
+            await mesh.outcome(KEY, client, HERE)
+    assert [line["reason"] for line in lines(file)] == ["ROLE_NOT_ALLOWED", "ROLE_NOT_ALLOWED", "RATE_LIMITED"]
 
 
 async def test_without_a_file_the_log_has_it_and_without_keys_anyone_did_it(clock: FakeClock) -> None:
