@@ -20,7 +20,6 @@ from tests.unit.registry.key_samples import MESH, key_spec
 
 PATIENCE = 60.0
 TEAM_ADMIN = Caller(Role.ADMIN, key_id="teamAdmn", tenant="team-a")
-GPU_ADMIN = Caller(Role.ADMIN, key_id="gpuAdmin", queues=("gpu", "gpu-2"))
 OPERATOR = Caller(Role.OPERATOR, tenant="team-a", queues=("gpu",))
 
 
@@ -37,6 +36,10 @@ class Rig:
 
     async def create(self, maker: Caller = MESH, **spec: Any) -> Made:
         return await self.keys.create(maker, key_spec(**spec))
+
+    async def admin(self, **spec: Any) -> Caller:
+        """One whose key is valid, of team-a unless said otherwise."""
+        return (await self.create(name="admin", role=Role.ADMIN, **spec)).key.record.caller
 
     async def token(self, maker: Caller = MESH, **spec: Any) -> str:
         minutes = spec.pop("minutes", 10)

@@ -15,7 +15,7 @@ from devteam.mesh.errors import (
     Unauthenticated,
 )
 from tests.fakes.clock import FakeClock
-from tests.unit.registry.key_rig import TEAM_ADMIN, Rig, StaleTokens, denied
+from tests.unit.registry.key_rig import Rig, StaleTokens, denied
 from tests.unit.registry.key_samples import MESH
 from tests.unit.registry.samples import NOON
 
@@ -113,7 +113,7 @@ async def test_a_tenant_binds_no_key_to_a_living_worker_that_is(rig: Rig, whose:
     rig.living["w1"] = whose
     assert await denied(rig.keys.join(await rig.token(tenant="team-a"), "w1")) == "WORKER_ID_BOUND"
     bound: dict[str, Any] = {"role": Role.WORKER, "tenant": "team-a", "worker_id": "w1"}
-    assert await denied(rig.create(TEAM_ADMIN, **bound)) == "WORKER_ID_BOUND"
+    assert await denied(rig.create(await rig.admin(), **bound)) == "WORKER_ID_BOUND"
     assert (await rig.keys.join(await rig.token(tenant=whose), "w1")).key.spec.worker_id == "w1"
     assert (await rig.create(**{**bound, "tenant": ""})).key.spec.worker_id == "w1"
 
@@ -124,5 +124,5 @@ async def test_a_tenant_binds_no_second_key_to_anothers_worker(rig: Rig) -> None
     with pytest.raises(PermissionDenied) as caught:
         await rig.keys.join(await rig.token(tenant="team-a"), "w1")
     assert rig.keyring.bound_to("w1") not in caught.value.message
-    assert await denied(rig.create(TEAM_ADMIN, role=Role.WORKER, worker_id="w1")) == "WORKER_ID_BOUND"
+    assert await denied(rig.create(await rig.admin(), role=Role.WORKER, worker_id="w1")) == "WORKER_ID_BOUND"
     await rig.create(role=Role.WORKER, tenant="team-b", worker_id="w1")

@@ -23,7 +23,7 @@ from devteam.mesh.errors import (
     Unavailable,
 )
 from tests.fakes.clock import FakeClock
-from tests.unit.registry.key_rig import GPU_ADMIN, OPERATOR, PATIENCE, TEAM_ADMIN, HangingKeys, Rig, denied
+from tests.unit.registry.key_rig import OPERATOR, PATIENCE, TEAM_ADMIN, HangingKeys, Rig, denied
 from tests.unit.registry.key_samples import MESH, key, key_spec
 from tests.unit.registry.samples import NOON
 
@@ -52,6 +52,59 @@ async def test_what_opens_something_is_kept_nowhere(rig: Rig) -> None:
     assert made.key.key_id in kept
     assert made.secret not in kept
     assert token not in kept
+
+
+async def test_a_key_that_ends_makes_none_that_still_waits_for_its_turn(clock: FakeClock) -> None:
+    """Whoever revokes a stolen key can be sure that no other comes of it from then on."""
+    rig = Rig(clock)
+    rig.store = store = HangingKeys()
+    rig.keys = Keys(store, rig.keyring, clock)
+    thief = (await rig.create(role=Role.ADMIN, tenant="")).key
+    store.hangs = True
+    async with asyncio.TaskGroup() as group:
+        hanging = group.create_task(rig.create())
+        await store.asked.wait()
+        waiting = group.create_task(failed(rig.create(thief.record.caller)))
+        await asyncio.sleep(0)
+        ending = group.create_task(rig.keys.revoke(MESH, thief.key_id))
+        await asyncio.sleep(0)
+        store.hangs = False
+        hanging.cancel()
+        assert (await waiting).reason == "CREDENTIALS_INVALID"
+        await ending
+    assert await rig.names() == []
+
+
+async def test_of_two_tenants_that_bind_one_id_at_once_one_gets_it(clock: FakeClock) -> None:
+    rig = Rig(clock)
+    store = HangingKeys()
+    rig.keys = Keys(store, rig.keyring, clock)
+    store.hangs = True
+    async with asyncio.TaskGroup() as group:
+        hanging = group.create_task(rig.create())
+        await store.asked.wait()
+        wanted = [
+            group.create_task(outcome(rig.create(role=Role.WORKER, tenant=tenant, worker_id="gpu-1")))
+            for tenant in ("team-a", "team-b")
+        ]
+        await asyncio.sleep(0)
+        store.hangs = False
+        hanging.cancel()
+    assert [task.result() for task in wanted] == ["", "WORKER_ID_BOUND"]
+
+
+async def failed(awaited: Any) -> DevTeamError:
+    with pytest.raises(DevTeamError) as caught:
+        await awaited
+    return caught.value
+
+
+async def outcome(awaited: Any) -> str:
+    try:
+        await awaited
+    except DevTeamError as error:
+        return error.reason
+    return ""
 
 
 async def test_keys_outlive_a_restart(rig: Rig) -> None:
@@ -120,17 +173,19 @@ async def test_a_key_that_cannot_be_stored_is_none(clock: FakeClock) -> None:
 
 async def test_an_admin_of_a_tenant_makes_keys_of_that_tenant(rig: Rig) -> None:
     """Also where the tenant is not named; none of another, and none of all."""
-    made = await rig.create(TEAM_ADMIN, role=Role.ADMIN, tenant="")
+    admin = await rig.admin()
+    made = await rig.create(admin, role=Role.ADMIN, tenant="")
     assert made.key.spec.tenant == "team-a"
-    assert made.key.created_by == TEAM_ADMIN.key_id
-    assert await denied(rig.create(TEAM_ADMIN, tenant="team-b")) == "TENANT_NOT_ALLOWED"
+    assert made.key.created_by == admin.key_id
+    assert await denied(rig.create(admin, tenant="team-b")) == "TENANT_NOT_ALLOWED"
 
 
 async def test_a_key_has_no_queue_that_its_maker_has_not(rig: Rig) -> None:
     """No queues means all of them, which is more."""
-    assert (await rig.create(GPU_ADMIN, queues=("gpu",))).key.spec.queues == ("gpu",)
-    assert await denied(rig.create(GPU_ADMIN, queues=("gpu", "cpu"))) == "QUEUE_NOT_ALLOWED"
-    assert await denied(rig.create(GPU_ADMIN)) == "QUEUE_NOT_ALLOWED"
+    admin = await rig.admin(tenant="", queues=("gpu", "gpu-2"))
+    assert (await rig.create(admin, queues=("gpu",))).key.spec.queues == ("gpu",)
+    assert await denied(rig.create(admin, queues=("gpu", "cpu"))) == "QUEUE_NOT_ALLOWED"
+    assert await denied(rig.create(admin)) == "QUEUE_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize("role", [Role.CLIENT, Role.WORKER, Role.OPERATOR])

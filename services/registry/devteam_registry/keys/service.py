@@ -8,7 +8,7 @@ import structlog
 
 from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.key import MintedKey, digest_of, mint
-from devteam.mesh.access.keyring import Keyring
+from devteam.mesh.access.keyring import Keyring, invalid_key
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
 from devteam_registry import owners
@@ -72,13 +72,16 @@ class Keys:
         """Make a key.
 
         Raises PermissionDenied for one that is worth more than the maker's or bound to another tenant's worker,
-        FailedPrecondition when there are too many, or Unavailable.
+        Unauthenticated when the maker's has ended, FailedPrecondition when there are too many, or Unavailable.
         """
         spec = key_within(maker, spec)
-        self._refuse_foreign(spec.worker_id, spec.tenant)
         minted = self._minted(_KIND[spec.role])
         key = self._key(minted, spec, maker.key_id)
         async with self._turn:
+            # What was true when the call began need not be: others had their turns before.
+            if not self._is_valid(maker.key_id):
+                raise invalid_key()
+            self._refuse_foreign(spec.worker_id, spec.tenant)
             self._refuse_too_many(key)
             async with in_time():
                 await self._store.add(key)
