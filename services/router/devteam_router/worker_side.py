@@ -300,9 +300,15 @@ class WorkerSide:
     def _is_anothers(self, link: Link, attempt: AttemptId) -> bool:
         """Whether it is of a task whose tenant the worker does not serve: it cannot have been given to it."""
         known = self._attempts.newest_of(attempt.task_id)
-        if known is None or known.run is None or known.worker == link.worker:
+        if known is None or known.worker == link.worker:
             return False
-        return not self._fleet.serves(link.worker.worker_id, known.run.tenant)
+        tenant = known.run.tenant if known.run is not None else self._tenant_of(known.worker)
+        return bool(tenant) and not self._fleet.serves(link.worker.worker_id, tenant)
+
+    def _tenant_of(self, holder: WorkerInstance | None) -> str:
+        """Whose a task surely is that this worker has; empty: whoever's."""
+        known = None if holder is None else self._fleet.get(holder.worker_id)
+        return known.tenant if known is not None else ""
 
     def _belongs(self, dispatch: Dispatch, worker: WorkerInstance, item: InHand) -> bool:
         if dispatch.stage is Stage.WAITING:

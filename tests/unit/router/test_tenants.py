@@ -182,6 +182,16 @@ class TestClaims:
         assert planner.story == ["waits: no_worker_in_queue"]
         assert bench.held == []
 
+    @pytest.mark.parametrize("claimed", [1, 2])
+    async def test_nor_takes_another_tenants_worker_what_that_one_has(self, bench: RouterBench, claimed: int) -> None:
+        """Neither of their Planners has asked for it yet since this Router began: whose it is, the worker tells."""
+        acmes = bench.worker(ACMES, in_hand("t1"))
+        acmes.heard()
+        stranger = bench.worker(a_worker("w-globex", tenant="globex"), in_hand("t1", attempt=claimed))
+        await bench.settled()
+        assert Cancel(AttemptId("t1", claimed), CancelReason.FENCED) in stranger.heard()
+        assert (acmes.heard(), bench.held) == ([], ["t1/1 on w-acme"])
+
     async def test_its_own_tenants_runs_are_taken_up(self, bench: RouterBench) -> None:
         bench.worker(ACMES, in_hand("t1"))
         planner = await bench.dispatch(a_run("t1", tenant="acme"))
