@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from devteam.mesh.errors import Unavailable
-from devteam.mesh.schema import SchemaTooOld, prepare, unusable
+from devteam.mesh.schema import SchemaTooOld, own_file, prepare, unusable
 from devteam.mesh.schema import migrate as migrate  # noqa: PLC0414 - whoever opens databases finds it here, too
 
 _log = structlog.get_logger()
@@ -121,6 +121,7 @@ class _Sqlite:
 
     @classmethod
     async def opened(cls, url: str, to_work_on: Callable[[sa.Connection], None]) -> "_Sqlite":
+        own_file(url)
         connect_args = {"timeout": 5, "check_same_thread": False}
         engine = sa.create_engine(url, connect_args=connect_args, pool_size=16, hide_parameters=True)
         event.listen(engine, "connect", _tune)

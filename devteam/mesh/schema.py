@@ -5,8 +5,9 @@ that a fleet can be renewed process by process once its database was. What an ol
 new hundred.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def migrating(url: str) -> Iterator[sa.Connection]:
 
     Raises Unavailable, with the cause, when the database cannot be used.
     """
+    own_file(url)
     patience = {"timeout": 60} if make_url(url).get_backend_name() == "sqlite" else {}
     engine = sa.create_engine(url, connect_args=patience, hide_parameters=True)
     try:
@@ -46,6 +48,15 @@ def migrating(url: str) -> Iterator[sa.Connection]:
         raise unusable(url, error) from error
     finally:
         engine.dispose()
+
+
+def own_file(url: str) -> None:
+    """Make the file of an SQLite database, if it is not there, for its owner's eyes; SQLite does the same beside it."""
+    found = make_url(url)
+    if found.get_backend_name() == "sqlite" and found.database and found.database != ":memory:":
+        # What cannot be made is told by whoever opens it.
+        with suppress(OSError):
+            os.close(os.open(found.database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def unusable(url: str, cause: BaseException | None) -> Unavailable:
