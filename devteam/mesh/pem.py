@@ -4,7 +4,7 @@ import os
 import ssl
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -25,7 +25,7 @@ class Pems:
     """The content of TlsFiles."""
 
     cert: bytes | None = None
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
     ca: bytes | None = None
 
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -20,7 +20,7 @@ class Issued:
     """A certificate and its key, in PEM."""
 
     cert: bytes
-    key: bytes
+    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,12 @@ class Authority:
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         signed = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         return Issued(signed.public_bytes(serialization.Encoding.PEM), _pem_of(key))
+
+
+def is_key_of(cert: bytes, key: bytes) -> bool:
+    """Whether a private key is that of a certificate, both in PEM. Raises ValueError and TypeError."""
+    known = serialization.load_pem_private_key(key, password=None)
+    return known.public_key() == x509.load_pem_x509_certificate(cert).public_key()
 
 
 def _builder(

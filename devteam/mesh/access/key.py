@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -28,8 +28,8 @@ class MintedKey:
     """A new key: what is shown once, and what may be kept of it."""
 
     key_id: str
-    secret: str
-    digest: bytes
+    secret: str = field(repr=False)
+    digest: bytes = field(repr=False)
 
 
 def mint(kind: str) -> MintedKey:

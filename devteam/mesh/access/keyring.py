@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.key import digest_of, id_of
@@ -23,7 +23,7 @@ class KeyRecord:
     """What is known of a key: whom it stands for, and its digest."""
 
     caller: Caller
-    digest: bytes
+    digest: bytes = field(repr=False)
     revoked: bool = False
 
 
