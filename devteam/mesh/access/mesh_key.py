@@ -1,5 +1,6 @@
 """The one key that every service of a mesh is given."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -29,8 +30,9 @@ def mesh_key_of(settings: ServiceSettings) -> str:
 
 def _read(file: Path, prefix: str) -> str:
     try:
-        mode = file.stat().st_mode
         with file.open(encoding="ascii") as opened:
+            # Of what is read, whatever the name stands for by now.
+            mode = os.fstat(opened.fileno()).st_mode
             text = opened.read(_MOST_BYTES).strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"

@@ -1,6 +1,7 @@
 """The file that holds the keys which the database is encrypted with."""
 
 import base64
+import os
 import re
 import secrets
 import stat
@@ -37,7 +38,9 @@ def read_keys(path: Path, *, setting: str = _SETTING) -> EncryptionKeys:
     holds something else. No key is quoted.
     """
     try:
-        mode, lines = path.stat().st_mode, path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as opened:
+            # Of what is read, whatever the name stands for by now.
+            mode, lines = os.fstat(opened.fileno()).st_mode, opened.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(setting, f"cannot read {path.name}: {getattr(error, 'strerror', '') or 'it is no text'}") from None
     if mode & _TOO_OPEN:

@@ -8,6 +8,7 @@ import pytest
 from devteam_planner.encryption_keys import new_line, read_keys
 
 from devteam.mesh.errors import InvalidInput
+from tests.fakes.swapped import Swapped
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -72,3 +73,8 @@ def test_what_is_wrong_is_said_without_the_key(tmp_path: Path, text: str, compla
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot read none: No such file"):
         read_keys(tmp_path / "none")
+
+
+def test_the_file_that_is_looked_at_is_the_one_that_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="others may read keys"):
+        read_keys(Swapped(written(tmp_path, f"a {KEY}", 0o644)))

@@ -12,6 +12,7 @@ from devteam.mesh.access.mesh_key import mesh_key_of
 from devteam.mesh.errors import InvalidInput
 from devteam.mesh.settings import ServiceSettings
 from tests.fakes.clock import FakeClock
+from tests.fakes.swapped import Swapped
 
 KEY = mint("m").secret
 MISTYPED = KEY[:-1] + ("2" if KEY[-1] == "1" else "1")
@@ -53,6 +54,13 @@ def test_a_file_that_others_can_read_or_change_is_refused(clock: FakeClock, key_
     key_file.chmod(mode)
     field, message = refused(clock, mesh_key_file=key_file, keys=True)
     assert (field, message) == ("MESH_KEY_FILE", f"others can read or change {key_file}: `chmod 600 {key_file}`")
+
+
+def test_the_file_that_is_looked_at_is_the_one_that_is_read(key_file: Path) -> None:
+    key_file.chmod(0o644)
+    settings = ServiceSettings(mesh_key_file=key_file).model_copy(update={"mesh_key_file": Swapped(key_file)})
+    with pytest.raises(InvalidInput, match="others can read"):
+        mesh_key_of(settings)
 
 
 @pytest.mark.parametrize(
