@@ -74,6 +74,12 @@ async def test_plans_and_tasks_of_their_own_are_walked_in_the_order_of_their_ids
     assert await stores.erasures.open_of(["p-1", "p-2", "p-9"]) == {"p-2"}
 
 
+async def test_any_number_of_plans_may_be_asked_for(stores: Stores) -> None:
+    """A tenant may have 100,000 open, and more where that is set: no database takes as many parameters."""
+    await stores.plans.add(a_plan("p-2"))
+    assert await stores.erasures.open_of({"p-2", *(f"q-{number}" for number in range(270_000))}) == {"p-2"}
+
+
 async def test_of_an_erased_plan_nothing_is_left_and_nothing_else_goes(stores: Stores) -> None:
     gone, kept = a_plan("p-1", request_id="r-1"), a_plan("p-2")
     for plan in (gone, kept):

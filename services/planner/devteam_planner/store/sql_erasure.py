@@ -12,6 +12,8 @@ from devteam_planner.store.tables import plans, tasks, token_batches
 # Rows that one transaction deletes: some 10 ms, in which nobody else writes to SQLite. And the tasks that they are of,
 # one by one: asked for those of plans, PostgreSQL would rather read all tokens that there are.
 _ROWS, _TASKS = 500, 100
+# A statement of PostgreSQL takes 65,535 parameters, one of SQLite fewer here and more there.
+_IDS_AT_ONCE = 1_000
 
 _IDS: sa.BindParameter[Any] = sa.bindparam("of_plans", expanding=True)
 _HEADS = (
@@ -52,7 +54,10 @@ class SqlErasures:
 
     async def open_of(self, plan_ids: Collection[str]) -> set[str]:
         """See the port."""
-        return await self._those(_OPEN, list(plan_ids))
+        still, asked = set[str](), list(plan_ids)
+        for start in range(0, len(asked), _IDS_AT_ONCE):
+            still |= await self._those(_OPEN, asked[start : start + _IDS_AT_ONCE])
+        return still
 
     async def erase(self, plan_ids: Sequence[str]) -> tuple[int, int]:
         """See the port."""
