@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
-from devteam_cli.certs.authority import SKEW, Authority, Issued, Subject
+from devteam_cli.certs.authority import SKEW, Authority, Issued, Subject, is_key_of
 from devteam_cli.certs.facts import Facts, facts
 
 AUTHORITY, SERVER = "ca", "server"
@@ -26,7 +26,8 @@ class CertFolder:
 
         Raises AlreadyExists where there is an authority: whoever trusts it would trust nothing any more.
         """
-        if self.cert(AUTHORITY).exists() or self.key(AUTHORITY).exists():
+        # A key with nothing beside it broke off before anybody saw its certificate.
+        if self.cert(AUTHORITY).exists() or (self.key(AUTHORITY).exists() and any(self.files())):
             raise AlreadyExists(
                 f"{self.path} holds an authority already: `devteam certs renew` renews what it signed; name another "
                 "folder to begin anew",
@@ -67,6 +68,13 @@ class CertFolder:
             raise NotFound("certificate", file, message=f"there is no {self.cert(file)}") from None
         except (OSError, ValueError):
             raise FailedPrecondition(f"{self.cert(file)} cannot be read as a certificate") from None
+
+    def fits(self, file: str) -> bool:
+        """Whether the key called `file` is its certificate's: of both, the key is replaced first."""
+        try:
+            return is_key_of(self.cert(file).read_bytes(), self.key(file).read_bytes())
+        except (OSError, ValueError, TypeError):
+            return False
 
     def files(self) -> Iterator[str]:
         """What there is, the authority first."""

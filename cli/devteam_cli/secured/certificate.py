@@ -29,7 +29,9 @@ class ServerCertificate:
         self._clock = clock
 
     def ensure(self) -> bool:
-        """Make it if there is none; renew it if it ends within 30 days, or lacks one of the hosts. True: it is new.
+        """Make it if there is none; renew it if it ends within 30 days, lacks one of the hosts, or has another key.
+
+        True: it is new.
 
         Names that it had, it keeps. Raises DevTeamError when the folder cannot be used.
         """
@@ -41,6 +43,9 @@ class ServerCertificate:
             certs.serve(self._hosts, _LIFE)
             return True
         known = certs.known(SERVER)
+        if not certs.fits(SERVER):
+            certs.renew(SERVER, _LIFE)
+            return True
         hosts = tuple(dict.fromkeys((*known.hosts, *self._hosts)))
         if known.until - self._clock.now() > _EARLY and len(hosts) == len(known.hosts):
             return False

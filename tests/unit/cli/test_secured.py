@@ -8,6 +8,8 @@ from devteam_cli.certs.facts import Facts, facts
 from devteam_cli.secured import hosts
 from devteam_cli.secured.certificate import ServerCertificate
 
+from devteam.mesh.pem import PemFiles
+from devteam.mesh.tls import TlsFiles
 from tests.fakes.clock import FakeClock
 
 HERE = ("localhost", "127.0.0.1", "::1")
@@ -56,6 +58,34 @@ def test_one_that_is_gone_is_made_again_by_the_same_authority(tmp_path: Path) ->
     assert certificate.ensure()
     assert "mesh.example" in shown(tmp_path).hosts
     assert (tmp_path / "ca.pem").read_bytes() == authority
+
+
+@pytest.mark.parametrize("lost", ["ca.pem", "server.pem"])
+def test_what_broke_off_between_a_key_and_its_certificate_is_begun_anew(tmp_path: Path, lost: str) -> None:
+    """The key comes first, and nobody has seen what goes with it."""
+    ServerCertificate(tmp_path, ["mesh.example"], FakeClock()).ensure()
+    (tmp_path / lost).unlink()
+    if lost == "ca.pem":
+        (tmp_path / "server.pem").unlink()
+        (tmp_path / "server.key").unlink()
+    assert ServerCertificate(tmp_path, ["mesh.example"], FakeClock()).ensure()
+    read(tmp_path)
+
+
+def test_so_is_a_renewal_that_broke_off_there(tmp_path: Path) -> None:
+    certificate = ServerCertificate(tmp_path, ["mesh.example"], FakeClock())
+    certificate.ensure()
+    before = (tmp_path / "server.pem").read_bytes()
+    (tmp_path / "server.pem").unlink()
+    certificate.ensure()
+    (tmp_path / "server.pem").write_bytes(before)
+    assert certificate.ensure()
+    read(tmp_path)
+    assert not certificate.ensure()
+
+
+def read(folder: Path) -> None:
+    PemFiles(TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")).read()
 
 
 def test_whoever_is_shown_it_sees_its_authority_too(tmp_path: Path) -> None:
