@@ -89,6 +89,7 @@ class RegistryServicer(RegistryServiceServicer):
     async def UpdateRouting(self, request: pb.UpdateRoutingRequest, context: object) -> pb.UpdateRoutingResponse:
         """Change how runs are placed."""
         owners.whole_mesh(current_caller())
+        owners.every_queue(current_caller())
         changed = await self._registry.update_routing(routing.routing_change_from_proto(request))
         return pb.UpdateRoutingResponse(routing=routing.routing_to_proto(changed))
 

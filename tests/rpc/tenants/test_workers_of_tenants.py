@@ -300,6 +300,8 @@ class TestChanging:
             assert (await mesh.stub.UpdateQueue(gpu, metadata=called("of-gpu"))).policy.paused
             refusal_of_cpu = await refused(mesh.stub.UpdateQueue(cpu, metadata=called("of-gpu")))
             assert refusal_of_cpu == (DENIED, "QUEUE_NOT_ALLOWED")
+            routing = pb.UpdateRoutingRequest(update_mask=mask("strategy"))
+            assert await refused(mesh.stub.UpdateRouting(routing, metadata=called("of-gpu"))) == refusal_of_cpu
 
     async def test_the_shares_of_other_tenants_are_not_shown(self, mesh: Mesh) -> None:
         """Neither to who asks for the routing, nor to who watches; a policy that is about others only is not there."""

@@ -42,6 +42,16 @@ def whole_mesh(caller: Caller) -> None:
         )
 
 
+def every_queue(caller: Caller) -> None:
+    """Let whose key is for some queues change nothing that concerns all of them. Raises PermissionDenied."""
+    if caller.queues:
+        raise PermissionDenied(
+            f"this key is for some queues ({', '.join(caller.queues)}), and routing is every queue's: ask an operator "
+            "of all of them",
+            reason="QUEUE_NOT_ALLOWED",
+        )
+
+
 def looks_at(caller: Caller, worker_id: str) -> None:
     """Let a worker see nobody but itself, where its key says who it is. Raises NotFound, as for whom nobody knows."""
     if caller.worker_id not in ("", worker_id):
