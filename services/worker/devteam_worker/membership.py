@@ -53,6 +53,8 @@ def read(folder: Path) -> Membership | None:
 def write(folder: Path, membership: Membership) -> None:
     """Keep a membership in place of any other, for its owner's eyes alone. Raises OSError."""
     draft = folder / f".{FILE}.{os.getpid()}"
+    # Of one that broke off: in a container each has the same number.
+    draft.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump(asdict(membership), file, indent=2)

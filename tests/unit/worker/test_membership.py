@@ -1,6 +1,7 @@
 """What a worker keeps of the mesh that it joined, and when that counts."""
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -104,3 +105,10 @@ def test_settings_say_where_they_come_from_and_no_key(tmp_path: Path) -> None:
     assert said["queues"].origin == "environment variable DEVTEAM_QUEUE"
     assert (said["apiKey"].value, said["apiUrl"].value) == ("set", KEPT.server)
     assert "canary" not in json.dumps([str(item) for item in said.values()])
+
+
+def test_what_broke_off_before_is_in_nobodys_way(tmp_path: Path) -> None:
+    """In a container every process has the same number."""
+    (tmp_path / f".{FILE}.{os.getpid()}").write_text("half of")
+    write(tmp_path, KEPT)
+    assert read(tmp_path) == KEPT
