@@ -44,7 +44,7 @@ class Cipher:
         """The bytes that are kept at `place`. Raises Unavailable when they cannot be opened."""
         if not kept.startswith(_MARK):
             return kept
-        key_id, start = _key_of(kept), 2 + kept[1]
+        key_id, start = _key_of(kept), 2 + _length_in(kept)
         return self._decrypted(place, key_id, kept[start:]) if key_id else kept[start:]
 
     def seal_text(self, place: str, text: str) -> str:
@@ -102,7 +102,12 @@ def _key_of(kept: bytes | str) -> str:
     """The id of the key that sealed it; empty when none did."""
     if isinstance(kept, str):
         return kept[1:].partition(":")[0] if is_sealed(kept) else ""
-    return kept[2 : 2 + kept[1]].decode(errors="replace") if kept.startswith(_MARK) else ""
+    return kept[2 : 2 + _length_in(kept)].decode(errors="replace") if kept.startswith(_MARK) else ""
+
+
+def _length_in(kept: bytes) -> int:
+    """Of the key's id; 0 also where the mark is all that is left."""
+    return int.from_bytes(kept[1:2], "big")
 
 
 def _decoded(text: str) -> bytes:
