@@ -57,9 +57,9 @@ class DataFolder:
 def data_folder(path: Path, *, fresh: bool) -> Iterator[DataFolder]:
     """Take the folder for this process alone; `fresh` empties it first.
 
-    Raises FailedPrecondition when another mesh runs on it, or when it holds somebody else's files.
+    Raises FailedPrecondition when another mesh runs on it, when it holds somebody else's files, or cannot be made.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(path)
     if any(entry.name not in _OF_WORKERS for entry in path.iterdir()) and not (path / _MARK).exists():
         raise FailedPrecondition(f"{path} holds files that are not of a mesh; choose another folder with --data")
     with (path / _MARK).open("a") as mark:
@@ -77,6 +77,15 @@ def data_folder(path: Path, *, fresh: bool) -> Iterator[DataFolder]:
 def default_path() -> Path:
     """DEVTEAM_DATA, else .devteam in the home folder."""
     return Path(os.environ.get("DEVTEAM_DATA") or Path.home() / ".devteam")
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailedPrecondition(
+            f"the folder {path} cannot be made: {(error.strerror or str(error)).lower()}; choose another with --data"
+        ) from None
 
 
 def _empty(path: Path) -> None:

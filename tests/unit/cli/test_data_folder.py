@@ -29,3 +29,10 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match="not of a mesh"), data_folder(tmp_path, fresh=True):
         pass
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = pytest.raises(FailedPrecondition, match="cannot be made: not a directory; choose another with --data")
+    with refused, data_folder(tmp_path / "file" / "data", fresh=False):
+        pass
