@@ -26,7 +26,7 @@ from devteam.mesh.tls import TlsFiles
 from devteam_cli import predecessors
 from devteam_cli.data_folder import DataFolder
 from devteam_cli.local_workers import LocalWorker, LocalWorkers
-from devteam_cli.ports import free_port
+from devteam_cli.ports import free_port, refuse_taken
 from devteam_cli.secured.own_keys import ADMIN, PAGE, OwnKeys
 from devteam_cli.temporal_server import TemporalServer, temporal_dev_server
 
@@ -82,6 +82,9 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
 
     Raises FailedPrecondition with what to do when a part cannot be started.
     """
+    if plan.listen.port:
+        # Local workers dial before anybody listens: a mesh that is there already would take them for its own.
+        refuse_taken("the mesh", reachable(plan.listen.host), plan.listen.port, "--port")
     port = plan.listen.port or free_port()
     scheme = "https" if plan.listen.tls else "http"
     mesh = Mesh(

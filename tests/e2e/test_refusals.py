@@ -109,3 +109,16 @@ def test_a_database_that_cannot_be_opened_is_named(name: str, tmp_path: Path) ->
         assert line.startswith("error: cannot open the database ")
         assert cause in line
         assert "secret" not in line
+
+
+def test_a_second_mesh_at_a_port_leaves_the_first_one_alone(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        options = ("--port", str(port), "--data", str(tmp_path), "--no-ui", "--metrics-port", "0")
+        code, lines = refused("devteam_cli", "up", *options, env=environment())
+    said = f"error: cannot start the mesh on 127.0.0.1:{port}: address already in use; stop what uses the port"
+    assert (code, lines) == (2, [f"{said} or choose another with --port"])
+    # Its local worker would have registered there, under the name that the other mesh's worker has.
+    assert not (tmp_path / "local.log").exists()
