@@ -157,6 +157,12 @@ class TestProcesses:
             [pod] = found.selected(service["metadata"]["namespace"], service["spec"]["selector"])
             assert any("readinessProbe" in container for container in pod.spec["containers"]), pod.name
 
+    def test_a_service_that_is_replaced_closes_no_door(self, found: Cluster) -> None:
+        """All doors lead to the same Registry, of which there is one: they would close together."""
+        [door] = found.pod("devteam-gateway").spec["containers"]
+        asked = {kind: door[kind]["httpGet"]["path"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
+        assert asked == {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/healthz"}
+
     def test_pods_live_longer_than_their_leave_takes(self, found: Cluster) -> None:
         for pod in found.pods:
             for container, _ in ours(pod):

@@ -145,6 +145,11 @@ class TestAddresses:
         [config] = cluster(overlay).pod("devteam-gateway").spec["initContainers"]
         assert "headless" not in " ".join(config["args"])
 
+    def test_no_service_mesh_puts_a_proxy_beside_the_migration(self, found: Cluster) -> None:
+        meta = found.pod("devteam-migrate").workload["spec"]["template"]["metadata"]
+        assert meta["labels"]["sidecar.istio.io/inject"] == "false"
+        assert meta["annotations"]["linkerd.io/inject"] == "disabled"
+
 
 class TestPolicies:
     @pytest.mark.parametrize(("caller", "other", "port"), EDGES)
