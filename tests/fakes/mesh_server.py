@@ -14,7 +14,7 @@ from devteam.mesh.errors import Aborted, NotFound
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.tasks import cancelled
 from devteam.mesh.tls import TlsFiles
-from devteam.v1 import registry_pb2, registry_pb2_grpc, run_pb2, status_pb2, worker_pb2, worker_pb2_grpc
+from devteam.v1 import access_pb2, registry_pb2, registry_pb2_grpc, run_pb2, status_pb2, worker_pb2, worker_pb2_grpc
 from tests.fakes.ids import CountingIds
 
 PATIENCE = 60.0
@@ -40,7 +40,7 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.refusals: dict[str, deque[Exception]] = {
             "RegisterWorker": deque(),
             "Heartbeat": deque(),
-            "GetRouting": deque(),
+            "GetIdentity": deque(),
             "GetRegistryStatus": deque(),
         }
         self.registrations: asyncio.Queue[registry_pb2.RegisterWorkerRequest] = asyncio.Queue()
@@ -53,6 +53,8 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.listed: list[registry_pb2.Worker] = []
         # What GetRegistryStatus says.
         self.status = status_pb2.ServiceStatus(name="registry")
+        # Whom it takes callers for.
+        self.identity = access_pb2.GetIdentityResponse(role=access_pb2.ROLE_ADMIN)
         # What callers showed as their key, by method.
         self.keys: dict[str, object] = {}
         # The session that counts; empty when the worker is not known.
@@ -150,8 +152,7 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def GetRouting(
         self, request: registry_pb2.GetRoutingRequest, context: Context
     ) -> registry_pb2.GetRoutingResponse:
-        self._note("GetRouting", context)
-        return registry_pb2.GetRoutingResponse()
+        raise NotImplementedError
 
     async def UpdateRouting(
         self, request: registry_pb2.UpdateRoutingRequest, context: Context
@@ -168,6 +169,18 @@ class ScriptedRegistry(registry_pb2_grpc.RegistryServiceServicer):
     ) -> registry_pb2.GetRegistryStatusResponse:
         self._note("GetRegistryStatus", context)
         return registry_pb2.GetRegistryStatusResponse(status=self.status)
+
+    async def identify(self, _: access_pb2.GetIdentityRequest, context: Context) -> access_pb2.GetIdentityResponse:
+        """What the keys' service does of all that it could."""
+        self._note("GetIdentity", context)
+        return self.identity
+
+    @property
+    def access(self) -> grpc.GenericRpcHandler:
+        """The service of the keys."""
+        kinds = (access_pb2.GetIdentityRequest.FromString, access_pb2.GetIdentityResponse.SerializeToString)
+        handler = grpc.unary_unary_rpc_method_handler(self.identify, *kinds)
+        return grpc.method_handlers_generic_handler("devteam.v1.AccessService", {"GetIdentity": handler})
 
     def _note(self, method: str, context: Context) -> None:
         self.keys[method] = _key(context)
@@ -335,6 +348,7 @@ class ScriptedMesh:
         self._server = MeshServer(Listen(port=self.port or free_port(), stop_grace=0.1, tls=self._tls), CountingIds())
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self.registry, self._server.server)
         worker_pb2_grpc.add_WorkerServiceServicer_to_server(self.router, self._server.server)
+        self._server.server.add_generic_rpc_handlers([self.registry.access])
         self._server.serve(["devteam.v1.RegistryService", "devteam.v1.WorkerService"])
         self.port = await self._server.start()
 

@@ -17,9 +17,10 @@ from devteam_worker.doctor import tools as tool_checks
 from devteam_worker.doctor.examination import Check, Surroundings, examine
 from devteam_worker.settings import load_settings
 
-from devteam.mesh.errors import Unauthenticated
+from devteam.mesh.errors import PermissionDenied, Unauthenticated
 from devteam.mesh.finding import Finding, Verdict, ok, skipped
 from devteam.mesh.version import version
+from devteam.v1 import access_pb2
 from tests.fakes.http_server import Act, HttpServer, Reply, json_reply
 from tests.fakes.mesh_server import ScriptedMesh
 from tests.fakes.ollama_server import OllamaServer
@@ -58,7 +59,7 @@ async def test_a_mesh_that_answers(mesh: ScriptedMesh, tmp_path: Path) -> None:
         "clock": "ok",
         "version": "ok",
     }
-    assert mesh.registry.keys["GetRouting"] == "Bearer dt-key"
+    assert mesh.registry.keys["GetIdentity"] == "Bearer dt-key"
     assert "dt-key" not in repr(found)
 
 
@@ -83,10 +84,28 @@ async def test_a_clock_that_is_wrong(mesh: ScriptedMesh, tmp_path: Path, ahead: 
 
 
 async def test_a_mesh_that_refuses_the_key(mesh: ScriptedMesh, tmp_path: Path) -> None:
-    mesh.registry.refusals["GetRouting"].append(Unauthenticated("who are you?"))
+    mesh.registry.refusals["GetIdentity"].append(Unauthenticated("who are you?"))
     found = await seen(around(tmp_path, {"api_url": mesh.url}))
     assert found["mesh"].found == "the mesh refuses the key"
     assert found["clock"] == skipped("not looked at, because of mesh")
+
+
+@pytest.mark.parametrize(
+    ("role", "verdict", "said"),
+    [
+        (access_pb2.ROLE_WORKER, Verdict.OK, "the mesh answers, and takes the key"),
+        (access_pb2.ROLE_CLIENT, Verdict.PROBLEM, "the mesh knows the key, and it is no worker's"),
+    ],
+)
+async def test_whose_key_it_is(
+    mesh: ScriptedMesh, tmp_path: Path, role: access_pb2.Role, verdict: Verdict, said: str
+) -> None:
+    """Asked by a call that every role may make: a worker may not ask for much."""
+    mesh.registry.identity = access_pb2.GetIdentityResponse(role=role, keys_on=True)
+    mesh.registry.refusals["GetRegistryStatus"] += [PermissionDenied("not for workers")] * 2
+    found = await seen(around(tmp_path, {"api_url": mesh.url, "api_key": "dt-key"}))
+    assert (found["mesh"].verdict, found["mesh"].found) == (verdict, said)
+    assert (found["clock"].verdict, found["version"].verdict) == (Verdict.SKIPPED, Verdict.SKIPPED)
 
 
 async def test_nobody_there(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from devteam.mesh.finding import Finding, ok, problem, skipped, warning
 from devteam.mesh.reach import connected, place_of
 from devteam.mesh.trust import trusted
 from devteam.mesh.version import version as installed_version
-from devteam.v1 import registry_pb2, registry_pb2_grpc, status_pb2
+from devteam.v1 import access_pb2, access_pb2_grpc, registry_pb2, registry_pb2_grpc, status_pb2
 from devteam_worker.doctor.examination import Check, Surroundings
 
 # Seconds by which clocks may differ before people wonder about times that they are shown.
@@ -67,14 +67,18 @@ async def tls(here: Surroundings) -> Finding:
 async def answer(here: Surroundings) -> Finding:
     """Whether a mesh answers, and takes the key."""
     try:
-        async with _registry(here) as registry:
-            await registry.GetRouting(registry_pb2.GetRoutingRequest(), timeout=here.patience)
+        async with _mesh(here) as channel:
+            access = access_pb2_grpc.AccessServiceStub(channel)
+            caller = await access.GetIdentity(access_pb2.GetIdentityRequest(), timeout=here.patience)
     except (Unauthenticated, PermissionDenied):
         return problem("the mesh refuses the key", "set DEVTEAM_API_KEY to a key of this mesh")
     except DevTeamError as error:
         return problem(f"no Registry answers: {error.message}", f"look at the mesh: devteam workers; or {_SET_URL}")
-    key = "a key" if here.settings.api_key.get_secret_value() else "no key"
-    return ok(f"the mesh answers, and asks for no more than {key}")
+    if not caller.keys_on:
+        return ok("the mesh answers, and asks for no key")
+    if caller.role != access_pb2.ROLE_WORKER:
+        return problem("the mesh knows the key, and it is no worker's", "join with a token: devteam-worker join TOKEN")
+    return ok("the mesh answers, and takes the key")
 
 
 async def clock(here: Surroundings) -> Finding:
@@ -116,9 +120,10 @@ CHECKS = (
 
 
 async def _said(here: Surroundings) -> status_pb2.ServiceStatus | None:
-    """What the Registry says of itself; None when it is too old to."""
+    """What the Registry says of itself; None when it is too old to, or says so to no worker."""
     try:
-        async with _registry(here) as registry:
+        async with _mesh(here) as channel:
+            registry = registry_pb2_grpc.RegistryServiceStub(channel)
             request = registry_pb2.GetRegistryStatusRequest()
             return (await registry.GetRegistryStatus(request, timeout=here.patience)).status
     except DevTeamError:
@@ -126,11 +131,11 @@ async def _said(here: Surroundings) -> status_pb2.ServiceStatus | None:
 
 
 @asynccontextmanager
-async def _registry(here: Surroundings) -> "AsyncIterator[registry_pb2_grpc.RegistryServiceAsyncStub]":
-    """The Registry at the address of the settings. Raises DevTeamError for what a call in the block ends with."""
+async def _mesh(here: Surroundings) -> AsyncIterator[grpc.aio.Channel]:
+    """A way to the address of the settings. Raises DevTeamError for what a call in the block ends with."""
     settings = here.settings
     async with open_channel(settings.api_url, api_key=settings.api_key.get_secret_value(), tls=settings.tls) as channel:
         try:
-            yield registry_pb2_grpc.RegistryServiceStub(channel)
+            yield channel
         except grpc.aio.AioRpcError as error:
             raise status.from_rpc(error) from None
