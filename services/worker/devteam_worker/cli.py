@@ -116,7 +116,7 @@ async def _start(
     from devteam_worker.providers.discovery import refuse_unservable
     from devteam_worker.settings import load_settings
     from devteam_worker.told import Told
-    from devteam_worker.worker import announcement
+    from devteam_worker.worker import announcement, without_provider
 
     def file() -> Path | None:
         return config if of_mesh else file_of(config, data)
@@ -140,11 +140,8 @@ async def _start(
     def on_ready(ready: Ready) -> None:
         presence.ready(ready.declaration.instance_id, ready.slots)
         write(announcement(ready))
-        if ready.simulated:
-            write(
-                "Answers are simulated: this machine has no model provider. "
-                "Set ANTHROPIC_API_KEY or start Ollama for real ones."
-            )
+        if missing := without_provider(ready):
+            write(missing)
         write("Ready")
 
     try:
@@ -230,4 +227,6 @@ def _begin_anew() -> None:
 
 def run() -> None:
     """Be the devteam-worker command."""
+    # gRPC's core reports every connection that fails to stderr, where a command speaks to its user.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     app()

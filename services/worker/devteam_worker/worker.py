@@ -11,6 +11,7 @@ from devteam.mesh.telemetry import MeshAddress, telemetry
 from devteam_worker.app import Code, Owner, Ready, serve
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler
+from devteam_worker.providers.sim import is_sim
 from devteam_worker.settings import WorkerSettings, load_settings
 from devteam_worker.stopping import Stopping
 from devteam_worker.tools.base import Tool
@@ -146,6 +147,17 @@ def announcement(ready: Ready) -> str:
         f"Worker {declaration.worker_id} registered\n"
         f"Listening on queues: {queues} (concurrency: {declaration.concurrency})"
     )
+
+
+def without_provider(ready: Ready) -> str:
+    """What is missing where a worker has no model but the simulated one; empty: nothing."""
+    if ready.simulated:
+        found = "Answers are simulated: this machine has no model provider."
+    elif all(queue.models and all(map(is_sim, queue.models)) for queue in ready.declaration.queues):
+        found = "It serves no model but `sim`, whose answers are simulated: this machine has no model provider."
+    else:
+        return ""
+    return f"{found} Set ANTHROPIC_API_KEY or start Ollama for real ones."
 
 
 def _announce(ready: Ready) -> None:

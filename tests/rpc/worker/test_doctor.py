@@ -98,7 +98,7 @@ async def test_a_mesh_that_refuses_the_key(mesh: ScriptedMesh, tmp_path: Path) -
     ],
 )
 async def test_whose_key_it_is(
-    mesh: ScriptedMesh, tmp_path: Path, role: access_pb2.Role, verdict: Verdict, said: str
+    mesh: ScriptedMesh, tmp_path: Path, role: access_pb2.Role.ValueType, verdict: Verdict, said: str
 ) -> None:
     """Asked by a call that every role may make: a worker may not ask for much."""
     mesh.registry.identity = access_pb2.GetIdentityResponse(role=role, keys_on=True)
