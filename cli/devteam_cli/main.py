@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -72,8 +73,28 @@ app.command("migrate")(migrate.migrate)
 app.command("simulate")(simulate.simulate)
 
 
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        from devteam.mesh.version import version
+
+        print(version())  # noqa: T201 - the command's output
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+]
+
+
 @app.callback()
-def common(ctx: typer.Context, api_url: ApiUrl = None, api_key: ApiKey = None, output: OutputOption = None) -> None:
+def common(
+    ctx: typer.Context,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    output: OutputOption = None,
+    *,
+    version: Version = False,  # noqa: ARG001 - its callback has told it
+) -> None:
     """Run LLM agents on a mesh of machines."""
     ctx.obj = Defaults(api_url, api_key, output)
 

@@ -40,8 +40,21 @@ app.add_typer(config_commands.config)
 app.add_typer(service_commands.service)
 
 
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        from devteam.mesh.version import version
+
+        write(version())
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     """Runs tasks of a DevTeam mesh on this machine."""
 
 

@@ -61,6 +61,7 @@ class AccessServicer(AccessServiceServicer):
     def _keys(self) -> Keys:
         if self._known is None:
             raise FailedPrecondition(
-                "this mesh asks for no keys: start its services with keys on, and a mesh key", reason="KEYS_OFF"
+                "this mesh asks for no keys: say `devteam up --secure`, or start services with keys on and a mesh key",
+                reason="KEYS_OFF",
             )
         return self._known
