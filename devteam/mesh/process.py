@@ -97,8 +97,14 @@ def leave(ended: SystemExit) -> NoReturn:
 
 
 def end_at_next_signal() -> None:
-    """From now on SIGINT and SIGTERM end the process at once: whoever sends another one does not want to wait."""
+    """From now on SIGINT and SIGTERM end the process at once: whoever sends another one does not want to wait.
+
+    To be called within the loop that heard the first.
+    """
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
+        # Taken from whoever listens: at its end it would give SIGINT back to Python, which unwinds everything first.
+        loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
 
 

@@ -18,7 +18,7 @@ from devteam.mesh.process import end_at_next_signal, run
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.settings import ServiceSettings
 from devteam.mesh.spans.collector import collecting
-from devteam.mesh.tasks import background, stop_signal
+from devteam.mesh.tasks import background, stop_signals
 from devteam.mesh.telemetry import configure_telemetry, span_file
 
 _log = structlog.get_logger()
@@ -49,12 +49,14 @@ async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) ->
         server = MeshServer(_listen(settings), ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
         stack.enter_context(collecting(server, span_file(settings.trace_file)))
         job = await stack.enter_async_context(mounted(server, settings, clock, ids))
+        # Whoever reads that it has started may send a signal at once.
+        stopped = stack.enter_context(stop_signals())
         await server.start()
         # The job ends after the server: calls that are still answered may need it.
         reminder = partial(remind, settings.host, server.lacks, clock)
         async with background(job, partial(watch_loop, clock), reminder):
             try:
-                _log.info("stopping", signal=await stop_signal())
+                _log.info("stopping", signal=await stopped)
                 end_at_next_signal()
             finally:
                 await server.stop()

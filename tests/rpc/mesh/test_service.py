@@ -19,17 +19,24 @@ from tests.fakes.stored_spans import all_stored_spans
 # A process takes a second or two to come up, and the machine may be busy.
 PATIENCE = 60.0
 
-# Its drain opens the gate, unless it is told to drain for ever.
+# Its drain opens the gate, unless it is told to drain for ever; or it is told to stop as soon as it says that it runs.
 PROGRAM = """
-import asyncio, sys
+import asyncio, logging, os, signal, sys
 from contextlib import asynccontextmanager
 from devteam.mesh.service import run_service
 from devteam.mesh.settings import ServiceSettings
 from devteam.v1 import registry_pb2_grpc
 from tests.fakes.misbehaving import Gated
 
+class Supervisor(logging.Handler):
+    def emit(self, record):
+        if record.msg["event"] == "server started":
+            os.kill(os.getpid(), signal.SIGTERM)
+
 @asynccontextmanager
 async def mounted(server, settings, clock, ids):
+    if sys.argv[1] == "at once":
+        logging.getLogger().addHandler(Supervisor())
     servicer = Gated()
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.server)
 
@@ -86,6 +93,13 @@ async def test_a_call_in_flight_is_answered_and_only_then_the_rest_is_closed() -
         assert await said(process) == "entered"
         process.send_signal(signal.SIGTERM)
         assert (await answer).worker.worker_id == "gate"
+        assert [await said(process) for _ in range(3)] == ["draining", "job ended", "closed"]
+        assert await process.wait() == 0
+
+
+async def test_a_signal_is_heard_from_the_line_on_that_says_that_it_runs() -> None:
+    """Whoever starts services in order waits for that line, and may change its mind then."""
+    async with serving("at once") as (process, _):
         assert [await said(process) for _ in range(3)] == ["draining", "job ended", "closed"]
         assert await process.wait() == 0
 
