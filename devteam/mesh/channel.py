@@ -21,24 +21,28 @@ TENANT_KEY = "devteam-tenant"
 _tracer = trace.get_tracer(names.SCOPE)
 
 
-def open_channel(url: str, *, api_key: str = "", tenant: str = "", tls: TlsFiles | None = None) -> grpc.aio.Channel:
+def open_channel(
+    url: str, *, api_key: str = "", tenant: str = "", tls: TlsFiles | None = None, eager: bool = False
+) -> grpc.aio.Channel:
     """Open a channel to `url`: http://host:port, https://host:port (TLS), or any target that gRPC understands.
 
     Trace context, key and tenant go with every call but those that stream both ways: an interceptor would put a queue
     between such a call and its writer, so they pass `credentials` as their metadata. Calls with one answer are spans of
     their own, if `names.is_traced`; streams are not, because whoever reads one knows better when that begins and ends.
     The channel connects when first used, and must be opened in a running event loop. `tls` holds for https:// alone:
-    what to show, and whom to trust instead of the public authorities. Raises InvalidInput for a URL that names no host,
-    and FailedPrecondition when the files cannot be used.
+    what to show, and whom to trust instead of the public authorities. An `eager` one tries to connect every half second
+    while nobody answers, others within three; it is for services, and not for whoever comes in thousands. Raises
+    InvalidInput for a URL that names no host, and FailedPrecondition when the files cannot be used.
     """
     target, secure = target_of(url)
+    settings = options.EAGER_CLIENT if eager else options.CLIENT
     metadata = (*credentials(api_key), *(((TENANT_KEY, tenant),) if tenant else ()))
     interceptors = [kind(metadata) for kind in (_UnaryUnary, _UnaryStream)]
     if not secure:
-        return grpc.aio.insecure_channel(target, options.CLIENT, None, interceptors)
+        return grpc.aio.insecure_channel(target, settings, None, interceptors)
 
     def connect(pems: Pems) -> grpc.aio.Channel:
-        return grpc.aio.secure_channel(target, _shown(pems), options.CLIENT, None, interceptors)
+        return grpc.aio.secure_channel(target, _shown(pems), settings, None, interceptors)
 
     return connect(Pems()) if tls is None else RenewingChannel(PemFiles(tls), connect)
 

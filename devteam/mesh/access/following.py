@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
 
 _log = structlog.get_logger()
 
+# Seconds between two tries at most, together with the channel's own under one: whoever was let in by a key that was
+# revoked while the Registry was away stays so long.
+_LONGEST_PAUSE = 0.4
 _NOT_KNOWN = (
     "no key is known here yet, so that whoever shows one is told to try again: see whether the Registry runs there, "
     "with keys, and has the same mesh key"
@@ -51,7 +54,7 @@ def followed(keyring: Keyring | None, channel: grpc.aio.Channel, address: str, c
 
 
 class KeyFollower:
-    """Keeps `keyring` as the Registry at `address` says, over `channel`, which shows the mesh key.
+    """Keeps `keyring` as the Registry at `address` says, over `channel`, which is eager and shows the mesh key.
 
     `footing` tells how that stands; `run` has to run beside the service.
     """
@@ -67,7 +70,7 @@ class KeyFollower:
 
     async def run(self) -> None:
         """Follow for ever. While the Registry is away, what it said last holds."""
-        backoff = Backoff(self._clock)
+        backoff = Backoff(self._clock, longest=_LONGEST_PAUSE)
         while True:
             try:
                 await self._follow(backoff.reset)

@@ -218,7 +218,7 @@ async def _following(
     if not settings.keys or settings.registry_address is None:
         return Following()
     channel = await stack.enter_async_context(
-        open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls)
+        open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls, eager=True)
     )
     return followed(server.keyring, channel, settings.registry_address, clock)
 

@@ -42,7 +42,7 @@ async def mounted(
     core = RouterCore(settings.policy, settings.graces, clock, Random(), router_id)  # noqa: S311 - breaks ties
     mesh_key = mesh_key_of(settings)
     async with (
-        open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls) as channel,
+        open_channel(settings.registry_address, api_key=mesh_key, tls=settings.outward_tls, eager=True) as channel,
         PeerClient(core.peers, mesh_key, settings.outward_tls) as peers,
     ):
         following = followed(server.keyring if settings.keys else None, channel, settings.registry_address, clock)

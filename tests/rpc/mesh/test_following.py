@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import grpc
 import pytest
+from devteam_cli.ports import free_port
 from devteam_planner.app import mounted as planner_mounted
 from devteam_planner.settings import Settings as PlannerSettings
 from devteam_router.app import mounted as router_mounted
@@ -15,6 +16,7 @@ from devteam_router.peer_client import PeerClient
 from devteam_router.settings import Settings as RouterSettings
 from structlog.testing import capture_logs
 
+from devteam.mesh import options
 from devteam.mesh.access.caller import Role
 from devteam.mesh.access.following import KeyFollower
 from devteam.mesh.access.key import mint
@@ -31,6 +33,7 @@ from devteam.v1 import access_pb2 as pb
 from devteam.v1 import planner_pb2, planner_pb2_grpc, registry_pb2, router_pb2, router_pb2_grpc, status_pb2
 from devteam.v1.registry_pb2_grpc import RegistryServiceStub
 from tests.fakes.clock import FakeClock
+from tests.fakes.hasty_clock import HastyClock
 from tests.fakes.ids import CountingIds
 from tests.fakes.keyed_server import keyed_server
 from tests.rpc.registry.keyed import MESH_KEY, KeyedMesh, keyed_registry
@@ -64,7 +67,7 @@ class Ends:
 async def following(url: str, mesh_key: str = MESH_KEY) -> AsyncIterator[tuple[Keyring, KeyFollower]]:
     """A keyring of another process."""
     keyring = Keyring(SystemClock(), MESH_KEY)
-    async with open_channel(url, api_key=mesh_key) as channel:
+    async with open_channel(url, api_key=mesh_key, eager=True) as channel:
         follower = KeyFollower(keyring, channel, url, SystemClock())
         async with background(follower.run):
             yield keyring, follower
@@ -114,6 +117,19 @@ async def test_what_was_known_holds_while_the_registry_is_away(clock: FakeClock,
                 await revoke(back, goes.key.key_id)
                 assert await ends.next(within=SOON) == goes.key.key_id
                 assert keyring.identify(stays.secret)
+
+
+async def test_a_registry_that_is_back_is_asked_within_a_second() -> None:
+    """At worst, gRPC's longest pause, to which it adds a fifth by chance, ends just after the follower's own began."""
+    clock, nobody = HastyClock(), f"127.0.0.1:{free_port()}"
+    async with open_channel(nobody, eager=True) as channel:
+        follower = KeyFollower(Keyring(clock), channel, nobody, clock)
+        async with background(follower.run):
+            await until(lambda: len(clock.slept) >= 20)
+    assert int(dict(options.EAGER_CLIENT)["grpc.max_reconnect_backoff_ms"]) / 1000 * 1.2 + max(clock.slept) < 1
+    # And not without a pause, nor in step with others who lost it in the same moment.
+    assert min(clock.slept) >= 0.1
+    assert len(set(clock.slept)) == len(clock.slept)
 
 
 async def test_a_service_that_never_heard_of_keys_asks_for_patience(keyed: KeyedMesh) -> None:
