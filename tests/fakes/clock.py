@@ -5,6 +5,9 @@ import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+# Callbacks of one moment. More of them are a timer that is set for no time again and again: it would never end.
+_MOST_AT_ONCE = 200_000
+
 
 class FakeTimer:
     def __init__(self, callback: Callable[[], None]) -> None:
@@ -48,9 +51,13 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         """Move on, calling back in order whatever becomes due on the way."""
-        end = self._monotonic + seconds
+        end, at_once = self._monotonic + seconds, 0
         while self._due and self._due[0][0] <= end:
             due, _, timer = heapq.heappop(self._due)
+            at_once = at_once + 1 if due <= self._monotonic else 0
+            assert at_once < _MOST_AT_ONCE, (
+                f"a timer is set again and again for the moment that it is due in: {timer.callback}"
+            )
             self._move_to(due)
             if not timer.cancelled:
                 timer.callback()

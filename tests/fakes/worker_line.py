@@ -75,11 +75,14 @@ class WorkerLine:
         await self._call.done_writing()
 
     async def ended(self) -> tuple[grpc.StatusCode, DevTeamError | None]:
-        """Listen until the stream ends; the status, and the error that it stands for."""
+        """Listen until the stream ends; the status, and the error that it stands for.
+
+        Who is let in instead of being refused would wait for an end that does not come: that fails at once.
+        """
         try:
             async with asyncio.timeout(_PATIENCE):
-                while await self._call.read() is not grpc.aio.EOF:
-                    pass
+                while isinstance(heard := await self._call.read(), worker_pb2.ConnectResponse):
+                    assert heard.WhichOneof("item") != "attached", "it was let in"
         except grpc.aio.AioRpcError as error:
             return error.code(), from_rpc(error)
         return await self._call.code(), None

@@ -15,7 +15,7 @@ from devteam.mesh.access.caller import Role
 from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import ResourceExhausted
 from tests.fakes.clock import FakeClock
-from tests.fakes.guarded_mesh import MESH_KEY, GuardedMesh, guarded_mesh
+from tests.fakes.guarded_mesh import MESH_KEY, PATIENCE, GuardedMesh, guarded_mesh
 
 CREATE = "/devteam.v1.PlannerService/CreateTask"
 GET = "/devteam.v1.PlannerService/GetTask"
@@ -101,7 +101,8 @@ async def test_two_thousand_creates_at_once_end_well() -> None:
     async with guarded_mesh(SystemClock(), creates_burst=1_000, creates_per_second=500) as mesh:
         url = f"http://127.0.0.1:{mesh.server.port}"
         async with DevTeamClient(url, api_key=mesh.key(Role.CLIENT), timeout=60) as client:
-            await asyncio.gather(*(client.create_task("p", model="m") for _ in range(2_000)))
+            async with asyncio.timeout(2 * PATIENCE):
+                await asyncio.gather(*(client.create_task("p", model="m") for _ in range(2_000)))
         assert len(mesh.callers) == 2_000
 
 

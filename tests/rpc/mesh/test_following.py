@@ -175,9 +175,10 @@ async def test_a_router_asks_for_keys_and_shows_its_own(keyed: KeyedMesh) -> Non
         async with open_channel(url, api_key=made.secret) as channel:
             stub = router_pb2_grpc.RouterServiceStub(channel)
             standing = (await answered(lambda: stub.GetRouterStatus(router_pb2.GetRouterStatusRequest()))).status
-            while any(one.state != status_pb2.DEPENDENCY_STATE_OK for one in standing.dependencies):
-                await asyncio.sleep(0.05)
-                standing = (await stub.GetRouterStatus(router_pb2.GetRouterStatusRequest())).status
+            async with asyncio.timeout(SOON):
+                while any(one.state != status_pb2.DEPENDENCY_STATE_OK for one in standing.dependencies):
+                    await asyncio.sleep(0.05)
+                    standing = (await stub.GetRouterStatus(router_pb2.GetRouterStatusRequest())).status
         assert [one.name for one in standing.dependencies] == ["registry", "keys"]
         async with open_channel(url) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
