@@ -505,7 +505,7 @@ class WatchKeysResponse(_message.Message):
 
     @_typing.final
     class Snapshot(_message.Message):
-        """Every key that has not ended; first, and again when a watcher fell behind. It replaces all that was known."""
+        """Every key that has not ended. It replaces all that was known."""
 
         DESCRIPTOR: _descriptor.Descriptor
 

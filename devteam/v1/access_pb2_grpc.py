@@ -139,6 +139,8 @@ class AccessServiceServicer:
 
     def WatchKeys(self, request, context):
         """Every key that has not ended, then every change. Called by services; not public.
+
+        The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

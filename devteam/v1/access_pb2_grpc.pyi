@@ -75,7 +75,10 @@ class AccessServiceStub:
     GetIdentity: _grpc.UnaryUnaryMultiCallable[_access_pb2.GetIdentityRequest, _access_pb2.GetIdentityResponse]
     """Who the caller is, as the mesh sees it. Called by anyone."""
     WatchKeys: _grpc.UnaryStreamMultiCallable[_access_pb2.WatchKeysRequest, _access_pb2.WatchKeysResponse]
-    """Every key that has not ended, then every change. Called by services; not public."""
+    """Every key that has not ended, then every change. Called by services; not public.
+
+    The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+    """
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
@@ -119,7 +122,10 @@ class AccessServiceAsyncStub(AccessServiceStub):
     GetIdentity: _aio.UnaryUnaryMultiCallable[_access_pb2.GetIdentityRequest, _access_pb2.GetIdentityResponse]  # type: ignore[assignment]
     """Who the caller is, as the mesh sees it. Called by anyone."""
     WatchKeys: _aio.UnaryStreamMultiCallable[_access_pb2.WatchKeysRequest, _access_pb2.WatchKeysResponse]  # type: ignore[assignment]
-    """Every key that has not ended, then every change. Called by services; not public."""
+    """Every key that has not ended, then every change. Called by services; not public.
+
+    The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+    """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of the keys. Served by the Registry. On a mesh without keys its calls answer FAILED_PRECONDITION, KEYS_OFF; but
@@ -202,6 +208,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.WatchKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_access_pb2.WatchKeysResponse], _abc.AsyncIterator[_access_pb2.WatchKeysResponse]]:
-        """Every key that has not ended, then every change. Called by services; not public."""
+        """Every key that has not ended, then every change. Called by services; not public.
+
+        The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+        """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

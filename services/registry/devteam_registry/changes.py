@@ -3,29 +3,36 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from devteam.mesh.errors import DevTeamError, ResourceExhausted, Unavailable
 from devteam_registry.domain import Change, Changed, Removed, Snapshot, WorkerView
 from devteam_registry.routing import Routing
 
+_Change = TypeVar("_Change")
+
 _PART = 500
 
 
-class Feed:
+def _as_it_is(change: _Change) -> _Change | None:
+    return change
+
+
+class Feed(Generic[_Change]):
     """The changes that one watcher has yet to see; one that looks `closely` sees remarks too.
 
-    `whose`: as that tenant may know them; empty: all.
+    `known`: a change as the watcher may know it; None: not at all.
     """
 
-    def __init__(self, limit: int, *, closely: bool, whose: str = "") -> None:
+    def __init__(self, limit: int, known: Callable[[_Change], _Change | None], *, closely: bool) -> None:
         self.closely = closely
-        self._whose = whose
+        self._known = known
         self._limit = limit
-        self._waiting: asyncio.Queue[Change | DevTeamError] = asyncio.Queue()
+        self._waiting: asyncio.Queue[_Change | DevTeamError] = asyncio.Queue()
 
-    def offer(self, change: Change) -> bool:
+    def offer(self, change: _Change) -> bool:
         """Add a change. False when the watcher is too far behind; then the feed ends."""
-        known = seen_by(change, self._whose)
+        known = self._known(change)
         if known is None:
             return True
         if self._waiting.qsize() < self._limit:
@@ -44,7 +51,7 @@ class Feed:
             self._waiting.get_nowait()
         self._waiting.put_nowait(error)
 
-    async def next(self) -> Change:
+    async def next(self) -> _Change:
         """The next change, once there is one. Raises ResourceExhausted (SLOW_CONSUMER) or Unavailable at the end."""
         item = await self._waiting.get()
         if isinstance(item, DevTeamError):
@@ -52,30 +59,32 @@ class Feed:
         return item
 
 
-class Changes:
-    """Hands every change to every watcher."""
+class Changes(Generic[_Change]):
+    """Hands every change to every watcher; each may be `limit` changes behind."""
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._feeds: set[Feed] = set()
+        self._feeds: set[Feed[_Change]] = set()
         self._stopped = False
 
-    def publish(self, change: Change) -> None:
+    def publish(self, change: _Change) -> None:
         """Offer `change` to all watchers; those that are too far behind are let go."""
         self._feeds -= {feed for feed in self._feeds if not feed.offer(change)}
 
-    def remark(self, remark: Callable[[], Change]) -> None:
+    def remark(self, remark: Callable[[], _Change]) -> None:
         """Offer what is worth nobody's work, but a look: to those who look closely. Made only if there are any."""
         if feeds := {feed for feed in self._feeds if feed.closely}:
             change = remark()
             self._feeds -= {feed for feed in feeds if not feed.offer(change)}
 
     @contextmanager
-    def subscribed(self, *, closely: bool = False, whose: str = "") -> Iterator[Feed]:
+    def subscribed(
+        self, known: Callable[[_Change], _Change | None] = _as_it_is, *, closely: bool = False
+    ) -> Iterator[Feed[_Change]]:
         """A feed of everything published from now on, as Feed. Raises Unavailable once stopped."""
         if self._stopped:
             raise _stopping()
-        feed = Feed(self._limit, closely=closely, whose=whose)
+        feed = Feed(self._limit, known, closely=closely)
         self._feeds.add(feed)
         try:
             yield feed

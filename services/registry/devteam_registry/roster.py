@@ -15,6 +15,7 @@ from devteam_registry.changes import Changes
 from devteam_registry.domain import (
     Availability,
     Beat,
+    Change,
     Changed,
     Farewell,
     Orders,
@@ -58,7 +59,7 @@ class Census:
 class Roster:
     """Who is known, and how alive they are. Every change is published in the same step that makes it."""
 
-    def __init__(self, policy: HealthPolicy, clock: Clock, awake: AwakeTime, changes: Changes) -> None:
+    def __init__(self, policy: HealthPolicy, clock: Clock, awake: AwakeTime, changes: Changes[Change]) -> None:
         self._policy = policy
         self._clock = clock
         self._awake = awake

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from devteam.mesh.address import target_of
 from devteam_registry.awake import AwakeTime
 from devteam_registry.changes import Changes
-from devteam_registry.domain import Router, RouterList
+from devteam_registry.domain import Change, Router, RouterList
 
 # Seconds for a Router whose watch ended to watch again; a new process of it has a new id, and speaks for itself.
 ROUTER_GRACE = 15.0
@@ -19,7 +19,7 @@ LISTED_GRACE = 5.0
 class Routers:
     """Who watches now, and who has stopped to. Every change of the list is published in the same step that makes it."""
 
-    def __init__(self, awake: AwakeTime, changes: Changes) -> None:
+    def __init__(self, awake: AwakeTime, changes: Changes[Change]) -> None:
         self._awake = awake
         self._changes = changes
         self._watches: Counter[str] = Counter()

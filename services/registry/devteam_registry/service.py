@@ -9,7 +9,7 @@ import structlog
 from devteam.mesh.clock import Clock
 from devteam_registry import owners
 from devteam_registry.awake import AwakeTime
-from devteam_registry.changes import Changes, snapshot_of
+from devteam_registry.changes import Changes, seen_by, snapshot_of
 from devteam_registry.domain import (
     Beat,
     Change,
@@ -62,7 +62,7 @@ class Registry:
         self._ends: list[set[str]] = []
         # Judged once a second, or four times a beat when beats are that short.
         self._tick = min(1.0, policy.heartbeat_interval / 4)
-        self._changes = Changes(watcher_backlog)
+        self._changes = Changes[Change](watcher_backlog)
         awake = AwakeTime(clock, self._tick)
         self._roster = Roster(policy, clock, awake, self._changes)
         self._routers = Routers(awake, self._changes)
@@ -199,7 +199,7 @@ class Registry:
         closely = not router_id
         with (
             self._routers.watching(Router(router_id, address)),
-            self._changes.subscribed(closely=closely, whose=whose) as feed,
+            self._changes.subscribed(lambda change: seen_by(change, whose), closely=closely) as feed,
         ):
             # Taken in the same step as the subscription: nothing falls between the two.
             views = [view for view in self._roster.views() if view.worker.owner.seen_by(whose)]

@@ -7,6 +7,7 @@ import structlog
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Unavailable
 from devteam_registry.changes import Changes
+from devteam_registry.domain import Change
 from devteam_registry.journal import in_time
 from devteam_registry.ports import RoutingStore
 from devteam_registry.routing import PolicyChange, Routing, RoutingChange
@@ -20,7 +21,7 @@ _PAUSE = 1.0
 class Steering:
     """Owner of the routing. `open` it before use; `run` has to run beside it."""
 
-    def __init__(self, store: RoutingStore, clock: Clock, changes: Changes) -> None:
+    def __init__(self, store: RoutingStore, clock: Clock, changes: Changes[Change]) -> None:
         self._store = store
         self._clock = clock
         self._changes = changes

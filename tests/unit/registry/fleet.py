@@ -1,7 +1,7 @@
 """A roster with the words that workers and Routers say to it."""
 
 from devteam_registry.changes import Feed
-from devteam_registry.domain import Beat, Changed, Removed
+from devteam_registry.domain import Beat, Change, Changed, Removed
 from devteam_registry.health import WorkerState
 from devteam_registry.links import LinkReport, LinkWord
 from devteam_registry.roster import Roster
@@ -14,7 +14,7 @@ from tests.unit.registry.samples import spec
 class Fleet:
     """A roster, its clock, and one watcher."""
 
-    def __init__(self, clock: FakeClock, feed: Feed, roster: Roster) -> None:
+    def __init__(self, clock: FakeClock, feed: Feed[Change], roster: Roster) -> None:
         self.clock = clock
         self.feed = feed
         self.roster = roster

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from devteam_registry.changes import Changes, snapshot_of
-from devteam_registry.domain import Removed, WorkerView
+from devteam_registry.domain import Change, Removed, WorkerView
 from devteam_registry.health import Health, WorkerState
 
 from devteam.mesh.errors import ResourceExhausted, Unavailable
@@ -20,7 +20,7 @@ def view(number: int) -> WorkerView:
 
 async def test_every_watcher_sees_every_change_in_order() -> None:
     """Two watchers read the same changes, each at its own pace."""
-    changes = Changes(limit=10)
+    changes = Changes[Change](limit=10)
     with changes.subscribed() as one, changes.subscribed() as two:
         for number in range(3):
             changes.publish(removal(number))
@@ -31,7 +31,7 @@ async def test_every_watcher_sees_every_change_in_order() -> None:
 
 async def test_a_waiting_watcher_is_woken_by_a_change() -> None:
     """Nobody polls."""
-    changes = Changes()
+    changes = Changes[Change]()
     with changes.subscribed() as feed:
         waiting = asyncio.create_task(feed.next())
         await asyncio.sleep(0)
@@ -41,7 +41,7 @@ async def test_a_waiting_watcher_is_woken_by_a_change() -> None:
 
 async def test_a_watcher_that_falls_behind_is_ended_and_others_are_not() -> None:
     """The change over the bound ends the slow one with SLOW_CONSUMER."""
-    changes = Changes(limit=2)
+    changes = Changes[Change](limit=2)
     with changes.subscribed() as slow, changes.subscribed() as quick:
         for number in range(3):
             changes.publish(removal(number))
@@ -55,7 +55,7 @@ async def test_a_watcher_that_falls_behind_is_ended_and_others_are_not() -> None
 
 async def test_stopping_ends_every_watch_now_and_later() -> None:
     """A stopping Registry leaves no watcher waiting and takes no new one."""
-    changes = Changes()
+    changes = Changes[Change]()
     with changes.subscribed() as feed:
         changes.stop()
         with pytest.raises(Unavailable) as caught:
@@ -77,7 +77,7 @@ def test_a_snapshot_comes_in_parts_and_only_the_last_is_complete(count: int, par
 
 async def test_remarks_are_for_those_who_look_closely() -> None:
     """And made only if there are any."""
-    changes, made = Changes(limit=2), list[int]()
+    changes, made = Changes[Change](limit=2), list[int]()
 
     def remark() -> Removed:
         made.append(len(made))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from devteam_registry.awake import AwakeTime
 from devteam_registry.changes import Changes
-from devteam_registry.domain import Router, RouterList
+from devteam_registry.domain import Change, Router, RouterList
 from devteam_registry.routers import LISTED_GRACE, ROUTER_GRACE, Routers, reachable_at
 
 from tests.fakes.clock import FakeClock
@@ -20,7 +20,7 @@ class House:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._awake = AwakeTime(clock, 1.0)
-        changes = Changes()
+        changes = Changes[Change]()
         self._held = ExitStack()
         self._feed = self._held.enter_context(changes.subscribed())
         self.routers = Routers(self._awake, changes)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from devteam_registry import journal
 from devteam_registry.changes import Changes
+from devteam_registry.domain import Change
 from devteam_registry.routing import PolicyChange, QueuePolicy, Routing, RoutingChange, Strategy
 from devteam_registry.steering import Steering
 from devteam_registry.store.memory import MemoryRoutingStore
@@ -25,12 +26,12 @@ def store() -> FakeRoutingStore:
 
 
 @pytest.fixture
-def changes() -> Changes:
-    return Changes()
+def changes() -> Changes[Change]:
+    return Changes[Change]()
 
 
 @pytest.fixture
-def steering(store: FakeRoutingStore, clock: FakeClock, changes: Changes) -> Steering:
+def steering(store: FakeRoutingStore, clock: FakeClock, changes: Changes[Change]) -> Steering:
     return Steering(store, clock, changes)
 
 
@@ -40,7 +41,9 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_change_is_stored_and_told(steering: Steering, store: FakeRoutingStore, changes: Changes) -> None:
+async def test_a_change_is_stored_and_told(
+    steering: Steering, store: FakeRoutingStore, changes: Changes[Change]
+) -> None:
     """And holds from then on; one that changes nothing is told nobody."""
     with changes.subscribed() as feed:
         changed = await steering.change(PAUSE)
@@ -52,7 +55,7 @@ async def test_a_change_is_stored_and_told(steering: Steering, store: FakeRoutin
 
 
 async def test_what_was_stored_holds_after_a_restart(
-    steering: Steering, store: FakeRoutingStore, clock: FakeClock, changes: Changes
+    steering: Steering, store: FakeRoutingStore, clock: FakeClock, changes: Changes[Change]
 ) -> None:
     await steering.change(PAUSE)
     restarted = Steering(store, clock, changes)
@@ -70,7 +73,7 @@ async def test_a_change_does_not_hold_before_it_is_stored(steering: Steering, st
 
 
 async def test_a_change_that_cannot_be_stored_did_not_happen(
-    steering: Steering, store: FakeRoutingStore, changes: Changes
+    steering: Steering, store: FakeRoutingStore, changes: Changes[Change]
 ) -> None:
     store.down = True
     with changes.subscribed() as feed:

@@ -12,13 +12,13 @@ from devteam.mesh.access.keyring import Keyring, invalid_key
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
 from devteam_registry import owners
+from devteam_registry.changes import Changes
 from devteam_registry.journal import in_time
 from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
 from devteam_registry.keys.joining import agreed_id, not_open
 from devteam_registry.keys.ports import KeyStore
 from devteam_registry.keys.scope import key_within, token_within
 from devteam_registry.keys.uses import Uses
-from devteam_registry.keys.watchers import Watchers
 
 _log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Keys:
         self._minted = minted
         self._tenant_of = tenant_of
         self._valid: dict[str, Key] = {}
-        self._watchers = Watchers(watcher_backlog)
+        self._changes = Changes[Key](watcher_backlog)
         self._uses = Uses(store, clock, keyring.taken_uses)
         self._turn = asyncio.Lock()
 
@@ -150,16 +150,18 @@ class Keys:
         return Made(key, minted.secret)
 
     async def watch(self) -> AsyncGenerator[KeySnapshot | Key, None]:
-        """Every key that has not ended, then every change. Raises Unavailable at the end."""
-        with self._watchers.watching() as feed:
+        """Every key that has not ended, then every change.
+
+        Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable.
+        """
+        with self._changes.subscribed() as feed:
             yield self._snapshot()
             while True:
-                change = await feed.next()
-                yield self._snapshot() if change is None else change
+                yield await feed.next()
 
     async def stop_watches(self) -> None:
         """End every watch, so that a stopping server need not wait for them."""
-        self._watchers.stop()
+        self._changes.stop()
 
     def _key(self, minted: MintedKey, spec: KeySpec, created_by: str) -> Key:
         now = self._clock.now()
@@ -180,7 +182,7 @@ class Keys:
 
     def _tell(self, key: Key) -> None:
         self._keyring.put(key.record)
-        self._watchers.publish(key)
+        self._changes.publish(key)
 
     def _snapshot(self) -> KeySnapshot:
         now = self._clock.now()
