@@ -9,11 +9,11 @@ from devteam.mesh.errors import NotFound, PermissionDenied
 class Owner:
     """What a worker's key said.
 
-    An empty `key_id`: the mesh asks for no keys, or the key has ended. `bound`: it is for this worker alone. `tenant`
-    is whose tasks the worker runs; empty: every tenant's.
+    `credential` is the id of the key, or the name in the certificate that stood for one; empty: the mesh asks for none,
+    or it has ended. `bound`: it is for this worker alone. `tenant` is whose tasks the worker runs; empty: everyone's.
     """
 
-    key_id: str = ""
+    credential: str = ""
     tenant: str = ""
     bound: bool = False
 
@@ -27,7 +27,8 @@ class Owner:
         One that is for this worker alone may, unless it is another tenant's: a tenant makes such keys as it likes.
         """
         for_it_alone = other.bound and other.tenant in ("", self.tenant)
-        return not self.key_id or not other.key_id or self.key_id == other.key_id or for_it_alone
+        same = not self.credential or not other.credential or self.credential == other.credential
+        return same or for_it_alone
 
 
 def find(owner: Owner, whose: str, worker_id: str) -> None:

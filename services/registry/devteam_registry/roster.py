@@ -149,7 +149,7 @@ class Roster:
 
     def disown(self, key_id: str) -> list[str]:
         """A key has ended: whoever registered with it may be followed by a worker of another key. Returns their ids."""
-        owned = [entry for entry in self._entries.values() if entry.worker.owner.key_id == key_id]
+        owned = [entry for entry in self._entries.values() if entry.worker.owner.credential == key_id]
         for entry in owned:
             entry.worker = replace(entry.worker, owner=Owner(tenant=entry.worker.owner.tenant))
         return [entry.worker.worker_id for entry in owned]
@@ -182,7 +182,7 @@ class Roster:
     def tenant_of(self, worker_id: str) -> str | None:
         """Whose the living worker of this id is, by a key that has not ended; None where there is none."""
         entry = self._entries.get(worker_id)
-        if entry is None or entry.state is WorkerState.LOST or not entry.worker.owner.key_id:
+        if entry is None or entry.state is WorkerState.LOST or not entry.worker.owner.credential:
             return None
         return entry.worker.owner.tenant
 

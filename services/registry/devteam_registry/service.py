@@ -96,13 +96,13 @@ class Registry:
         token = new_token()
         with self._noting_ends() as ended:
             async with self._journal.turn():
-                if owner is not None and owner.key_id and not owner.bound and self._bound_to(spec.worker_id):
+                if owner is not None and owner.credential and not owner.bound and self._bound_to(spec.worker_id):
                     raise owners.taken(spec.worker_id, "that key is for this worker alone; choose another id")
                 worker = self._roster.admitted(spec, instance_id, digest_of(token), owner)
                 await self._journal.write(spec.worker_id, worker)
                 view = self._roster.put(worker)
-        if worker.owner.key_id in ended:
-            self.key_ended(worker.owner.key_id)
+        if worker.owner.credential in ended:
+            self.key_ended(worker.owner.credential)
         _log.info("worker registered", worker_id=spec.worker_id, instance_id=instance_id)
         return Registration(view, token)
 

@@ -28,7 +28,7 @@ def row_from_worker(worker: Worker) -> dict[str, Any]:
         "departed": worker.departed,
         "spec": _SPEC.dump_python(worker.spec, mode="json"),
         "wishes": _WISHES.dump_python(worker.wishes, mode="json"),
-        "owner_key": worker.owner.key_id,
+        "owner_key": worker.owner.credential,
         "owner_bound": worker.owner.bound,
         "tenant": worker.owner.tenant,
     }
