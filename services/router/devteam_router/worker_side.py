@@ -1,7 +1,6 @@
 """What workers say to the Router."""
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,9 +16,10 @@ from devteam_router.drains import Drains
 from devteam_router.fleet import Fleet
 from devteam_router.frames import Attached, BeatAck, Cancel, CancelReason, RejectReason, Resume
 from devteam_router.graces import Graces
-from devteam_router.leases import Lease, Leases
+from devteam_router.leases import Leases
 from devteam_router.lineup import Links
 from devteam_router.link import Link
+from devteam_router.losses import Losses
 from devteam_router.matching import Matcher
 from devteam_router.peers import Peers, ThrottleWord
 from devteam_router.refusals import Refusals
@@ -75,6 +75,7 @@ class WorkerSide:
         self._router_id = router_id
         self._admission = Admission(fleet, graces.admission)
         self._refusals = Refusals(fleet, matcher, clock, graces.refusal)
+        self._losses = Losses(attempts, leases, matcher, self._refusals, peers, clock)
         self._drains = Drains(clock)
         # Instances whose stream broke, and what gives them up.
         self._missing: dict[WorkerInstance, Timer] = {}
@@ -102,7 +103,7 @@ class WorkerSide:
         self._greet(link)
         for item in in_hand:
             self._join(link, item)
-        self._give_up_but(worker, {item.id for item in in_hand})
+        self._losses.all_but(worker, {item.id for item in in_hand})
         if drain := self._drains.word_for(worker.worker_id):
             link.send(drain)
         self._attendance.came(worker)
@@ -163,7 +164,7 @@ class WorkerSide:
         dispatch = self._own(link, attempt)
         if dispatch is not None and dispatch.stage is Stage.ASSIGNED:
             _log.info("run rejected", worker_id=link.worker.worker_id, task_id=attempt.task_id, why=message)
-            self._elsewhere(dispatch, link.worker.worker_id, reason)
+            self._losses.elsewhere(dispatch, link.worker.worker_id, reason)
             self._matcher.slot_freed(link.worker.worker_id)
 
     def tokens(self, link: Link, attempt: AttemptId, batch: TokenBatch) -> None:
@@ -217,7 +218,7 @@ class WorkerSide:
         current = worker.instance if worker is not None and worker.state is not WorkerState.LOST else None
         for instance in self._leases.instances_of(worker_id) - {current}:
             replaced = worker is not None and worker.instance != instance
-            self._give_up(self._leases.held_by(instance), f"worker {worker_id} was lost", has_none=replaced)
+            self._losses.lost(self._leases.held_by(instance), f"worker {worker_id} was lost", has_none=replaced)
         if worker is None:
             gone = NotFound("worker", worker_id, reason="WORKER_NOT_REGISTERED", message="register again")
             self._links.close(worker_id, gone)
@@ -255,30 +256,6 @@ class WorkerSide:
                 task_id=attempt.task_id,
                 attempt=attempt.number,
             )
-
-    def _give_up_but(self, worker: WorkerInstance, in_hand: AbstractSet[AttemptId]) -> None:
-        missing = [lease for lease in self._leases.held_by(worker) if lease.id not in in_hand]
-        for lease in missing:
-            dispatch = self._attempts.get(lease.id)
-            if dispatch is not None and self._is_elsewhere(dispatch):
-                self._attempts.hand_over(dispatch)
-        self._give_up(missing, f"worker {worker.worker_id} came back without it", has_none=True)
-
-    def _give_up(self, leases: Sequence[Lease], message: str, *, has_none: bool) -> None:
-        # What was never accepted may start elsewhere if its worker surely has none of it: an attempt starts only once.
-        for lease in leases:
-            dispatch = self._attempts.get(lease.id)
-            if dispatch is None or dispatch.stage is Stage.ENDED:
-                self._attempts.free(lease.id)
-            elif dispatch.stage is Stage.ASSIGNED and has_none:
-                self._elsewhere(dispatch)
-            else:
-                self._attempts.lose(dispatch, message)
-
-    def _is_elsewhere(self, dispatch: Dispatch) -> bool:
-        """Whether another Router may well have it, with the Planner that has left."""
-        running = dispatch.stage is Stage.RUNNING and not dispatch.followed
-        return running and bool(self._peers.addresses)
 
     def _join(self, link: Link, item: InHand) -> None:
         dispatch = self._attempts.get(item.id)
@@ -334,29 +311,10 @@ class WorkerSide:
         if dispatch.cancel_requested:
             self._attempts.cancel(dispatch)
 
-    def _elsewhere(
-        self, dispatch: Dispatch, refused_by: str | None = None, reason: RejectReason = RejectReason.NOT_SERVED
-    ) -> None:
-        assert dispatch.run is not None
-        run = dispatch.run
-        dispatch.stage, dispatch.worker = Stage.WAITING, None
-        lease = self._leases.release(run.id)
-        if refused_by is not None and lease is not None:
-            self._refusals.note(refused_by, lease.queue, run.signature, reason)
-        if dispatch.cancel_requested:
-            self._attempts.never_ran(dispatch, "cancelled before it started", cancelled=True)
-            return
-        if dispatch.place_until is not None and dispatch.place_until <= self._clock.monotonic():
-            self._attempts.out_of_time(dispatch)
-            return
-        # Where there are other Routers, what nobody follows may be in another one's line by now.
-        if dispatch.followed or not self._peers.addresses:
-            self._matcher.submit(run, first=True)
-
     def _gone(self, worker: WorkerInstance) -> None:
         del self._missing[worker]
         message = f"worker {worker.worker_id} did not come back within {self._graces.link:g} s"
-        self._give_up(self._leases.held_by(worker), message, has_none=False)
+        self._losses.lost(self._leases.held_by(worker), message, has_none=False)
         self._attendance.gave_up(worker)
 
     def _still_unbegun(self, dispatch: Dispatch) -> None:
