@@ -169,13 +169,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return stream
 
     def _around_writer(self, method: str, handler: Handler, inner: Handler) -> Handler:
-        """Around a handler that writes by itself: nobody knows when, so nothing ends it from outside."""
+        """Around a handler that writes by itself."""
 
         async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
             call = _call(method, context, streaming=True)
-            call.writing = True
             async with _within(self._library, call):
-                await inner(await _request(request, handler, call), context)
+                await inner(await _request(request, handler, call), _Writer(call))
 
         return stream
 
@@ -211,6 +210,22 @@ async def _written(response: object, call: Call) -> bool:
     finally:
         call.writing = False
     return True
+
+
+class _Writer:
+    """The context of a call whose handler writes by itself: once the call has been ended, no message follows."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._call.context, name)
+
+    async def write(self, response: object) -> None:
+        """Send a message, as gRPC's context does. Raises what the call was ended with meanwhile."""
+        await _written(response, self._call)
+        if self._call.ending is not None:
+            raise self._call.ending
 
 
 @asynccontextmanager

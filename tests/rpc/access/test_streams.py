@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from devteam.mesh import status
 from devteam.mesh.access.caller import Role
@@ -36,7 +37,7 @@ async def read_out(call: Any) -> None:
         pass
 
 
-@pytest.mark.parametrize(("path", "role"), [(WATCH, Role.CLIENT), (CONNECT, Role.WORKER)])
+@pytest.mark.parametrize(("path", "role"), [(WATCH, Role.CLIENT), (CONNECT, Role.WORKER), (HEALTH, Role.CLIENT)])
 async def test_a_revoked_key_ends_its_streams(clock: FakeClock, path: str, role: Role) -> None:
     """Those of other keys go on."""
     async with guarded_mesh(clock) as mesh:
@@ -47,6 +48,22 @@ async def test_a_revoked_key_ends_its_streams(clock: FakeClock, path: str, role:
         assert [await end_of(stream) for stream in streams] == [INVALID] * 3
         assert not going_on.done()
         mesh.over.set()
+
+
+async def test_a_watch_of_health_that_is_left_leaves_nothing_behind(clock: FakeClock) -> None:
+    """However it was left: what watches next is told, and so is whoever watched all the time."""
+    async with guarded_mesh(clock) as mesh:
+        key = mesh.key(Role.CLIENT)
+        stays, goes, revoked = await opened(mesh, HEALTH, ""), await opened(mesh, HEALTH, ""), mesh.key(Role.CLIENT)
+        ended = await opened(mesh, HEALTH, revoked)
+        goes.cancel()
+        mesh.revoke(revoked)
+        assert await end_of(ended) == INVALID
+        next_one = await opened(mesh, HEALTH, key)
+        await mesh.server.announce([""], serving=False)
+        for watch in (stays, next_one):
+            told = health_pb2.HealthCheckResponse.FromString(await asyncio.wait_for(watch.read(), PATIENCE))
+            assert told.status is health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def test_a_key_that_is_no_longer_among_the_keys_ends_its_streams(clock: FakeClock) -> None:
