@@ -4,10 +4,11 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from devteam.mesh.errors import InvalidInput
 from devteam.mesh.process import end_at_next_signal
-from devteam.mesh.tasks import stop_signal
+from devteam.mesh.tasks import stop_signals
 from devteam_worker.drain_wish import take_wish
 from devteam_worker.helm import Helm
 from devteam_worker.owner import LOOK_SIGNAL, RESTART_SIGNAL
@@ -28,7 +29,7 @@ class Told:
         self._read_settings = read_settings
         self._again = again
         self._look = asyncio.Event()
-        self._ends: list[asyncio.Future[object]] = []
+        self._ends: list[asyncio.Future[Any]] = []
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -36,13 +37,14 @@ class Told:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(RESTART_SIGNAL, self._restart)
         loop.add_signal_handler(LOOK_SIGNAL, self._look.set)
-        self._ends = [asyncio.ensure_future(stop_signal()), asyncio.ensure_future(self._again.wait())]
-        try:
-            yield
-        finally:
-            for end in self._ends:
-                end.cancel()
-            await asyncio.wait(self._ends)
+        with stop_signals() as stopped:
+            self._ends = [stopped, asyncio.ensure_future(self._again.wait())]
+            try:
+                yield
+            finally:
+                for end in self._ends:
+                    end.cancel()
+                await asyncio.wait(self._ends)
 
     async def to_end(self) -> None:
         """Return once this worker's work shall end."""
@@ -76,7 +78,7 @@ class Told:
         else:
             self._presence.looked(helm.slots, change.applied, change.waiting)
 
-    def _stopped(self, stop: asyncio.Future[object]) -> None:
+    def _stopped(self, stop: asyncio.Future[Any]) -> None:
         if stop.cancelled():
             return  # nobody sent a signal
         self._again.clear()
