@@ -7,13 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-
-import structlog
+from typing import Any
 
 from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.tls import TlsFiles
-
-_log = structlog.get_logger()
 
 # Others may do nothing with a key, and its group may read it: 0600 or 0640, and what is narrower.
 _TOO_OPEN = 0o037
@@ -69,16 +66,25 @@ class PemFiles:
                 self._seen = stamp if self._stamp() == stamp else None
                 return None
             self._complained = False
-            _log.info("certificates renewed", cert=_name(self._files.cert), ca=_name(self._files.ca))
+            log = _logger()
+            log.info("certificates renewed", cert=_name(self._files.cert), ca=_name(self._files.ca))
             return pems
 
     def _complain(self, why: str) -> None:
         if not self._complained:
-            _log.warning("new certificate files cannot be used: the ones before are kept", why=why)
+            log = _logger()
+            log.warning("new certificate files cannot be used: the ones before are kept", why=why)
         self._complained = True
 
     def _stamp(self) -> _Stamp:
         return tuple(_stamp_of(file) for file in (self._files.cert, self._files.key, self._files.ca))
+
+
+def _logger() -> Any:
+    # Every client stands on this module, few ever have a line to write, and structlog takes as long as all the rest.
+    import structlog
+
+    return structlog.get_logger()
 
 
 def _read(files: TlsFiles) -> Pems:

@@ -109,8 +109,20 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(devteam, "DevTeamClinet")
 
 
+def imported_with(*modules: str) -> set[str]:
+    """What stands in sys.modules of a process that imports these and nothing else."""
+    script = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.split())
+
+
 def test_importing_the_package_imports_no_grpc() -> None:
     """Services import devteam.mesh; the client's gRPC and protobuf come only with the client."""
-    script = "import sys, devteam, devteam.mesh.errors; print(sorted({'grpc', 'google.protobuf'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    assert imported_with("devteam", "devteam.mesh.errors") & {"grpc", "google.protobuf"} == set()
+
+
+def test_the_client_takes_no_longer_than_it_must() -> None:
+    """What only servers use, and what writes logs, is not imported by a program that calls a mesh."""
+    found = imported_with("devteam.client")
+    assert {"grpc", "google.protobuf"} <= found
+    assert {"structlog", "rich", "pydantic", "sqlalchemy", "temporalio", "opentelemetry.sdk"} & found == set()
