@@ -57,10 +57,28 @@ async def test_an_unreachable_mesh_is_exit_code_4(arguments: tuple[str, ...]) ->
     )
 
 
-def test_help_needs_no_grpc() -> None:
-    """What makes the command quick to answer."""
+SLOW = {"grpc", "google.protobuf", "opentelemetry", "pydantic_settings", "ruamel.yaml", "sqlalchemy", "structlog"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["task", "--help"], ["task", "get"], ["frobnicate"]])
+def test_what_needs_no_mesh_waits_for_nothing_that_takes_its_time_to_import(arguments: list[str]) -> None:
+    assert SLOW & imported_by(*arguments) == set()
+
+
+def test_a_command_imports_none_of_the_others() -> None:
+    found = {module for module in imported_by("task", "--help") if module.startswith("devteam_cli.")}
+    assert "devteam_cli.task" in found
+    assert {f"devteam_cli.{other}" for other in ("plan", "status", "top", "up", "workers")} & found == set()
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """What stands in sys.modules when this command has ended."""
     script = (
-        "import sys, devteam_cli.main; print(sorted({'grpc', 'google.protobuf', 'ruamel.yaml'} & set(sys.modules)))"
+        "import sys\n"
+        "from devteam_cli.main import run\n"
+        f"sys.argv = ['devteam', *{arguments!r}]\n"
+        "try:\n    run()\n"
+        "finally:\n    print(); print(*sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    return set(done.stdout.splitlines()[-1].split())
