@@ -26,6 +26,7 @@ from devteam.mesh.pem import PemFiles
 from devteam.mesh.tasks import Backoff
 from devteam.mesh.tls import TlsFiles
 from devteam.mesh.trace_context import joined
+from devteam.mesh.version import version
 from devteam_planner.activities import PlanActivities
 from devteam_planner.domain import Plan
 from devteam_planner.workflows import PlanWorkflow, plan_input
@@ -223,6 +224,7 @@ def plan_worker(
     return Worker(
         client,
         task_queue=task_queue,
+        build_id=version(),  # else the SDK reads the code of every module that is imported, to hash it
         workflows=[PlanWorkflow],
         activities=[activities.run_step, activities.close_plan],
         workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
