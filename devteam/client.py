@@ -53,6 +53,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
         tenant: str | None = None,
         load_balancing: LoadBalancing | None = None,
         timeout: float = 10.0,
+        patience: float | None = None,
         ca_file: str | Path | None = None,
         cert_file: str | Path | None = None,
         key_file: str | Path | None = None,
@@ -61,6 +62,9 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
 
         The URL at last to port 7400 here, the tenant (1 to 64 characters of [A-Za-z0-9._-]) to what the mesh makes of
         the key. On a mesh without keys the tenant is this client's own word.
+
+        A watch that finds no mesh looks again for `patience` seconds, unless said as many as `timeout` has, before it
+        raises Unavailable: the mesh may be starting. One that has begun goes on by itself, however long that takes.
 
         At an https:// URL `ca_file` names the authority to trust instead of the public ones, `cert_file` and `key_file`
         the certificate to show; PEM files, which default to DEVTEAM_CA_FILE, DEVTEAM_CERT_FILE and DEVTEAM_KEY_FILE.
@@ -71,6 +75,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
         self._tenant = os.environ.get("DEVTEAM_TENANT", "") if tenant is None else tenant
         self._balancing = load_balancing or LoadBalancing()
         self._timeout = timeout
+        self._patience = timeout if patience is None else patience
         self._tls = tls_files(ca_file, cert_file, key_file, os.environ)
         self._clock = SystemClock()
         self._connection: Connection | None = None
@@ -171,7 +176,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
             )
             return self._mesh.events(self._mesh.planner.WatchTask(request), progress)
 
-        async with aclosing(follow(connect, Progress(task_id, start), self._clock, self._timeout)) as events:
+        async with aclosing(follow(connect, Progress(task_id, start), self._clock, self._patience)) as events:
             async for event in events:
                 yield event
 
@@ -260,7 +265,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
             )
             return self._mesh.events(self._mesh.planner.WatchPlan(request), progress)
 
-        async with aclosing(follow(connect, Progress(plan_id), self._clock, self._timeout)) as events:
+        async with aclosing(follow(connect, Progress(plan_id), self._clock, self._patience)) as events:
             async for event in events:
                 yield event
 

@@ -20,7 +20,7 @@ class OnlookerCalls(ABC):
     """The part of a client that looks on. Its watches never end by themselves."""
 
     _clock: Clock
-    _timeout: float
+    _patience: float
 
     @property
     @abstractmethod
@@ -46,7 +46,7 @@ class OnlookerCalls(ABC):
                 async for response in responses:
                     yield lookout.seen(response, self._clock.now())
 
-        async with aclosing(reconnected(connect, self._clock, self._timeout)) as seen:
+        async with aclosing(reconnected(connect, self._clock, self._patience)) as seen:
             async for item in seen:
                 yield TasksSeen(interrupted=item.reason) if isinstance(item, Interrupted) else item
 
@@ -65,7 +65,7 @@ class OnlookerCalls(ABC):
                     if (seen := lookout.seen(response)) is not None:
                         yield seen
 
-        async with aclosing(reconnected(connect, self._clock, self._timeout)) as seen:
+        async with aclosing(reconnected(connect, self._clock, self._patience)) as seen:
             async for item in seen:
                 yield WorkersSeen(interrupted=item.reason) if isinstance(item, Interrupted) else item
 

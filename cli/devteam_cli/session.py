@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _Command: TypeAlias = Callable[..., Awaitable[Exit | None]]
 # Seconds until a mesh counts as not there; a Planner whose Temporal is away takes three to say so.
 _TIMEOUT = 10.0
+# Seconds for which a watch looks for a mesh that is not there. Every other call takes about one to say so.
+_PATIENCE = 1.0
 _PANEL = "Connection and output"
 
 ApiUrl = Annotated[
@@ -144,7 +146,7 @@ def client_of(url: str | None, key: str | None, timeout: float) -> "DevTeamClien
     from devteam_cli.local_mesh import access
 
     found = access(url, key, os.environ)
-    return DevTeamClient(found.url, api_key=found.key, timeout=timeout, ca_file=found.ca)
+    return DevTeamClient(found.url, api_key=found.key, timeout=timeout, patience=_PATIENCE, ca_file=found.ca)
 
 
 async def _in_session(run: _Command, said: Defaults, given: dict[str, Any]) -> Exit | None:

@@ -5,8 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from devteam_cli.session import client_of
 
+from devteam import DevTeamClient
+from devteam.errors import Unavailable
 from devteam.testing import FakeMesh
+from tests.fakes.hasty_clock import HastyClock
 from tests.rpc.cli.command import ran
 
 
@@ -55,6 +59,29 @@ async def test_an_unreachable_mesh_is_exit_code_4(arguments: tuple[str, ...]) ->
         "error: cannot reach http://127.0.0.1:1: Connection refused; is the mesh running? "
         "Start one with `devteam up`, or name another with --api-url\n"
     )
+
+
+@pytest.mark.parametrize(("patience", "longest"), [(None, 14.0), (1.0, 4.0)])
+async def test_a_watch_looks_for_a_mesh_as_long_as_it_has_patience(patience: float | None, longest: float) -> None:
+    """As long as a call may take, unless said."""
+    async with DevTeamClient("http://127.0.0.1:1", timeout=10.0, patience=patience) as client:
+        assert longest / 4 <= await tried(client) <= longest
+
+
+async def test_a_command_has_less_patience() -> None:
+    """Its user waits; and may well look at once for a mesh that was never started."""
+    async with client_of("http://127.0.0.1:1", None, timeout=10.0) as client:
+        assert await tried(client) <= 4.0
+
+
+async def tried(client: DevTeamClient) -> float:
+    """For how long a watch pauses between tries, in seconds, until it gives up."""
+    client._clock = clock = HastyClock()
+    async with asyncio.timeout(60):
+        with pytest.raises(Unavailable, match="Connection refused"):
+            async for _ in client.watch_workers():
+                pass
+    return sum(clock.slept)
 
 
 SLOW = {"grpc", "google.protobuf", "opentelemetry", "pydantic_settings", "ruamel.yaml", "sqlalchemy", "structlog"}
