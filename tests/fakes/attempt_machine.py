@@ -1,16 +1,18 @@
 """A Planner's stores between several drivers and several workers, each of which may be late."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
+from devteam_planner.convert.tokens import joined
 from devteam_planner.domain import Batch, TaskState, WorkerInstance
-from devteam_planner.ports import Ending, Entry, PlanStore, TokenStore
+from devteam_planner.ports import Ending, Entry, PlanStore, Stretch, TokenStore
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from devteam.v1 import run_pb2
 from tests.fakes.planner_samples import NOON, a_batch, a_plan
 
 _T = TypeVar("_T")
@@ -122,6 +124,16 @@ class AttemptMachine(RuleBasedStateMachine):
         if ended:
             task.state = state
 
+    @rule(step=any_step, behind=late)
+    def a_packer_merges(self, step: str, behind: int) -> None:
+        """What was said in attempts that are over, and nothing else."""
+        task, attempt = self.expected[step], self.expected[step].attempt - behind
+        said = task.said.get(attempt, [])
+        over = attempt < task.attempt or not task.open
+        stretch = Stretch(attempt, 1, said[-1].last_seq if said else 1, 0)
+        merged = self.go(self.tokens.merge(self.task_id(step), stretch, _as_one))
+        assert merged == (over and bool(said))
+
     @invariant()
     def the_store_holds_what_was_let_in_and_nothing_else(self) -> None:
         for step, expected in self.expected.items():
@@ -134,5 +146,19 @@ class AttemptMachine(RuleBasedStateMachine):
         for step, expected in self.expected.items():
             for attempt in range(expected.attempt + 2):
                 stored = self.go(self.tokens.read(self.task_id(step), attempt, after=0, limit=1000))
-                assert stored == expected.said.get(attempt, [])
+                assert _words(stored) == _words(expected.said.get(attempt, []))
         type(self).played += 1
+
+
+def _as_one(batches: Sequence[Batch]) -> Batch:
+    return Batch(batches[0].first_seq, batches[-1].last_seq, joined(batches))
+
+
+def _words(batches: Sequence[Batch]) -> list[tuple[int, str]]:
+    """Each with its seq."""
+    messages = (run_pb2.Tokens.FromString(batch.payload).tokens for batch in batches)
+    return [
+        (batch.first_seq + place, token.text)
+        for batch, tokens in zip(batches, messages, strict=True)
+        for place, token in enumerate(tokens)
+    ]

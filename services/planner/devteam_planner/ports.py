@@ -1,6 +1,6 @@
 """What the Planner's domain needs from the outside."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -21,6 +21,9 @@ from devteam_planner.domain import (
     TaskState,
     WorkerInstance,
 )
+
+# The reasons of what stores raise that cannot be read or written now, whatever is asked of them.
+STORE_AWAY = frozenset({"STORAGE_UNAVAILABLE", "SCHEMA_CHANGING"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,20 @@ class Entry:
     attempt: int
     worker: WorkerInstance
     batch: Batch
+
+
+class Unreadable(Exception):
+    """What is stored as tokens is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive stored tokens of an attempt, both ends included, and how many bytes they take."""
+
+    attempt: int
+    first_seq: int
+    last_seq: int
+    size: int
 
 
 class PlanStore(Protocol):
@@ -162,7 +179,8 @@ class TokenStore(Protocol):
         """Store entries in one transaction; returns those that were refused.
 
         Fenced, entry by entry, in the write itself: the attempt must be its task's newest and open, and the worker
-        instance the one that has it. A batch already stored is left as it is, and not refused.
+        instance the one that has it. A batch already stored is left as it is, and not refused; also one whose tokens
+        lie in a larger batch by now.
         """
 
     async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
@@ -170,6 +188,20 @@ class TokenStore(Protocol):
 
     async def last_seq(self, task_id: str, attempt: int) -> int:
         """The seq of the last stored token; 0 when there is none."""
+
+    async def stretches(self, task_id: str, *, after: tuple[int, int], limit: int) -> list[Stretch]:
+        """Up to `limit` batches of a task, in order, of attempts that are over; `after` an attempt and its seq.
+
+        Their payloads are not read.
+        """
+
+    async def merge(self, task_id: str, stretch: Stretch, merged: Callable[[Sequence[Batch]], Batch | None]) -> bool:
+        """Put what `merged` makes of the batches in a stretch in their place, in one transaction.
+
+        False, and no change, where the attempt is not over, `merged` makes nothing of them, or somebody else has
+        replaced or erased some of them. Raises what `merged` raises, and Unavailable, also for a batch that cannot be
+        opened; then, too, all stays as it was.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from devteam_planner.domain import (
     TaskState,
     WorkerInstance,
 )
-from devteam_planner.ports import Ending, Entry
+from devteam_planner.ports import Ending, Entry, Stretch
 
 
 class MemoryPlanStore:
@@ -247,6 +247,11 @@ class MemoryPlanStore:
         task = self._tasks.get(task_id)
         return task is not None and task.attempt == attempt and task.attempt_open and task.worker == worker
 
+    def is_over(self, task_id: str, attempt: int) -> bool:
+        """Whether that attempt has ended, for whatever reason."""
+        task = self._tasks.get(task_id)
+        return task is not None and (task.attempt > attempt or not task.attempt_open)
+
     def everything(self) -> Mapping[str, Task]:
         """All tasks of all plans, by their ids."""
         return self._tasks
@@ -324,6 +329,29 @@ class MemoryTokenStore:
         stored = self._batches.get((task_id, attempt))
         return stored[-1].last_seq if stored else 0
 
+    async def stretches(self, task_id: str, *, after: tuple[int, int], limit: int) -> list[Stretch]:
+        """See the port."""
+        over = sorted(number for of, number in self._batches if of == task_id and self._plans.is_over(task_id, number))
+        found = (
+            Stretch(number, batch.first_seq, batch.last_seq, len(batch.payload))
+            for number in over
+            for batch in self._batches[task_id, number]
+        )
+        return [stretch for stretch in found if (stretch.attempt, stretch.last_seq) > after][:limit]
+
+    async def merge(self, task_id: str, stretch: Stretch, merged: Callable[[Sequence[Batch]], Batch | None]) -> bool:
+        """See the port."""
+        stored = self._batches.get((task_id, stretch.attempt), [])
+        start, end = (
+            bisect_right(stored, seq, key=lambda known: known.last_seq)
+            for seq in (stretch.first_seq - 1, stretch.last_seq)
+        )
+        within = stored[start:end] if self._plans.is_over(task_id, stretch.attempt) else []
+        one = merged(within) if within else None
+        if one is not None:
+            stored[start:end] = [one]
+        return one is not None
+
     def forget(self, task_ids: Collection[str]) -> None:
         """Drop the tokens of these tasks."""
         gone = set(task_ids)
@@ -332,10 +360,11 @@ class MemoryTokenStore:
 
     def _take(self, entry: Entry) -> bool:
         batch, stored = entry.batch, self._batches[entry.task_id, entry.attempt]
-        place = bisect_right(stored, batch.last_seq, key=lambda known: known.last_seq)
-        if place and stored[place - 1].last_seq == batch.last_seq:
+        place = bisect_right(stored, batch.last_seq - 1, key=lambda known: known.last_seq)
+        known = stored[place] if place < len(stored) else None
+        if known and known.last_seq == batch.last_seq:
             return True
         if not self._plans.holds(entry.task_id, entry.attempt, entry.worker):
-            return False
+            return known is not None and known.first_seq <= batch.last_seq
         stored.insert(place, batch)
         return True

@@ -137,4 +137,7 @@ async def _replace(connection: Connection, table: sa.Table, row: sa.Row[Any], va
         update = update.where(key == row._mapping[key.name])  # noqa: SLF001 - SQLAlchemy's public name
     if table is tasks:
         update = update.where(tasks.c.version == row.version)
+    if table is token_batches:
+        # Batches that were merged have the key of the last of them.
+        update = update.where(token_batches.c.first_seq == row.first_seq)
     return (await connection.execute(update)).rowcount

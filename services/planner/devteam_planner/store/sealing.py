@@ -10,7 +10,7 @@ from typing import TypeAlias
 from devteam.mesh.errors import Unavailable
 from devteam_planner.cipher import Cipher, is_sealed
 from devteam_planner.domain import Attempt, Batch, Failure, Plan, Task, TaskSpec
-from devteam_planner.ports import Ending, Entry
+from devteam_planner.ports import Ending
 
 # Seals or opens the text at a place.
 Turn: TypeAlias = Callable[[str, str], str]
@@ -56,9 +56,9 @@ class Sealing:
         """As it is kept: it may quote a failure."""
         return self._cipher.seal_text(_reason_of(task_id, number), reason)
 
-    def payload(self, entry: Entry) -> bytes:
-        """The tokens of an entry, as they are kept."""
-        return self._cipher.seal(place_of_batch(entry.task_id, entry.attempt, entry.batch), entry.batch.payload)
+    def payload(self, task_id: str, attempt: int, batch: Batch) -> bytes:
+        """The tokens of a batch, as they are kept."""
+        return self._cipher.seal(place_of_batch(task_id, attempt, batch), batch.payload)
 
     def opened_plan(self, plan: Plan, *, one_of_many: bool = False) -> Plan:
         """As it was; so with its tasks."""

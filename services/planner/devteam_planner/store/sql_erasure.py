@@ -26,6 +26,9 @@ _OPEN = sa.select(plans.c.plan_id).where(plans.c.plan_id.in_(_IDS), plans.c.ende
 _ENDED = sa.select(plans.c.plan_id).where(plans.c.plan_id.in_(_IDS), plans.c.ended_at.is_not(None))
 _SOME_TASKS = sa.select(tasks.c.task_id).where(tasks.c.plan_id.in_(_IDS)).limit(_TASKS)
 _OF_TASKS: sa.BindParameter[Any] = sa.bindparam("of_tasks", expanding=True)
+# Else what is being merged in this moment would come back after it was deleted.
+_HOLD = sa.select(tasks.c.task_id).where(tasks.c.task_id.in_(_OF_TASKS)).order_by(tasks.c.task_id)
+_HOLD = _HOLD.with_for_update(key_share=True)
 _KEY = sa.tuple_(*token_batches.primary_key)
 _LAST = sa.tuple_(*(sa.bindparam(f"last_{key.name}", type_=key.type) for key in token_batches.primary_key))
 _TOKENS_KEYS = (
@@ -88,6 +91,7 @@ class SqlErasures:
     async def _some_tokens(self, task_ids: Sequence[str]) -> bool:
         """Delete the first of their tokens; whether there may be more."""
         async with self._database.write() as connection:
+            await connection.execute(_HOLD, {"of_tasks": task_ids})
             keys = (await connection.execute(_TOKENS_KEYS, {"of_tasks": task_ids})).mappings().all()
             if keys:
                 last = {f"last_{name}": value for name, value in keys[-1].items()}

@@ -111,14 +111,62 @@ NOTE_ROUTER_TOLD = _told(tasks.c.cancel_router_told_at).values(cancel_router_tol
 NOTE_WORKER_TOLD = _told(tasks.c.cancel_worker_told_at).values(
     cancel_worker_told_at=_NOW, cancel_router_told_at=sa.func.coalesce(tasks.c.cancel_router_told_at, _NOW)
 )
-IS_STORED = sa.select(sa.true()).where(
-    token_batches.c.task_id == sa.bindparam("of_task"),
-    token_batches.c.attempt == sa.bindparam("of_attempt"),
-    token_batches.c.last_seq == sa.bindparam("its_last_seq"),
+# Also in a batch that is larger by now.
+IS_STORED = (
+    sa.select(sa.true())
+    .where(
+        token_batches.c.task_id == sa.bindparam("of_task"),
+        token_batches.c.attempt == sa.bindparam("of_attempt"),
+        token_batches.c.last_seq >= sa.bindparam("its_last_seq"),
+        token_batches.c.first_seq <= sa.bindparam("its_last_seq"),
+    )
+    .limit(1)
 )
 LAST_SEQ = sa.select(sa.func.max(token_batches.c.last_seq)).where(
     token_batches.c.task_id == sa.bindparam("of_task"), token_batches.c.attempt == sa.bindparam("of_attempt")
 )
+_OVER = sa.or_(token_batches.c.attempt < tasks.c.attempt, tasks.c.attempt_open.is_(False))
+STRETCHES = (
+    sa.select(
+        token_batches.c.attempt,
+        token_batches.c.first_seq,
+        token_batches.c.last_seq,
+        sa.func.length(token_batches.c.payload).label("size"),
+    )
+    .join(tasks, tasks.c.task_id == token_batches.c.task_id)
+    .where(
+        token_batches.c.task_id == sa.bindparam("of_task"),
+        sa.tuple_(token_batches.c.attempt, token_batches.c.last_seq)
+        > sa.tuple_(sa.bindparam("after_attempt", type_=sa.Integer()), sa.bindparam("after", type_=sa.BigInteger())),
+        _OVER,
+    )
+    .order_by(token_batches.c.attempt, token_batches.c.last_seq)
+    .limit(sa.bindparam("at_most"))
+)
+# Held to the end of the transaction: nobody else merges or erases tokens of the task meanwhile.
+HOLD_OVER = (
+    sa.select(sa.true())
+    .select_from(tasks)
+    .where(
+        tasks.c.task_id == sa.bindparam("of_task"),
+        sa.or_(tasks.c.attempt > sa.bindparam("of_attempt"), tasks.c.attempt_open.is_(False)),
+    )
+    .with_for_update(key_share=True)
+)
+_WITHIN = (
+    token_batches.c.task_id == sa.bindparam("of_task"),
+    token_batches.c.attempt == sa.bindparam("of_attempt"),
+    token_batches.c.last_seq.between(sa.bindparam("first"), sa.bindparam("last")),
+)
+# In the order in which a rotation takes them, or the two could wait for each other.
+BATCHES_WITHIN = (
+    sa.select(token_batches.c.first_seq, token_batches.c.last_seq, token_batches.c.payload)
+    .where(*_WITHIN)
+    .order_by(token_batches.c.last_seq)
+    .with_for_update()
+)
+DELETE_WITHIN = sa.delete(token_batches).where(*_WITHIN)
+ADD_BATCH = sa.insert(token_batches)
 BATCHES_AFTER = (
     sa.select(token_batches.c.first_seq, token_batches.c.last_seq, token_batches.c.payload)
     .where(
