@@ -49,6 +49,7 @@ class Bench:
     store: MemoryPlanStore = field(default_factory=MemoryPlanStore)
     router: ScriptedRouter = field(default_factory=ScriptedRouter)
     rung: list[str] = field(default_factory=list)
+    ended: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.token_store = MemoryTokenStore(self.store)
@@ -61,6 +62,7 @@ class Bench:
             ring=self.rung.append,
             text_of=text_of,
             jitter=lambda: 1.0,
+            on_ended=lambda *ended: self.ended.append(ended),
         )
 
     async def add(self, *specs: TaskSpec, sole: bool = False, inputs: dict[str, str] | None = None) -> None:

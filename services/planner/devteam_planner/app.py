@@ -29,13 +29,14 @@ from devteam_planner.activities import PlanActivities
 from devteam_planner.admission import Admission, Bounds
 from devteam_planner.bell import Bell
 from devteam_planner.cipher import Cipher
-from devteam_planner.convert.tokens import text_of
+from devteam_planner.convert.tokens import joined, text_of
 from devteam_planner.departures import Departures
 from devteam_planner.encryption_keys import read_keys
 from devteam_planner.erasure import Erasure, ErasureStore, Retention
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
 from devteam_planner.overview import Overview
+from devteam_planner.packing import Packer
 from devteam_planner.plans import Plans
 from devteam_planner.ports import PlanStore, TokenStore
 from devteam_planner.router_client.routers import Routers
@@ -92,10 +93,12 @@ async def mounted(
         servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing, erasure)
         planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
         server.serve([_NAME], departures.close)
-        activities = PlanActivities(_driver(stores.plans, log, router, bell, clock), stores.plans, bell.ring, clock)
+        packer = Packer(stores.tokens, stores.overview, clock, join=joined, lag=log.lag)
+        driver = _driver(stores.plans, log, router, bell, packer, clock)
+        activities = PlanActivities(driver, stores.plans, bell.ring, clock)
         execute = _execution(settings, workflows, activities, clock)
 
-        jobs = [log.run, router.run, plans.sweep, departures.run, feed.run, following.run]
+        jobs = [log.run, router.run, plans.sweep, departures.run, feed.run, packer.run, following.run]
         if settings.retention_days:
             jobs.append(Retention(erasure, timedelta(days=settings.retention_days), clock).run)
         if stores.database is not None:
@@ -170,7 +173,7 @@ def _plans(
     return Plans(store=store, admission=admission, workflows=workflows, router=router, bell=bell, clock=clock, ids=ids)
 
 
-def _driver(store: PlanStore, log: TokenLog, router: Routers, bell: Bell, clock: Clock) -> StepDriver:
+def _driver(store: PlanStore, log: TokenLog, router: Routers, bell: Bell, packer: Packer, clock: Clock) -> StepDriver:
     return StepDriver(
         store=store,
         log=log,
@@ -179,6 +182,7 @@ def _driver(store: PlanStore, log: TokenLog, router: Routers, bell: Bell, clock:
         ring=bell.ring,
         text_of=text_of,
         jitter=Random().random,  # noqa: S311 - spreads retries, hides nothing
+        on_ended=packer.ended,
     )
 
 

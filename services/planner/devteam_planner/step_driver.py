@@ -35,6 +35,7 @@ from devteam_planner.domain import (
     WorkerInstance,
 )
 from devteam_planner.ports import (
+    STORE_AWAY,
     Ending,
     PlanStore,
     Router,
@@ -55,8 +56,6 @@ _CONTEST_PAUSE = 10.0
 # Where a Router is gone and did not say whether anybody has the attempt: by then a worker that has it told the others.
 _CLAIM_PAUSE = 2.0
 _PAGE = 256
-# The reasons of what a store raises that cannot be written.
-_STORE_AWAY = {"STORAGE_UNAVAILABLE", "SCHEMA_CHANGING"}
 
 
 class Log(Protocol):
@@ -79,7 +78,10 @@ class Log(Protocol):
 
 
 class StepDriver:
-    """Drives tasks. `ring` is called with the plan's id after every change; `jitter` gives numbers from 0 to 1."""
+    """Drives tasks. `ring` is called with the plan's id after every change; `jitter` gives numbers from 0 to 1.
+
+    `on_ended` is told the task of every attempt that ends, and how many tokens were reported (0: nobody did).
+    """
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class StepDriver:
         ring: Callable[[str], None],
         text_of: Callable[[Iterable[bytes]], str],
         jitter: Callable[[], float],
+        on_ended: Callable[[str, int], None],
     ) -> None:
         self._store = store
         self._log = log
@@ -99,6 +102,7 @@ class StepDriver:
         self._ring = ring
         self._text_of = text_of
         self._jitter = jitter
+        self._on_ended = on_ended
         self._cancels = Cancels(store, router, clock, ring)
 
     async def run(self, plan_id: str, task_id: str) -> StepOutcome:
@@ -192,7 +196,7 @@ class StepDriver:
         except Unavailable as error:
             attempt_span.interrupted(error)
             _log.info("dispatch interrupted", task_id=run.task.task_id, attempt=run.task.attempt, error=error.message)
-            if error.reason not in _STORE_AWAY:
+            if error.reason not in STORE_AWAY:
                 await self._waits(run.task, "the Router cannot be reached at the moment")
             await self._end_overdue(run)
             await backoff.pause()
@@ -353,6 +357,7 @@ class StepDriver:
             self._cancels.stopped(task)
         self._router.acknowledge(task.task_id, task.attempt, last_seq, report=True)
         self._ring(task.plan_id)
+        self._on_ended(task.task_id, last_seq)
         return StepOutcome(decided.ending.state, decided.retry_after)
 
     async def _cancelling(self, task: Task) -> bool:

@@ -110,6 +110,7 @@ async def driving(place: Place, clock: FakeClock) -> AsyncIterator[tuple[StepDri
             ring=bell.ring,
             text_of=text_of,
             jitter=lambda: 0.5,
+            on_ended=lambda *_: None,
         )
         await stack.enter_async_context(background(log.run, client.run))
         line = await router.worker(a_worker(queues={"default": 1}))

@@ -196,6 +196,7 @@ async def test_a_step_is_with_another_router_without_a_pause(pair: Pair) -> None
         ring=bench.rung.append,
         text_of=text_of,
         jitter=lambda: 1.0,
+        on_ended=lambda *_: None,
     )
     said = asyncio.Event()
 

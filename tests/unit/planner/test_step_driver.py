@@ -30,6 +30,7 @@ async def test_an_attempt_that_completes_makes_the_task_succeed(bench: Bench) ->
     assert bench.router.acknowledged[-1] == ("p-1.a", 1, 3, True)
     assert await bench.reason(1) == "first attempt"
     assert bench.router.closed == 1
+    assert bench.ended == [("p-1.a", 3)]
 
 
 async def test_every_stored_change_is_rung(bench: Bench) -> None:
