@@ -77,6 +77,13 @@ class Log(Protocol):
         """Nobody here appends to the attempt for now."""
 
 
+class TextOf(Protocol):
+    """Makes text of tokens."""
+
+    def __call__(self, batches: Iterable[Batch], *, after: int) -> str:
+        """The text of batches in their order, without the tokens up to seq `after`."""
+
+
 class StepDriver:
     """Drives tasks. `ring` is called with the plan's id after every change; `jitter` gives numbers from 0 to 1.
 
@@ -91,7 +98,7 @@ class StepDriver:
         router: Router,
         clock: Clock,
         ring: Callable[[str], None],
-        text_of: Callable[[Iterable[bytes]], str],
+        text_of: TextOf,
         jitter: Callable[[], float],
         on_ended: Callable[[str, int], None],
     ) -> None:
@@ -329,7 +336,7 @@ class StepDriver:
         size = after = 0
         while after < last_seq and (batches := await self._log.read(task.task_id, task.attempt, after, _PAGE)):
             # NUL is the one character that PostgreSQL cannot hold.
-            parts.append(self._text_of(batch.payload for batch in batches).replace("\x00", "\ufffd"))
+            parts.append(self._text_of(batches, after=after).replace("\x00", "\ufffd"))
             size += len(parts[-1].encode())
             if size > MAX_OUTPUT_BYTES:
                 return None

@@ -90,7 +90,7 @@ class Setting:
         return [(batch.first_seq, batch.last_seq) for batch in stored]
 
     async def text(self, task_id: str = "t-1") -> str:
-        return text_of(batch.payload for batch in await self.tokens.read(task_id, 1, after=0, limit=9999))
+        return text_of(await self.tokens.read(task_id, 1, after=0, limit=9999), after=0)
 
     async def packed(self, task_id: str = "t-1") -> None:
         """Until its answer is in one row."""

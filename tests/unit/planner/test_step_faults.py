@@ -129,6 +129,16 @@ async def test_a_new_driver_goes_on_with_an_open_attempt(bench: Bench) -> None:
     assert (await bench.task()).output == "Hello!"
 
 
+async def test_what_two_drivers_stored_in_other_batches_is_in_the_output_once(bench: Bench) -> None:
+    """The tokens of a driver in another process were on their way when this one asked where to go on."""
+    await bench.assigned()
+    for said in (tokens(1, "a", "b"), tokens(3, "c", "d"), tokens(3, "c", "d", "e"), tokens(4, "d", "e", "f")):
+        assert await bench.token_store.append([Entry("p-1.a", 1, W1, said.batch)]) == []
+    bench.router.script(ASSIGNED, RunReport(DONE, 6))
+    await bench.run()
+    assert (await bench.task()).output == "abcdef"
+
+
 async def test_a_driver_that_died_before_its_acknowledgement_is_made_up_for(bench: Bench) -> None:
     bench.router.script(ASSIGNED, RunReport(DONE, 0))
     await bench.run()

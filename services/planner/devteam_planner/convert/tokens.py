@@ -9,11 +9,18 @@ from devteam_planner.domain import Batch
 from devteam_planner.ports import Unreadable
 
 
-def text_of(payloads: Iterable[bytes]) -> str:
-    """The output that consecutive batches make: their text tokens, one after the other."""
-    return "".join(
-        token.text for payload in payloads for token in run_pb2.Tokens.FromString(payload).tokens if token.text
-    )
+def text_of(batches: Iterable[Batch], *, after: int) -> str:
+    """The output that batches in their order make: their text tokens after seq `after`, one after the other.
+
+    Batches may begin before the one before them ends: two drivers got the same tokens cut otherwise.
+    """
+    texts: list[str] = []
+    for batch in batches:
+        tokens = run_pb2.Tokens.FromString(batch.payload).tokens
+        had = max(0, after + 1 - batch.first_seq)
+        texts += [token.text for token in (tokens[had:] if had else tokens) if token.text]
+        after = batch.last_seq
+    return "".join(texts)
 
 
 def joined(batches: Sequence[Batch]) -> bytes:
