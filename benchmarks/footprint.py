@@ -17,7 +17,7 @@ from temporalio.client import Client
 
 from benchmarks.figures import tell
 from benchmarks.local_mesh import local_mesh
-from benchmarks.stored_bytes import sizes, tell_tables
+from benchmarks.stored_bytes import packed, sizes, tell_tables
 from devteam import DevTeamClient
 from devteam.mesh.logs import configure_logs
 from devteam.specs import Generation
@@ -94,6 +94,7 @@ async def _measure(kind: Kind, data: Path) -> None:
         await _run(client, _FIRST)
         before = sizes(data)
         await _run(client, kind)
+        await packed(data)
         for name, size in sizes(data).items():
             tell(f"{kind.name}: bytes a task, {name}", (size - before[name]) / kind.count)
         await _tell_history(kind, client)

@@ -1,5 +1,6 @@
 """What lies in the databases of a mesh."""
 
+import asyncio
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -13,11 +14,22 @@ from benchmarks.figures import tell
 from tests.fakes.postgres import postgres
 
 _DATABASES = {"planner": "planner.db", "Temporal": "temporal.db", "traces": "traces.db"}
+_QUIET_SECONDS, _LOOK_SECONDS = 15.0, 0.5
 
 
 def sizes(data: Path) -> dict[str, int]:
     """Bytes in use in each database, its journal included."""
     return {name: _bytes_in_use(data / file) for name, file in _DATABASES.items()}
+
+
+async def packed(data: Path) -> None:
+    """Wait until no tokens have been packed for a while: that begins some seconds after a task's end."""
+    same, rows = 0.0, -1
+    while same < _QUIET_SECONDS:
+        await asyncio.sleep(_LOOK_SECONDS)
+        with closing(sqlite3.connect(f"file:{data / _DATABASES['planner']}?mode=ro", uri=True)) as database:
+            now = database.execute("SELECT count(*) FROM token_batches").fetchone()[0]
+        same, rows = (same + _LOOK_SECONDS if now == rows else 0.0), now
 
 
 def _bytes_in_use(file: Path) -> int:
