@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from devteam.mesh.access.certificates import Identity
 from devteam.mesh.access.peer import Network
@@ -46,6 +44,10 @@ def _host_port(value: str) -> str:
 
 
 def _database(value: str) -> str:
+    # Imported for those alone who have a database: a Router, which has none, starts a quarter sooner.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         known = value == "memory" or make_url(value).drivername in _DRIVERS
     except (ArgumentError, ValueError):

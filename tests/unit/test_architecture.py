@@ -71,6 +71,12 @@ def test_only_composition_roots_name_concrete_stores() -> None:
     assert {importer for importer in importers if not importer.endswith(".app") and ".store" not in importer} == set()
 
 
+def test_a_router_starts_without_the_libraries_of_those_who_have_a_database() -> None:
+    script = "import sys, devteam_router.app; print(sorted({'sqlalchemy', 'alembic', 'temporalio'} & set(sys.modules)))"
+    said = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
+
+
 def test_imports_run_one_way() -> None:
     checked = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
