@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
 # How often each create is sent, at the same time, and how many creates are under way.
 REPEATS = 5
 AT_ONCE = 8
+# Between two cuts.
+FEWEST_ANSWERS, MOST_ANSWERS = 20, 200
 
 
 class Cutter:
@@ -44,7 +46,7 @@ class Cutter:
     async def run(self) -> None:
         """Never returns."""
         while True:
-            for _ in range(self._random.randint(20, 200)):
+            for _ in range(self._random.randint(FEWEST_ANSWERS, MOST_ANSWERS)):
                 await self._answered.acquire()
             await self._relay.cut()
             self.cuts += 1
@@ -85,24 +87,30 @@ async def creates(mesh: Mesh, count: int) -> tuple[Sequence[set[str]], int]:
         await relay.cut()
 
 
+@pytest.fixture(params=["sqlite_url", "postgres_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A fresh database of each kind."""
+    return str(request.getfixturevalue(request.param))
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("backend", "count"), [("sqlite_url", 1_000), ("postgres_url", 200)])
 async def test_a_create_that_is_sent_again_and_again_makes_one_task_and_one_workflow(
-    backend: str, count: int, clock: FakeClock, request: pytest.FixtureRequest
+    url: str, clock: FakeClock
 ) -> None:
-    await check(str(request.getfixturevalue(backend)), count, clock)
+    """A sample of a hundred, over a line that is cut at least twice; the thousand that are promised are slow."""
+    await check(url, 100, clock)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_and_so_on_postgres_for_as_many(postgres_url: str, clock: FakeClock) -> None:
-    await check(postgres_url, 1_000, clock)
+async def test_and_so_do_a_thousand(url: str, clock: FakeClock) -> None:
+    await check(url, 1_000, clock)
 
 
 async def check(url: str, count: int, clock: FakeClock) -> None:
     async with running(clock, url) as mesh:
         answers, cuts = await creates(mesh, count)
-        assert cuts > 0
+        assert cuts >= count * REPEATS // MOST_ANSWERS
         assert all(len(ids) == 1 for ids in answers)
         tasks = set().union(*answers)
         assert len(tasks) == count
