@@ -5,11 +5,12 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 from devteam_cli.temporal_server import TemporalServer
 from devteam_planner.activities import PlanActivities
-from devteam_planner.domain import Plan, StepOutcome, TaskState
+from devteam_planner.domain import TAKEOVER, Plan, StepOutcome, TaskState
 from devteam_planner.store.memory import MemoryPlanStore
 from devteam_planner.temporal import TemporalWorkflows, connect, plan_worker, work, workflow_id
 from devteam_planner.workflows import PlanWorkflow
@@ -44,7 +45,11 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    server: TemporalServer, depends_on: dict[str, list[str]], **scenes: list[Scene]
+    server: TemporalServer,
+    depends_on: dict[str, list[str]],
+    *,
+    takeover: float = TAKEOVER,
+    **scenes: list[Scene],
 ) -> AsyncIterator[Stage]:
     plan = replace(plan_of(f"p-{uuid.uuid4().hex}", **depends_on), trace_context={"traceparent": "00-ab-cd-01"})
     store = MemoryPlanStore()
@@ -52,9 +57,10 @@ async def staged(
     driver = ScriptedDriver(store, **scenes)
     client = await connect(server.address, "default", SystemClock())
     activities = PlanActivities(driver, store, lambda _: None, SystemClock())
+    workflows = TemporalWorkflows(client, task_queue=plan.plan_id, patience=60.0, takeover=takeover)
     async with plan_worker(client, activities, task_queue=plan.plan_id):
         handle = client.get_workflow_handle_for(PlanWorkflow.run, workflow_id(plan.plan_id))
-        yield Stage(plan, store, driver, TemporalWorkflows(client, task_queue=plan.plan_id, patience=60.0), handle)
+        yield Stage(plan, store, driver, workflows, handle)
 
 
 async def test_a_plan_starts_in_the_process_that_took_it_and_runs_to_its_end(dev_server: TemporalServer) -> None:
@@ -64,6 +70,16 @@ async def test_a_plan_starts_in_the_process_that_took_it_and_runs_to_its_end(dev
         started = (await stage.handle.fetch_history()).events[0].workflow_execution_started_event_attributes
         assert started.eager_execution_accepted
     assert [task_id.rpartition(".")[2] for task_id in stage.driver.begun] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("takeover", [TAKEOVER, 30.0])
+async def test_temporal_is_told_how_long_a_step_may_be_silent(dev_server: TemporalServer, takeover: float) -> None:
+    async with staged(dev_server, {"a": []}, takeover=takeover) as stage:
+        await stage.workflows.start(stage.plan)
+        assert await stage.end() == "succeeded"
+        events = (await stage.handle.fetch_history()).events
+    told = [event.activity_task_scheduled_event_attributes.heartbeat_timeout.ToTimedelta() for event in events]
+    assert timedelta(seconds=takeover) in told
 
 
 async def test_starting_a_plan_again_changes_nothing(dev_server: TemporalServer) -> None:

@@ -13,13 +13,11 @@ from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError, NotFound
 from devteam.mesh.tasks import cancelled
 from devteam_planner import tally
-from devteam_planner.domain import StepOutcome
+from devteam_planner.domain import TAKEOVER, StepOutcome
 from devteam_planner.ports import PlanStore
 from devteam_planner.workflows import CLOSE_PLAN, RUN_STEP
 
 _log = structlog.get_logger()
-
-_HEARTBEAT_EVERY = 3.0
 
 
 class Driver(Protocol):
@@ -60,9 +58,16 @@ class PlanActivities:
 
     async def _beat(self) -> None:
         """Tell Temporal that the step is in good hands. What is sent how often, the SDK decides."""
+        pause = _between_beats()
         while True:
-            await self._clock.sleep(_HEARTBEAT_EVERY)
+            await self._clock.sleep(pause)
             activity.heartbeat()
+
+
+def _between_beats() -> float:
+    """Half of what Temporal allows, so that one may come late; in seconds. Each costs, also those that are not sent."""
+    allowed = activity.info().heartbeat_timeout
+    return (allowed.total_seconds() if allowed else TAKEOVER) / 2
 
 
 @contextmanager

@@ -77,7 +77,7 @@ async def mounted(
         following = await _following(stack, server, settings, mesh_key, clock)
         bell = Bell(clock)
         log = TokenLog(stores.tokens, bell, router.acknowledge, clock)
-        workflows = TemporalWorkflows(task_queue=settings.temporal_task_queue)
+        workflows = TemporalWorkflows(task_queue=settings.temporal_task_queue, takeover=settings.takeover_s)
         plans = _plans(stores.plans, settings, workflows, router, bell, clock, ids)
         feed = Feed(stores.overview, bell, clock, poll=settings.watch_poll_s)
         departures = Departures(plans.cancel_plan, clock)

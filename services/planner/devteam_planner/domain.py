@@ -12,6 +12,9 @@ MAX_PROMPT_BYTES = 256 * 1024
 MAX_OUTPUT_BYTES = 3 * 1024 * 1024
 MAX_STEPS = 500
 
+# Seconds until another Planner takes over the steps of one that died.
+TAKEOVER = 10.0
+
 # The step id of a task that is a plan of its own.
 SOLE_STEP = "task"
 

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from devteam.mesh.settings import Address, DatabaseUrl, HostPort, PemFile, ServiceSettings
 from devteam.mesh.tls import TlsFiles
+from devteam_planner.domain import TAKEOVER
 
 PREFIX = "DEVTEAM_PLANNER_"
 
@@ -52,6 +53,9 @@ class Settings(ServiceSettings):
     temporal_api_key: SecretStr = SecretStr("")
     # Steps that this process drives at the same time, those that wait for a worker included.
     max_running_steps: int = Field(default=10_000, ge=1)
+    # Seconds until another Planner takes over the steps of one that died. Each step that waits or runs is a write in
+    # Temporal every 0.8 of it. Less than a Router keeps what nobody asks for (its orphan_grace_s).
+    takeover_s: float = Field(default=TAKEOVER, ge=2, le=45)
     # Tasks that may be accepted and not have ended: in one queue, of one tenant. Creates beyond them are refused.
     max_open_per_queue: int = Field(default=100_000, ge=1)
     max_open_per_tenant: int = Field(default=100_000, ge=1)

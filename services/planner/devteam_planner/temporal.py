@@ -28,7 +28,7 @@ from devteam.mesh.tls import TlsFiles
 from devteam.mesh.trace_context import joined
 from devteam.mesh.version import version
 from devteam_planner.activities import PlanActivities
-from devteam_planner.domain import Plan
+from devteam_planner.domain import TAKEOVER, Plan
 from devteam_planner.workflows import PlanWorkflow, plan_input
 
 _log = structlog.get_logger()
@@ -51,13 +51,17 @@ class TemporalWorkflows:
     """The port to durable execution. `client` should be the one of this process's worker: plans then start in it.
 
     Without one, Temporal is away until `use` is called. `patience` is how many seconds Temporal may take to answer; the
-    SDK itself would try for ten, and a create waits.
+    SDK itself would try for ten, and a create waits. `takeover` is how many seconds the steps of plans that are started
+    here wait for a Planner that died.
     """
 
-    def __init__(self, client: Client | None = None, *, task_queue: str, patience: float = 3.0) -> None:
+    def __init__(
+        self, client: Client | None = None, *, task_queue: str, patience: float = 3.0, takeover: float = TAKEOVER
+    ) -> None:
         self._client = client
         self._task_queue = task_queue
         self._patience = patience
+        self._takeover = takeover
         self._worker: Worker | None = None
 
     def use(self, client: Client) -> None:
@@ -106,7 +110,7 @@ class TemporalWorkflows:
         with suppress(WorkflowAlreadyStartedError):  # it has run, and ended
             await client.start_workflow(
                 PlanWorkflow.run,
-                plan_input(plan),
+                plan_input(plan, self._takeover),
                 id=workflow_id(plan.plan_id),
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -15,14 +15,11 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from devteam_planner import dag
-    from devteam_planner.domain import Plan, StepOutcome, TaskState, task_id_of
+    from devteam_planner.domain import TAKEOVER, Plan, StepOutcome, TaskState, task_id_of
 
 # Names in histories; renaming one breaks every plan under way.
 RUN_STEP = "run_step"
 CLOSE_PLAN = "close_plan"
-
-# How soon another Planner takes over the steps of one that died.
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 
 _FOR_EVER = timedelta(days=60)
 _CLOSE_TIMEOUT = timedelta(seconds=30)
@@ -39,20 +36,24 @@ class PlanStep:
 
 @dataclass(frozen=True)
 class PlanInput:
-    """What the workflow of a plan has to know; `ended` is filled in when it goes on in a new run."""
+    """What the workflow of a plan has to know; `ended` is filled in when it goes on in a new run.
+
+    `takeover`: a step that Temporal hears nothing of for so many seconds is another Planner's.
+    """
 
     plan_id: str
     steps: list[PlanStep]
     ended: dict[str, TaskState] = field(default_factory=dict)
+    takeover: float = TAKEOVER
 
 
-def plan_input(plan: Plan) -> PlanInput:
+def plan_input(plan: Plan, takeover: float = TAKEOVER) -> PlanInput:
     """The workflow's input for `plan`, which must be loaded with its tasks."""
     if not plan.tasks:
         raise ValueError(f"plan {plan.plan_id} came without its tasks: its workflow would end it at once")
     positions = {task.step_id: position for position, task in enumerate(plan.tasks)}
     steps = [PlanStep(task.step_id, [positions[need] for need in task.depends_on]) for task in plan.tasks]
-    return PlanInput(plan.plan_id, steps)
+    return PlanInput(plan.plan_id, steps, takeover=takeover)
 
 
 @workflow.defn(name="Plan")
@@ -112,7 +113,7 @@ class PlanWorkflow:
                 args=[self._plan.plan_id, task_id_of(self._plan.plan_id, step_id)],
                 result_type=StepOutcome,
                 start_to_close_timeout=_FOR_EVER,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                heartbeat_timeout=timedelta(seconds=self._plan.takeover),
                 retry_policy=_RETRIES,
                 # Replay compares ids: a change that would give one step's outcome to another is found.
                 activity_id=step_id,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from devteam_planner.settings import Settings
+from devteam_router.settings import Settings as RouterSettings
 from pydantic import SecretStr
 
 from devteam.mesh.errors import InvalidInput
@@ -37,6 +38,12 @@ def test_a_router_address_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InvalidInput) as refused:
         Settings()
     assert str(refused.value) == f"DEVTEAM_PLANNER_ROUTER_ADDRESS: {message}"
+
+
+def test_a_takeover_is_over_before_a_router_gives_up_what_nobody_asks_for() -> None:
+    assert Settings(takeover_s=45).takeover_s < RouterSettings().orphan_grace_s
+    with pytest.raises(InvalidInput, match="DEVTEAM_PLANNER_TAKEOVER_S"):
+        Settings(takeover_s=60)
 
 
 def test_temporal_is_spoken_to_in_plain_text_unless_something_else_is_said() -> None:
