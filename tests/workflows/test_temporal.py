@@ -49,6 +49,7 @@ async def staged(
     depends_on: dict[str, list[str]],
     *,
     takeover: float = TAKEOVER,
+    cache: int = 500,
     **scenes: list[Scene],
 ) -> AsyncIterator[Stage]:
     plan = replace(plan_of(f"p-{uuid.uuid4().hex}", **depends_on), trace_context={"traceparent": "00-ab-cd-01"})
@@ -58,7 +59,7 @@ async def staged(
     client = await connect(server.address, "default", SystemClock())
     activities = PlanActivities(driver, store, lambda _: None, SystemClock())
     workflows = TemporalWorkflows(client, task_queue=plan.plan_id, patience=60.0, takeover=takeover)
-    async with plan_worker(client, activities, task_queue=plan.plan_id):
+    async with plan_worker(client, activities, task_queue=plan.plan_id, max_cached_workflows=cache):
         handle = client.get_workflow_handle_for(PlanWorkflow.run, workflow_id(plan.plan_id))
         yield Stage(plan, store, driver, workflows, handle)
 
@@ -70,6 +71,21 @@ async def test_a_plan_starts_in_the_process_that_took_it_and_runs_to_its_end(dev
         started = (await stage.handle.fetch_history()).events[0].workflow_execution_started_event_attributes
         assert started.eager_execution_accepted
     assert [task_id.rpartition(".")[2] for task_id in stage.driver.begun] == ["a", "a", "b"]
+
+
+async def test_a_plan_that_left_the_cache_goes_on_where_it_was(dev_server: TemporalServer) -> None:
+    """Another one that begins takes the only place in it while the first one waits."""
+    gate = asyncio.Event()
+    async with staged(dev_server, {"a": [], "b": ["a"]}, cache=1, a=[gate]) as stage:
+        await stage.workflows.start(stage.plan)
+        await stage.driver.has_begun(1)
+        other = plan_of(f"p-{uuid.uuid4().hex}", c=[])
+        await stage.store.add(other)
+        await stage.workflows.start(other)
+        await stage.driver.has_begun(2)
+        gate.set()
+        assert await stage.end() == "succeeded"
+    assert [task_id.rpartition(".")[2] for task_id in stage.driver.begun] == ["a", "c", "b"]
 
 
 @pytest.mark.parametrize("takeover", [TAKEOVER, 30.0])
