@@ -120,16 +120,24 @@ class StepDriver:
     async def _brought_on(self, plan_id: str, task_id: str, spans: AttemptSpans) -> StepOutcome:
         backoff = Backoff(self._clock)
         while True:
-            task = await self._store.task(task_id)
-            await spans.take_up(task)
-            if task.attempt and not task.attempt_open:
-                # Whoever stored the end may have died before saying so.
-                self._router.acknowledge(task_id, task.attempt, 0, report=True)
-            if task.state.ended:
-                return StepOutcome(task.state)
-            run = await self._prepared(await self._store.head(plan_id), task, spans)
-            if run and (outcome := await self._tried(run, backoff)):
-                return outcome
+            # No task is held here while its run waits, which may be for days: that has the prompt, too.
+            match await self._looked_at(plan_id, task_id, spans):
+                case StepOutcome() as outcome:
+                    return outcome
+                case Run() as run:
+                    if ended := await self._tried(run, backoff):
+                        return ended
+
+    async def _looked_at(self, plan_id: str, task_id: str, spans: AttemptSpans) -> StepOutcome | Run | None:
+        """What became of the task, or the run to try next; None when it has to be looked at again."""
+        task = await self._store.task(task_id)
+        await spans.take_up(task)
+        if task.attempt and not task.attempt_open:
+            # Whoever stored the end may have died before saying so.
+            self._router.acknowledge(task_id, task.attempt, 0, report=True)
+        if task.state.ended:
+            return StepOutcome(task.state)
+        return await self._prepared(await self._store.head(plan_id), task, spans)
 
     async def _prepared(self, plan: Plan, task: Task, spans: AttemptSpans) -> Run | None:
         """The task's open attempt, begun if need be; None when something else became of the task."""
@@ -163,7 +171,8 @@ class StepDriver:
         if begun is None:
             spans.leave()
         self._ring(task.plan_id)
-        return begun
+        # The same words, read twice: one copy of a prompt will do for a run that waits.
+        return begun and replace(begun, spec=task.spec)
 
     async def _schedule_deadline(self, task: Task) -> datetime | None:
         """Counted from the attempt's beginning, however often it is dispatched."""
