@@ -22,7 +22,7 @@ ADAPTERS = {
     ),
     "devteam_router": ("servicer", "scaling.servicer", "registry_client", "peer_client"),
     "devteam_planner": (
-        *("servicer", "router_client", "workflows", "activities", "temporal"),
+        *("servicer", "router_client", "workflows", "workflow_runner", "activities", "temporal"),
         *("store.rows", "store.tables", "store.statements", "store.sql_plans", "store.sql_tokens", "store.migrations"),
         *("store.sql_overview", "store.overview_statements", "store.listings"),
         *("store.sql_erasure", "store.rotation"),

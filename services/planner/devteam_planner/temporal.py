@@ -17,7 +17,7 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
-from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from devteam.mesh.clock import Clock
@@ -29,6 +29,7 @@ from devteam.mesh.trace_context import joined
 from devteam.mesh.version import version
 from devteam_planner.activities import PlanActivities
 from devteam_planner.domain import TAKEOVER, Plan
+from devteam_planner.workflow_runner import TidyWorkflowRunner
 from devteam_planner.workflows import PlanWorkflow, plan_input
 
 _log = structlog.get_logger()
@@ -233,7 +234,7 @@ def plan_worker(
         build_id=version(),  # else the SDK reads the code of every module that is imported, to hash it
         workflows=[PlanWorkflow],
         activities=[activities.run_step, activities.close_plan],
-        workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
+        workflow_runner=SandboxedWorkflowRunner() if sandboxed else TidyWorkflowRunner(),
         max_concurrent_activities=max_activities,
         max_concurrent_local_activities=200,
         max_concurrent_workflow_tasks=200,
