@@ -9,6 +9,7 @@ from pathlib import Path
 from devteam_cli.ports import free_port
 from devteam_planner.app import opened_stores
 from devteam_planner.bell import Bell
+from devteam_planner.convert.tokens import text_of
 from devteam_planner.domain import Plan
 from devteam_planner.ports import PlanStore
 from devteam_planner.router_client.routers import Routers
@@ -71,8 +72,9 @@ class Crowd:
             router=routers,
             clock=clock,
             ring=self._ring,
-            text_of=lambda _: "",
+            text_of=text_of,
             jitter=lambda: 0.0,
+            on_ended=lambda *_: None,
         )
         self._tasks: list[asyncio.Task[object]] = []
         self._rings = 0

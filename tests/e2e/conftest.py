@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from devteam.client import DevTeamClient
-from tests.e2e.programs import GRACE, Mesh, up
+from tests.e2e.programs import GRACE, PATIENCE, Mesh, up
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +20,5 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 @pytest.fixture
 async def client(mesh: Mesh) -> AsyncIterator[DevTeamClient]:
     """A client of the shared mesh."""
-    async with DevTeamClient(mesh.url, api_key="") as client:
+    async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
         yield client

@@ -13,7 +13,7 @@ from devteam_cli.temporal_server import temporal_dev_server
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from devteam import DevTeamClient
-from tests.e2e.programs import Program, devteam, environment
+from tests.e2e.programs import PATIENCE, Program, devteam, environment
 from tests.e2e.services import variables
 
 
@@ -38,7 +38,7 @@ class Services:
 
     def client(self, name: str, key: str) -> DevTeamClient:
         """One that knows a service alone."""
-        return DevTeamClient(self.url(name), api_key=key, ca_file=self.ca)
+        return DevTeamClient(self.url(name), api_key=key, ca_file=self.ca, timeout=PATIENCE)
 
     def env(self, name: str, key: str = "", **more: str) -> dict[str, str]:
         """The environment of a command for a service."""

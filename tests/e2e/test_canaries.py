@@ -18,7 +18,7 @@ from devteam.events import Token, Tokens, ToolCall
 from devteam.mesh.access.key import mint
 from devteam.models import PlanState, TaskState
 from devteam.specs import RunPolicy, Step
-from tests.e2e.programs import GRACE, Mesh, devteam, environment, up
+from tests.e2e.programs import GRACE, PATIENCE, Mesh, devteam, environment, up
 from tests.e2e.test_secrets import scraped_text
 from tests.fakes import anthropic_server as wire
 from tests.fakes.anthropic_server import AnthropicServer
@@ -99,7 +99,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             **GRACE,
         }
         mesh = stack.enter_context(up(tmp_path, "--no-worker", "--log-level", "DEBUG", **told))
-        client = await stack.enter_async_context(DevTeamClient(mesh.url, api_key=API_KEY))
+        client = await stack.enter_async_context(DevTeamClient(mesh.url, api_key=API_KEY, timeout=PATIENCE))
         yield Scene(mesh, client, await Client.connect(temporal.address), [])
 
 

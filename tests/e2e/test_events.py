@@ -9,7 +9,7 @@ import pytest
 from devteam.client import DevTeamClient
 from devteam.models import Plan
 from devteam.specs import Generation, Step
-from tests.e2e.programs import GRACE, Mesh, Program, up
+from tests.e2e.programs import GRACE, PATIENCE, Mesh, Program, up
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +45,7 @@ async def test_a_killed_workers_plan_is_told_in_order(tmp_path: Path) -> None:
         story = Story(program)
         with mesh.worker("--id", "first-1", "--queue", QUEUE, "--provider", "sim") as victim:
             story.until("worker.joined", "first-1")
-            async with DevTeamClient(mesh.url, api_key="") as client:
+            async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
                 plan = await client.create_plan("tale", STEPS)
             placed = story.until("task.placed", f"{plan.id}.first")
             assert (placed["worker_id"], placed["attempt"]) == ("first-1", 1)

@@ -21,7 +21,7 @@ from devteam.events import TextToken, Tokens
 from devteam.models import TaskState
 from devteam.specs import Generation
 from tests.e2e.grpc_page import Command, at, commands, documents, shows
-from tests.e2e.programs import BIN, REPOSITORY, Mesh, Program, devteam, environment, up
+from tests.e2e.programs import BIN, PATIENCE, REPOSITORY, Mesh, Program, devteam, environment, up
 from tests.e2e.services import Service, service
 from tests.fakes.gateway import gateway, place_of, skip_without_envoy
 
@@ -90,7 +90,7 @@ async def test_the_sdk_and_a_worker_go_through_it(fronted: Fronted) -> None:
     """And what the worker says comes out as events, while it is said."""
     mesh = replace(fronted.mesh, url=fronted.url)
     with mesh.worker("--id", "beyond", "--queue", "beyond", "--provider", "sim"):
-        async with DevTeamClient(fronted.url, api_key="") as client:
+        async with DevTeamClient(fronted.url, api_key="", timeout=PATIENCE) as client:
             task = await client.create_task("Say much", model="sim", queue="beyond", generation=SLOW)
             running, seen = False, 0
             async for event in events_of(fronted.url, task.id):
@@ -156,7 +156,7 @@ async def behind_a_gateway(folder: Path) -> AsyncIterator[Behind]:
 
 async def test_a_router_is_replaced_behind_it_and_a_generation_goes_on(tmp_path: Path) -> None:
     """The worker comes back through the gateway, no token is lost and none is doubled, and it is the same attempt."""
-    async with behind_a_gateway(tmp_path) as mesh, DevTeamClient(mesh.url, api_key="") as client:
+    async with behind_a_gateway(tmp_path) as mesh, DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
         env = environment(DEVTEAM_API_URL=mesh.url, DEVTEAM_DATA=str(tmp_path / "machine"))
         command = (str(BIN / "devteam-worker"), "start", "--provider", "sim", "--id", "w-1", "--queue", "default")
         worker = mesh.stack.enter_context(Program(*command, log=tmp_path / "worker.log", env=env))

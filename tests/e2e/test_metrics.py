@@ -13,7 +13,7 @@ from devteam.client import DevTeamClient
 from devteam.events import Tokens
 from devteam.models import Plan, PlanState, TaskState
 from devteam.specs import Generation, Step
-from tests.e2e.programs import Mesh, Program, devteam, environment, up
+from tests.e2e.programs import PATIENCE, Mesh, Program, devteam, environment, up
 from tests.e2e.services import service, variables
 from tests.fakes.scrape import Scrape, scraped_from
 
@@ -49,7 +49,7 @@ async def test_what_a_mesh_counts_adds_up_to_what_it_did(tmp_path: Path) -> None
         assert before.value("devteam_queue_depth", queue="default") == 0
         assert before.value("devteam_workers", state="healthy") == 1
 
-        async with DevTeamClient(mesh.url, api_key="") as client:
+        async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
             steps = [Step(id=name, prompt="Look", model="sim", generation=QUICK) for name in ("a", "b")]
             last = "Sum up {{a.output}}"
             steps.append(Step(id="c", prompt=last, model="sim", generation=QUICK, depends_on=("a", "b")))
@@ -73,7 +73,7 @@ async def test_slots_that_are_taken_are_demand_though_nothing_waits(tmp_path: Pa
     slow = Generation(options={"tokens": 100_000, "tokens_per_second": 20})
     with up(tmp_path) as mesh:
         url = metrics_of(mesh)
-        async with DevTeamClient(mesh.url, api_key="") as client:
+        async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
             task = await client.create_task("Go on", model="sim", generation=slow)
             async with aclosing(client.watch_task(task.id)) as events:
                 async for event in events:

@@ -10,7 +10,7 @@ from devteam_cli.plan_file import read_plan
 
 from devteam.client import DevTeamClient
 from devteam.models import Plan
-from tests.e2e.programs import Mesh, up
+from tests.e2e.programs import PATIENCE, Mesh, up
 from tests.fakes.chromium import Tab, chromium
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +29,11 @@ def with_page(tmp_path: Path) -> Iterator[tuple[Mesh, str]]:
 
 async def test_a_plan_fills_in_streams_and_leaves_its_trace(with_page: tuple[Mesh, str]) -> None:
     mesh, url = with_page
-    async with DevTeamClient(mesh.url, api_key="") as client, chromium() as browser, browser.tab() as tab:
+    async with (
+        DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client,
+        chromium() as browser,
+        browser.tab() as tab,
+    ):
         await tab.open(url)
         await tab.until("document.querySelector('.card')?.innerText.includes('healthy')")
         written = read_plan(str(PLAN))

@@ -17,7 +17,7 @@ from devteam.events import Event, Gap, Tokens
 from devteam.models import Plan, PlanState, Task
 from devteam.specs import Generation, Step
 from devteam.traces import Span
-from tests.e2e.programs import REPOSITORY, up
+from tests.e2e.programs import PATIENCE, REPOSITORY, up
 from tests.fakes.stored_spans import all_stored_spans
 
 pytestmark = pytest.mark.e2e
@@ -52,7 +52,7 @@ async def finished(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fi
             mesh.worker("--id", "researcher-1", "--queue", "research-queue", "--provider", "sim"),
             mesh.worker("--config", str(WORKER_FILE)),
         ):
-            async with DevTeamClient(mesh.url, api_key="") as client:
+            async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
                 with TracerProvider().get_tracer("the user's program").start_as_current_span("submit") as span:
                     plan = await client.create_plan("research-pipeline", pipeline(), input={"topic": "bees"})
                 events = [event async for event in client.watch_plan(plan.id)]

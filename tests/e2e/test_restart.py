@@ -63,7 +63,7 @@ async def test_a_killed_workers_task_succeeds_on_another_worker(mesh: Mesh, clie
 
 def connected(mesh: Mesh) -> DevTeamClient:
     """A client of a mesh."""
-    return DevTeamClient(mesh.url, api_key="")
+    return DevTeamClient(mesh.url, api_key="", timeout=PATIENCE)
 
 
 async def finished_task(client: DevTeamClient) -> Task:

@@ -18,7 +18,7 @@ from devteam_cli.temporal_server import temporal_dev_server
 
 from devteam.client import DevTeamClient
 from devteam.models import Task, TaskState
-from tests.e2e.programs import REPOSITORY, Program, environment
+from tests.e2e.programs import PATIENCE, REPOSITORY, Program, environment
 from tests.e2e.services import Service, service
 
 pytestmark = pytest.mark.e2e
@@ -61,7 +61,7 @@ async def two_routers(folder: Path) -> AsyncIterator[Pair]:
         env = environment(PYTHONPATH=os.pathsep.join([str(REPOSITORY), *filter(None, [os.getenv("PYTHONPATH")])]))
         crew = stack.enter_context(Program(*command, log=folder / "crew.log", env=env))
         await asyncio.to_thread(crew.line, "^Ready$")
-        client = await stack.enter_async_context(DevTeamClient(planner.url, api_key=""))
+        client = await stack.enter_async_context(DevTeamClient(planner.url, api_key="", timeout=PATIENCE))
         yield Pair(client, crew, routers, notes)
 
 

@@ -121,7 +121,7 @@ async def story(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Story
             mesh.worker("--id", "frail-1", "--queue", "frail", "--concurrency", "1") as first,
             mesh.worker("--id", "frail-2", "--queue", "frail", "--concurrency", "1") as second,
         ):
-            async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
+            async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client, asyncio.timeout(PATIENCE):
                 created = await client.create_plan("traced", STEPS, input={"what": "quagga-4713"})
                 killed = await first_killed(client, created, {"frail-1": first, "frail-2": second})
                 ended = await client.wait(created.id)
@@ -267,13 +267,13 @@ def test_no_span_holds_a_word_of_prompts_or_answers(story: Story) -> None:
 async def test_a_mesh_that_was_killed_goes_on_in_the_same_trace(tmp_path: Path) -> None:
     """The name of the dead driver's span is stored: who takes its attempt up and the next attempt both link to it."""
     with up(tmp_path, **GRACE) as mesh:
-        async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
+        async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client, asyncio.timeout(PATIENCE):
             task = await client.create_task("Go on", model="sim", generation=SLOW)
             async with aclosing(client.watch_task(task.id)) as events:
                 await speaking(events, "task")
         mesh.program.kill()
     with up(tmp_path, **GRACE) as mesh:
-        async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
+        async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client, asyncio.timeout(PATIENCE):
             ended = await client.wait(task.id)
         mesh.stop()
         spans = [span for span in read_spans(mesh) if span.name == "attempt task"]
@@ -289,7 +289,7 @@ async def test_a_mesh_that_was_killed_goes_on_in_the_same_trace(tmp_path: Path) 
 
 async def test_an_unsampled_mesh_works_and_names_its_traces(tmp_path: Path) -> None:
     with up(tmp_path, OTEL_TRACES_SAMPLER="always_off") as mesh:
-        async with DevTeamClient(mesh.url, api_key="") as client, asyncio.timeout(PATIENCE):
+        async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client, asyncio.timeout(PATIENCE):
             task = await client.create_task("Say hello", model="sim", generation=QUICK)
             ended = await client.wait(task.id)
         mesh.stop()

@@ -113,7 +113,7 @@ async def drained(scene: Scene) -> Measured:
 
 async def drained_by_operator(scene: Scene) -> Measured:
     """`devteam drain --deadline`: what still runs then is handed back, at no cost, to tasks that have one attempt."""
-    tasks = [await scene.audience.task(60, 2.0, queue=scene.queue, attempts=1) for _ in range(8)]
+    tasks = [await scene.audience.task(60, 4.0, queue=scene.queue, attempts=1) for _ in range(8)]
     await scene.speaking(*tasks)
     leaver = (await scene.begun(tasks[0]))["worker"]
     at = float(scene.journal.note("fault", kind="drain", targets=[leaver])["at"])
