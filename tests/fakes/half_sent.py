@@ -30,13 +30,14 @@ class HalfSent:
         self._left: dict[int, bytes] = {}
         writer.write(_GREETING + _frame(_SETTINGS, 0, 0))
 
-    def begin(self, path: str, size: int) -> int:
+    def begin(self, path: str, size: int, key: str = "") -> int:
         """Begin a call, and send so many bytes of its message as soon as the server has room. Returns its number."""
         call = 2 * len(self._windows) + 1
         self._windows[call] = self._initial
         self._left[call] = b"\0" + struct.pack(">I", _SAID) + bytes(size - 5)
         names = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "mesh", "te": "trailers"}
         names["content-type"] = "application/grpc"
+        names |= {"x-api-key": key} if key else {}
         self._writer.write(_frame(_HEADERS, _WHOLE_HEADERS, call, b"".join(map(_field, names, names.values()))))
         self._send(call)
         return call

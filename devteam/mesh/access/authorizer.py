@@ -58,8 +58,8 @@ class KeyAuthorizer:
         return caller.role not in rule.roles
 
     def reads_late(self, method: str) -> bool:
-        """Whether strangers may make the call: what they begin to send and never end has to be bounded."""
-        return (rule := RULES.get(method)) is not None and rule.open
+        """Whether others than services make the call: what they begin to send and never end has to be bounded."""
+        return (rule := RULES.get(method)) is not None and rule.roles != {Role.SERVICE}
 
     async def authorize(self, call: Call) -> Caller:
         """Who calls. Raises Unauthenticated, PermissionDenied, ResourceExhausted; Unavailable while no key is known."""

@@ -29,6 +29,8 @@ class Call:
     context: "grpc.aio.ServicerContext[Any, Any]"
     metadata: dict[str, str]
     streaming: bool
+    # It has one request, not a stream of them.
+    single: bool = True
     task: "asyncio.Task[Any] | None" = None
     # gRPC is sending a message of the stream: a cancellation now would reach gRPC, and no layer.
     writing: bool = False
@@ -126,7 +128,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return handler
         if self._turns_away(method, _texts(handler_call_details.invocation_metadata)):
-            return grpc.stream_stream_rpc_method_handler(self._turned_away(method))
+            return grpc.stream_stream_rpc_method_handler(self._turned_away(method, handler))
         # As one of many requests, the only one is read when the handler asks for it.
         many = handler.request_streaming or self._reads_late(method)
         guarded = handler._replace(request_deserializer=None, request_streaming=many)
@@ -138,7 +140,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         layers = self._of(method)
 
         async def unary(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> object:
-            call = _call(method, context, streaming=False)
+            call = _call(method, context, handler, streaming=False)
             async with _within(layers, call):
                 call.response = await inner(await _request(request, handler, call), context)
             return call.response
@@ -155,7 +157,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         # No generator itself: gRPC leaves one that it is cancelled in to the garbage collector, and everything that the
         # layers and the handler have to put in order with it, to be done late and in another context.
         async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
-            call = _call(method, context, streaming=True)
+            call = _call(method, context, handler, streaming=True)
             async with (
                 _within(layers, call),
                 aclosing(inner(await _request(request, handler, call), context)) as responses,
@@ -172,17 +174,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Around a handler that writes by itself."""
 
         async def stream(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
-            call = _call(method, context, streaming=True)
+            call = _call(method, context, handler, streaming=True)
             async with _within(self._library, call):
                 await inner(await _request(request, handler, call), _Writer(call))
 
         return stream
 
-    def _turned_away(self, method: str) -> Handler:
+    def _turned_away(self, method: str, handler: Handler) -> Handler:
         layers = self._of(method)
 
         async def refused(_requests: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
-            async with _within(layers, _call(method, context, streaming=True)):
+            async with _within(layers, _call(method, context, handler, streaming=True)):
                 # What was refused a moment ago would be let in now: a key became known between the two looks.
                 raise _came_too_early()
 
@@ -192,8 +194,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return self._library if method.startswith(_LIBRARY) else self._layers
 
 
-def _call(method: str, context: "grpc.aio.ServicerContext[Any, Any]", *, streaming: bool) -> Call:
-    return Call(method, context, _texts(context.invocation_metadata()), streaming, asyncio.current_task())
+def _call(method: str, context: "grpc.aio.ServicerContext[Any, Any]", handler: Handler, *, streaming: bool) -> Call:
+    metadata, single = _texts(context.invocation_metadata()), not handler.request_streaming
+    return Call(method, context, metadata, streaming, single, asyncio.current_task())
 
 
 def _texts(metadata: Any) -> dict[str, str]:

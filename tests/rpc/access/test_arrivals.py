@@ -1,4 +1,4 @@
-"""What strangers begin to send and never end takes little room, and not for long."""
+"""What is begun to be sent and never ended takes little room, and not for long, with a key or without."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,12 +7,14 @@ import pytest
 import structlog
 
 from devteam.mesh.access import arrivals
+from devteam.mesh.access.caller import Role
 from devteam.mesh.access.rules import RULES
 from tests.fakes.clock import FakeClock
 from tests.fakes.guarded_mesh import PATIENCE, GuardedMesh, guarded_mesh
 from tests.fakes.half_sent import half_sent
 
 OPEN = sorted(path for path, rule in RULES.items() if rule.open)
+PLANNER = "/devteam.v1.PlannerService"
 HEALTH, OK = "/grpc.health.v1.Health/Check", ("OK", "")
 SIZE = 1024 * 1024
 # More than arrive at a time.
@@ -39,6 +41,32 @@ async def test_few_messages_arrive_at_a_time_and_none_for_long(
         # Whose turn comes when the first ones end has just time to begin.
         assert stranger.taken < 20 * SIZE + CALLS * 64 * 1024
         assert len([entry for entry in logs if entry["event"] == "call refused"]) == 1
+
+
+@pytest.mark.parametrize("path", [f"{PLANNER}/CreateTask", f"{PLANNER}/GetTask", f"{PLANNER}/WatchTask"])
+async def test_so_it_is_with_a_key(clock: FakeClock, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "_AT_ONCE", 4)
+    monkeypatch.setattr(arrivals, "_PATIENCE", 2.0)
+    async with guarded_mesh(clock) as mesh, half_sent(mesh.server.port) as client:
+        key = mesh.key(Role.CLIENT)
+        calls = {client.begin(path, SIZE, key) for _ in range(CALLS)}
+        await until(lambda: client.ended == calls)
+        assert client.taken < 20 * SIZE + CALLS * 64 * 1024
+
+
+async def test_a_key_begins_more_than_a_stranger_and_not_without_end(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "_AT_ONCE", 1)
+    monkeypatch.setattr(arrivals, "_WAITING", 2)
+    monkeypatch.setattr(arrivals, "_WAITING_OF_KEY", 5)
+    async with guarded_mesh(clock) as mesh, half_sent(mesh.server.port) as client:
+        key, other = mesh.key(Role.CLIENT), mesh.key(Role.CLIENT)
+        calls = {client.begin(f"{PLANNER}/GetTask", SIZE, key) for _ in range(8)}
+        await until(lambda: len(client.ended) == 2)
+        assert await mesh.outcome(f"{PLANNER}/GetTask", key) == ("RESOURCE_EXHAUSTED", "STREAM_LIMIT")
+        assert await mesh.outcome(f"{PLANNER}/GetTask", other) == OK
+        assert client.ended < calls
 
 
 async def test_a_message_that_comes_whole_waits_for_no_other(clock: FakeClock) -> None:
