@@ -24,7 +24,9 @@ class Relay:
 
     async def open(self, port: int = 0) -> int:
         """Listen on `port`, or any; returns it."""
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", port or free_port())
+        # Known before it serves: to be given up meanwhile leaves nobody who could close it.
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", port or free_port(), start_serving=False)
+        await self._server.start_serving()
         return int(self._server.sockets[0].getsockname()[1])
 
     async def cut(self) -> None:

@@ -1,0 +1,22 @@
+"""A relay whose opening is cancelled at any turn leaves nothing open."""
+
+import asyncio
+
+import pytest
+from devteam_cli.ports import free_port
+
+from tests.fakes.relay import Relay
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_an_opening_that_is_given_up_leaves_no_port_open(turns: int) -> None:
+    port = free_port()
+    relay = Relay("127.0.0.1", port)
+    opening = asyncio.create_task(relay.open(at := free_port()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await relay.cut()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", at)
