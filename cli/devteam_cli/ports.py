@@ -1,6 +1,7 @@
 """Free TCP ports of this machine."""
 
 import errno
+import os
 import socket
 from collections import deque
 from contextlib import suppress
@@ -12,8 +13,9 @@ _HOST = "127.0.0.1"
 # Below those that systems give to outgoing connections: one of these may take a port between its choice and its use,
 # or while its server is away.
 _RANGE = range(10_000, 32_000)
-# What this process has chosen lately, so that no other one that chooses a port now takes the same.
-_chosen: deque[socket.socket] = deque()
+# What this process has chosen lately, so that no other one that chooses a port now takes the same: open files, which
+# end with it.
+_chosen: deque[int] = deque()
 _LATELY = 64
 
 
@@ -45,9 +47,9 @@ def _is_ours(port: int) -> bool:
     except OSError as error:
         claim.close()
         return error.errno != errno.EADDRINUSE
-    _chosen.append(claim)
+    _chosen.append(claim.detach())
     if len(_chosen) > _LATELY:
-        _chosen.popleft().close()
+        os.close(_chosen.popleft())
     return True
 
 
