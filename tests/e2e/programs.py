@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,10 +74,11 @@ class Program:
         return self._process.poll() is None
 
     def line(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
-        """The next line of its output in which `pattern` is found."""
+        """The next line of its output in which `pattern` is found, however many others come before."""
+        give_up_at = time.monotonic() + timeout
         while True:
             try:
-                said = self._lines.get(timeout=timeout)
+                said = self._lines.get(timeout=max(0, give_up_at - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no line like {pattern!r} within {timeout:g} s\n{self._complaints()}") from None
             if said is None:

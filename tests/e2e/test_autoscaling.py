@@ -149,9 +149,8 @@ def lasting(seconds: float) -> tuple[str, ...]:
 
 def begun(watcher: Program, worker_id: str) -> str:
     """The id of the task that is watched, once it runs on that worker."""
-    task_id = watcher.line(r'"event": "task_changed", "task": \{"id": "([^"]+)"')[1]
-    watcher.line(f'"state": "running".*"worker_id": "{worker_id}"')
-    return task_id
+    runs = rf'"task_changed", "task": {{"id": "([^"]+)".*"state": "running".*"worker_id": "{worker_id}"'
+    return watcher.line(runs)[1]
 
 
 def test_the_hook_before_the_end_lets_runs_end_and_the_signal_after_it_takes_nothing_back(mesh: Mesh) -> None:
