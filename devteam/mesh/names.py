@@ -95,6 +95,7 @@ UNTRACED = frozenset(
         "/devteam.v1.PlannerService/GetPlannerStatus",
         "/devteam.v1.TraceService/GetTrace",
         "/devteam.v1.AccessService/WatchKeys",
+        "/devteam.v1.AccessService/GetKeysRevision",
     }
 )
 # The same, of whole services: health and reflection, those that bring spans, and KEDA, which asks every few seconds.

@@ -11,7 +11,7 @@ from devteam.mesh.access.wire import ROLES, identity_to_proto, record_from_proto
 from devteam.mesh.errors import FailedPrecondition, NotFound, PermissionDenied, Unauthenticated
 from devteam.mesh.interceptors.call import Call
 from devteam.mesh.validation import Violations
-from devteam.testing.refusals import refused_stream
+from devteam.testing.refusals import refused, refused_stream
 from devteam.v1 import access_pb2 as pb
 from devteam.v1 import access_pb2_grpc
 
@@ -106,6 +106,7 @@ class FakeAccess(access_pb2_grpc.AccessServiceServicer):
         return identity_to_proto(current_caller(), keys_on=self._keyring is not None)
 
     WatchKeys = refused_stream
+    GetKeysRevision = refused
 
     def _made(self, spec: pb.KeySpec) -> tuple[pb.Key, str]:
         keyring, minted = self._refuse_without_keys(), mint(_KINDS[spec.role])

@@ -71,6 +71,11 @@ class AccessServiceStub:
                 request_serializer=devteam_dot_v1_dot_access__pb2.WatchKeysRequest.SerializeToString,
                 response_deserializer=devteam_dot_v1_dot_access__pb2.WatchKeysResponse.FromString,
                 _registered_method=True)
+        self.GetKeysRevision = channel.unary_unary(
+                '/devteam.v1.AccessService/GetKeysRevision',
+                request_serializer=devteam_dot_v1_dot_access__pb2.GetKeysRevisionRequest.SerializeToString,
+                response_deserializer=devteam_dot_v1_dot_access__pb2.GetKeysRevisionResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServiceServicer:
@@ -146,6 +151,15 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetKeysRevision(self, request, context):
+        """How far the changes of keys have come. Called by services; not public.
+
+        A service that is shown a key it does not know asks, and waits until its watch has come as far: the key may be new.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -183,6 +197,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.WatchKeys,
                     request_deserializer=devteam_dot_v1_dot_access__pb2.WatchKeysRequest.FromString,
                     response_serializer=devteam_dot_v1_dot_access__pb2.WatchKeysResponse.SerializeToString,
+            ),
+            'GetKeysRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKeysRevision,
+                    request_deserializer=devteam_dot_v1_dot_access__pb2.GetKeysRevisionRequest.FromString,
+                    response_serializer=devteam_dot_v1_dot_access__pb2.GetKeysRevisionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -376,6 +395,33 @@ class AccessService:
             '/devteam.v1.AccessService/WatchKeys',
             devteam_dot_v1_dot_access__pb2.WatchKeysRequest.SerializeToString,
             devteam_dot_v1_dot_access__pb2.WatchKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKeysRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/devteam.v1.AccessService/GetKeysRevision',
+            devteam_dot_v1_dot_access__pb2.GetKeysRevisionRequest.SerializeToString,
+            devteam_dot_v1_dot_access__pb2.GetKeysRevisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,11 @@ class AccessServiceStub:
 
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
     """
+    GetKeysRevision: _grpc.UnaryUnaryMultiCallable[_access_pb2.GetKeysRevisionRequest, _access_pb2.GetKeysRevisionResponse]
+    """How far the changes of keys have come. Called by services; not public.
+
+    A service that is shown a key it does not know asks, and waits until its watch has come as far: the key may be new.
+    """
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
@@ -125,6 +130,11 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Every key that has not ended, then every change. Called by services; not public.
 
     The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+    """
+    GetKeysRevision: _aio.UnaryUnaryMultiCallable[_access_pb2.GetKeysRevisionRequest, _access_pb2.GetKeysRevisionResponse]  # type: ignore[assignment]
+    """How far the changes of keys have come. Called by services; not public.
+
+    A service that is shown a key it does not know asks, and waits until its watch has come as far: the key may be new.
     """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -211,6 +221,17 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """Every key that has not ended, then every change. Called by services; not public.
 
         The stream ends only with the Registry, or with RESOURCE_EXHAUSTED, SLOW_CONSUMER: call again for a new snapshot.
+        """
+
+    @_abc_1.abstractmethod
+    def GetKeysRevision(
+        self,
+        request: _access_pb2.GetKeysRevisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.GetKeysRevisionResponse, _abc.Awaitable[_access_pb2.GetKeysRevisionResponse]]:
+        """How far the changes of keys have come. Called by services; not public.
+
+        A service that is shown a key it does not know asks, and waits until its watch has come as far: the key may be new.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -44,13 +44,14 @@ class KeyAuthorizer:
         self._penalties = Penalties(clock)
         self._notices = Notices(clock)
 
-    def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
+    async def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
         """Whether a call is refused for what it shows, wherever it comes from."""
         rule, secret = RULES.get(method), _shown(metadata)
         if rule is None:
             return True
         if not secret:
             return not (rule.open or self._identities)
+        await self._keyring.await_news(secret)
         try:
             caller = self._keyring.identify(secret)
         except DevTeamError:

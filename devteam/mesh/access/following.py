@@ -7,6 +7,7 @@ import grpc
 import structlog
 
 from devteam.mesh import status
+from devteam.mesh.access.catching_up import CatchingUp
 from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.access.wire import record_from_proto
 from devteam.mesh.address import without_secrets
@@ -56,13 +57,16 @@ def followed(keyring: Keyring | None, channel: grpc.aio.Channel, address: str, c
 class KeyFollower:
     """Keeps `keyring` as the Registry at `address` says, over `channel`, which is eager and shows the mesh key.
 
-    `footing` tells how that stands; `run` has to run beside the service.
+    A key that the keyring does not know may be new: it asks here whether something is missing. `footing` tells how that
+    stands; `run` has to run beside the service.
     """
 
     def __init__(self, keyring: Keyring, channel: grpc.aio.Channel, address: str, clock: Clock) -> None:
         self.footing = Footing("keys", without_secrets(address), clock)
         self.footing.found(_NOT_KNOWN)
         self._keyring = keyring
+        self._catching_up = CatchingUp(self._revision, clock)
+        keyring.on_unknown(self._catch_up)
         self._stub: AccessServiceAsyncStub = AccessServiceStub(channel)
         self._clock = clock
         # What is lost at the start is said, too.
@@ -77,6 +81,17 @@ class KeyFollower:
             except DevTeamError as error:
                 self._lost(error)
             await backoff.pause()
+
+    async def _catch_up(self) -> None:
+        # While the Registry is away nothing new comes from it.
+        if self._following:
+            await self._catching_up.wait()
+
+    async def _revision(self) -> int:
+        try:
+            return (await self._stub.GetKeysRevision(access_pb2.GetKeysRevisionRequest())).revision
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from error
 
     async def _follow(self, spoke: Callable[[], None]) -> None:
         call = self._stub.WatchKeys(access_pb2.WatchKeysRequest())
@@ -100,6 +115,7 @@ class KeyFollower:
             case "changed":
                 if (record := record_from_proto(response.changed)) is not None:
                     self._keyring.put(record)
+        self._catching_up.heard(response.revision)
 
     def _lost(self, error: DevTeamError) -> None:
         # Once an outage: every try would say the same.

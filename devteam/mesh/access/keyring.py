@@ -1,7 +1,7 @@
 """The keys that a service knows, and whom they stand for."""
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from devteam.mesh.access.caller import Caller, Role
@@ -41,11 +41,22 @@ class Keyring:
         self._bound: dict[str, dict[str, KeyRecord]] = {}
         self._told = False
         self._listeners: list[Callable[[str], None]] = []
+        self._catch_up: Callable[[], Awaitable[None]] | None = None
         self._used: set[str] = set()
 
     def on_ended(self, listener: Callable[[str], None]) -> None:
         """Have `listener` called with the id of each key that ends before its time."""
         self._listeners.append(listener)
+
+    def on_unknown(self, catch_up: Callable[[], Awaitable[None]]) -> None:
+        """Have `catch_up` bring what is known here up to date where it may not be."""
+        self._catch_up = catch_up
+
+    async def await_news(self, secret: str) -> None:
+        """Let a key that is not known here, but may be a new one, become known first."""
+        key_id = id_of(secret)
+        if self._catch_up is not None and self._told and key_id and key_id not in self._records:
+            await self._catch_up()
 
     def replace(self, records: Iterable[KeyRecord]) -> None:
         """From now on there are these, and no others."""

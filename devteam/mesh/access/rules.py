@@ -88,6 +88,7 @@ RULES: Final[Mapping[str, Rule]] = {
     f"/{_ACCESS}/JoinWorker": Rule(_ALL, Rate.WRITE, audited=True, open=True),
     f"/{_ACCESS}/GetIdentity": Rule(_ALL),
     f"/{_ACCESS}/WatchKeys": Rule(_SERVICES, Rate.FREE),
+    f"/{_ACCESS}/GetKeysRevision": Rule(_SERVICES, Rate.FREE),
     # Workers and clients send their spans to whom they know anyway.
     f"/{_OTLP}/Export": Rule(_ALL, Rate.FREE),
     # KEDA reads numbers from inside the cluster. It can show a certificate, and no key.

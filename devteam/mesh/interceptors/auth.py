@@ -19,7 +19,7 @@ class Authorizer(Protocol):
 class Doorkeeper(Protocol):
     """An authorizer that can tell of some calls that it refuses them before anything of the call has been read."""
 
-    def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
+    async def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
         """Whether `authorize` will refuse this call, whoever makes it and from wherever."""
 
     def reads_late(self, method: str) -> bool:

@@ -78,7 +78,7 @@ def in_words(call: Call, kind: type[DevTeamError] = DevTeamError) -> Iterator[No
 
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
 # Whether a call of this method, with this metadata, is refused whoever makes it.
-TurnsAway = Callable[[str, Mapping[str, str]], bool]
+TurnsAway = Callable[[str, Mapping[str, str]], Awaitable[bool]]
 # Whether the request of a call of this method is waited for inside of the layers only.
 ReadsLate = Callable[[str], bool]
 # The wire's types are the library's business: an interceptor sees every message type there is.
@@ -86,7 +86,7 @@ Handler = Any
 _Deserializer = Callable[[bytes], object]
 
 
-def lets_in(_method: str, _metadata: Mapping[str, str]) -> bool:
+async def lets_in(_method: str, _metadata: Mapping[str, str]) -> bool:
     """Turn nobody away."""
     return False
 
@@ -127,7 +127,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = str(handler_call_details.method)
         if handler is None:
             return handler
-        if self._turns_away(method, _texts(handler_call_details.invocation_metadata)):
+        if await self._turns_away(method, _texts(handler_call_details.invocation_metadata)):
             return grpc.stream_stream_rpc_method_handler(self._turned_away(method, handler))
         # As one of many requests, the only one is read when the handler asks for it.
         many = handler.request_streaming or self._reads_late(method)

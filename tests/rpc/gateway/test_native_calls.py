@@ -51,7 +51,15 @@ async def outcome(channel: grpc.aio.Channel, method: str) -> tuple[grpc.StatusCo
 
 async def test_the_private_calls_are_those_of_the_issue() -> None:
     own = {name.rpartition("/")[2] for name in PRIVATE if not name.startswith("/externalscaler.")}
-    assert own == {"Dispatch", "AckDispatches", "CancelDispatch", "ShareThrottle", "ReportLinks", "WatchKeys"}
+    assert own == {
+        "Dispatch",
+        "AckDispatches",
+        "CancelDispatch",
+        "ShareThrottle",
+        "ReportLinks",
+        "WatchKeys",
+        "GetKeysRevision",
+    }
 
 
 @pytest.mark.parametrize("method", [*PRIVATE, "/devteam.v1.PlannerService/Nothing", "/devteam.v1.Nobody/GetTask"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from devteam_registry.convert.keys import event_to_proto
-from devteam_registry.keys.domain import JoinSpec, Key, KeyQuery, KeySnapshot
+from devteam_registry.keys.domain import JoinSpec, Key, KeyChange, KeyQuery, KeySnapshot
 from devteam_registry.keys.service import Keys
 from devteam_registry.store.memory_keys import MemoryKeyStore
 
@@ -168,7 +168,7 @@ async def test_a_key_that_cannot_be_stored_is_none(clock: FakeClock) -> None:
     with pytest.raises(Unavailable):
         await keys.create(MESH, key_spec())
     async with aclosing(keys.watch()) as watch:
-        assert await anext(watch) == KeySnapshot(())
+        assert await _keys_in(watch) == ()
 
 
 async def test_an_admin_of_a_tenant_makes_keys_of_that_tenant(rig: Rig) -> None:
@@ -246,11 +246,11 @@ async def test_a_watch_tells_what_there_is_and_what_changes(rig: Rig) -> None:
     known, expiring = await rig.create(), await rig.create(expires_at=NOON + timedelta(seconds=1))
     rig.clock.advance(1)
     async with aclosing(rig.keys.watch()) as watch:
-        assert await anext(watch) == KeySnapshot((known.key,))
+        assert await _keys_in(watch) == (known.key,)
         new = await rig.create()
-        assert await anext(watch) == new.key
+        assert await _key_in(watch) == new.key
         revoked = await rig.keys.revoke(MESH, known.key.key_id)
-        assert await anext(watch) == revoked
+        assert await _key_in(watch) == revoked
         await rig.keys.revoke(MESH, expiring.key.key_id)
 
 
@@ -258,12 +258,29 @@ async def test_a_watcher_that_fell_behind_begins_anew(clock: FakeClock) -> None:
     """What was made and revoked meanwhile is let in nowhere, not for a moment."""
     rig = Rig(clock, backlog=1)
     async with aclosing(rig.keys.watch()) as watch:
-        assert await anext(watch) == KeySnapshot(())
+        assert await _keys_in(watch) == ()
         stays, gone = await rig.create(name="stays"), await rig.create(name="gone")
         await rig.keys.revoke(MESH, gone.key.key_id)
         assert await _end_of(watch) == "SLOW_CONSUMER"
     async with aclosing(rig.keys.watch()) as again:
-        assert await anext(again) == KeySnapshot((stays.key,))
+        assert await _keys_in(again) == (stays.key,)
+
+
+async def test_what_is_told_says_how_far_it_goes(rig: Rig) -> None:
+    """And a Registry that starts again is further than the one before ever was."""
+    before = rig.keys.revision
+    async with aclosing(rig.keys.watch()) as watch:
+        snapshot = await anext(watch)
+        made = await rig.create()
+        changed = await anext(watch)
+    assert snapshot.revision == before
+    assert changed == KeyChange(made.key, rig.keys.revision)
+    assert changed.revision > before
+    await rig.keys.revoke(MESH, made.key.key_id)
+    await rig.keys.revoke(MESH, made.key.key_id)
+    assert rig.keys.revision == changed.revision + 1
+    rig.clock.advance(0.001)
+    assert Keys(rig.store, rig.keyring, rig.clock).revision > rig.keys.revision
 
 
 async def test_a_watch_ends_when_the_registry_does(rig: Rig) -> None:
@@ -273,6 +290,18 @@ async def test_a_watch_ends_when_the_registry_does(rig: Rig) -> None:
         assert await _end_of(watch) == "DRAINING"
     async with aclosing(rig.keys.watch()) as late:
         assert await _end_of(late) == "DRAINING"
+
+
+async def _keys_in(watch: AsyncGenerator[KeySnapshot | KeyChange, None]) -> tuple[Key, ...]:
+    snapshot = await anext(watch)
+    assert isinstance(snapshot, KeySnapshot)
+    return snapshot.keys
+
+
+async def _key_in(watch: AsyncGenerator[KeySnapshot | KeyChange, None]) -> Key:
+    change = await anext(watch)
+    assert isinstance(change, KeyChange)
+    return change.key
 
 
 async def _end_of(watch: AsyncGenerator[Any, None]) -> str:

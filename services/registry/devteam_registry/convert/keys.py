@@ -11,7 +11,7 @@ from devteam.mesh.paging import page_size, page_start, page_token
 from devteam.mesh.validation import Violations
 from devteam.v1 import access_pb2 as pb
 from devteam_registry.convert.checks import MAX_WORD
-from devteam_registry.keys.domain import JoinSpec, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
+from devteam_registry.keys.domain import JoinSpec, Key, KeyChange, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
 
 _LONGEST_NAME = 128
 _LONGEST_TENANT = 64
@@ -112,12 +112,12 @@ def page_to_proto(page: KeyPage) -> pb.ListKeysResponse:
     return pb.ListKeysResponse(keys=[key_to_proto(key) for key in page.keys], next_page_token=page_token(last))
 
 
-def event_to_proto(event: KeySnapshot | Key) -> pb.WatchKeysResponse:
+def event_to_proto(event: KeySnapshot | KeyChange) -> pb.WatchKeysResponse:
     """What services are told."""
-    if isinstance(event, Key):
-        return pb.WatchKeysResponse(changed=_record_to_proto(event))
+    if isinstance(event, KeyChange):
+        return pb.WatchKeysResponse(changed=_record_to_proto(event.key), revision=event.revision)
     records = [_record_to_proto(key) for key in event.keys]
-    return pb.WatchKeysResponse(snapshot=pb.WatchKeysResponse.Snapshot(records=records))
+    return pb.WatchKeysResponse(snapshot=pb.WatchKeysResponse.Snapshot(records=records), revision=event.revision)
 
 
 def key_to_proto(key: Key) -> pb.Key:

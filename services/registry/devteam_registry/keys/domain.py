@@ -105,9 +105,18 @@ class KeyPage:
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """Every key that has not ended. It replaces all that was said before."""
+    """Every key that has not ended, as of a revision. It replaces all that was said before."""
 
     keys: tuple[Key, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A key that is new or was revoked, and the revision that this makes."""
+
+    key: Key
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,17 @@ from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
 from devteam_registry import owners
 from devteam_registry.changes import Changes
 from devteam_registry.journal import in_time
-from devteam_registry.keys.domain import JoinSpec, JoinToken, Key, KeyPage, KeyQuery, KeySnapshot, KeySpec, Made
+from devteam_registry.keys.domain import (
+    JoinSpec,
+    JoinToken,
+    Key,
+    KeyChange,
+    KeyPage,
+    KeyQuery,
+    KeySnapshot,
+    KeySpec,
+    Made,
+)
 from devteam_registry.keys.joining import agreed_id, not_open
 from devteam_registry.keys.ports import KeyStore
 from devteam_registry.keys.scope import key_within, token_within
@@ -51,9 +61,16 @@ class Keys:
         self._minted = minted
         self._tenant_of = tenant_of
         self._valid: dict[str, Key] = {}
-        self._changes = Changes[Key](watcher_backlog)
+        self._changes = Changes[KeyChange](watcher_backlog)
+        # From the wall clock on, so that it is further after a restart than it was before.
+        self._revision = int(clock.now().timestamp() * 1_000_000)
         self._uses = Uses(store, clock, keyring.taken_uses)
         self._turn = asyncio.Lock()
+
+    @property
+    def revision(self) -> int:
+        """How far the changes have come."""
+        return self._revision
 
     async def open(self) -> None:
         """Take up what the store remembers. Raises Unavailable."""
@@ -149,13 +166,13 @@ class Keys:
         _log.info("worker joined", key_id=key.key_id, worker_id=worker_id, tenant=spec.tenant)
         return Made(key, minted.secret)
 
-    async def watch(self) -> AsyncGenerator[KeySnapshot | Key, None]:
+    async def watch(self) -> AsyncGenerator[KeySnapshot | KeyChange, None]:
         """Every key that has not ended, then every change.
 
         Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable.
         """
         with self._changes.subscribed() as feed:
-            yield self._snapshot()
+            yield KeySnapshot(self._still_valid(), self._revision)
             while True:
                 yield await feed.next()
 
@@ -181,13 +198,14 @@ class Keys:
         return key
 
     def _tell(self, key: Key) -> None:
+        self._revision += 1
         self._keyring.put(key.record)
-        self._changes.publish(key)
+        self._changes.publish(KeyChange(key, self._revision))
 
-    def _snapshot(self) -> KeySnapshot:
+    def _still_valid(self) -> tuple[Key, ...]:
         now = self._clock.now()
         self._valid = {key_id: key for key_id, key in self._valid.items() if not key.has_ended(now)}
-        return KeySnapshot(tuple(self._valid.values()))
+        return tuple(self._valid.values())
 
     async def _stored(self, key_id: str) -> Key:
         async with in_time():
@@ -224,7 +242,7 @@ class Keys:
             raise owners.taken(worker_id, "choose another id, or ask an admin of the mesh")
 
     def _refuse_too_many(self, key: Key) -> None:
-        if sum(each.weight for each in self._snapshot().keys) + key.weight > _MOST_BYTES:
+        if sum(each.weight for each in self._still_valid()) + key.weight > _MOST_BYTES:
             raise FailedPrecondition(
                 "there are as many valid keys as services can be told of: revoke those that nobody needs, and let new "
                 "ones expire",

@@ -57,6 +57,10 @@ class AccessServicer(AccessServiceServicer):
             async for event in events:
                 yield convert.event_to_proto(event)
 
+    async def GetKeysRevision(self, request: pb.GetKeysRevisionRequest, context: object) -> pb.GetKeysRevisionResponse:
+        """How far the changes of keys have come."""
+        return pb.GetKeysRevisionResponse(revision=self._keys.revision)
+
     @property
     def _keys(self) -> Keys:
         if self._known is None:
