@@ -52,6 +52,10 @@ def worker(
     Start the worker against the address, with queue `conformance`, model `sim` and 2 slots; or let COMMAND start it,
     with DEVTEAM_API_URL, DEVTEAM_QUEUE, DEVTEAM_MODELS and DEVTEAM_CONCURRENCY set. Exit code 1: a scene failed.
     """
+    from devteam.mesh.logs import configure_logs
+
+    # The suite's own servers log as any other: beside the data.
+    configure_logs("devteam", level="WARNING")
     said = (ctx.obj or Defaults()).under(Defaults(output=how))
     try:
         verdicts = asyncio.run(_examined(address, command, only, timeout, said.output or Output.TABLE))

@@ -7,7 +7,14 @@ covers asyncio streams: wrapping only the start of a streaming call, as most int
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,7 +215,9 @@ async def _written(response: object, call: Call) -> bool:
     call.writing = True
     try:
         await call.context.write(response)
-    except grpc.aio.InternalError:
+    except grpc.aio.AbortError:
+        raise
+    except grpc.aio.BaseError:
         return False
     finally:
         call.writing = False
@@ -263,11 +272,14 @@ async def _read_stream(requests: Any, deserialize: _Deserializer | None, call: C
 
 
 async def _next(requests: AsyncIterator[bytes], call: Call) -> bytes | None:
-    """The next message; None at the end of them."""
-    if call.arriving is None:
-        return await anext(requests, None)
-    async with call.arriving():
-        return await anext(requests, None)
+    """The next message; None at the end of them, and of the server."""
+    async with call.arriving() if call.arriving is not None else nullcontext():
+        try:
+            return await anext(requests, None)
+        except grpc.aio.AbortError:
+            raise
+        except grpc.aio.BaseError:
+            return None
 
 
 def _read(data: Any, deserialize: _Deserializer | None) -> object:

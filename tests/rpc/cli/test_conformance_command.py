@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,6 +35,20 @@ async def test_a_worker_that_fails_is_what_exit_code_1_says(tmp_path: Path) -> N
     [verdict] = json.loads(done.out)
     assert verdict["seen"] == "it declares 1 slots of the queue `conformance`"
     assert "failed  registers" in done.err
+
+
+def test_what_its_own_servers_log_stands_beside_the_data() -> None:
+    log = """
+import structlog
+from devteam_cli import conformance, main
+async def examined(*_):
+    structlog.get_logger().error("call failed")
+    return []
+conformance._examined = examined
+main.app(["conformance", "worker"])
+"""
+    done = subprocess.run([sys.executable, "-c", log], capture_output=True, text=True, check=True)
+    assert (done.stdout, "call failed" in done.stderr) == ("", True)
 
 
 async def test_an_unknown_scene_is_refused() -> None:
