@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import re
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +18,7 @@ from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import temporal_dev_server
 
 from devteam.client import DevTeamClient
+from devteam.events import AttemptStarted
 from devteam.models import Task, TaskState
 from tests.e2e.programs import PATIENCE, REPOSITORY, Program, environment
 from tests.e2e.services import Service, service
@@ -76,6 +78,13 @@ def _router(folder: Path, registry: Service) -> AbstractAsyncContextManager[Serv
     return service("router", folder, port=port, **settings)
 
 
+async def why_again(client: DevTeamClient, task_id: str) -> list[str]:
+    """Why its later attempts were made."""
+    async with aclosing(client.watch_task(task_id)) as events:
+        started = [event async for event in events if isinstance(event, AttemptStarted)]
+    return [event.reason for event in started if event.attempt > 1]
+
+
 async def test_no_task_is_lost_and_the_other_router_takes_over(tmp_path: Path) -> None:
     """Every task runs once: what ran goes on through the other Router, what waited is placed by it."""
     async with two_routers(tmp_path) as mesh:
@@ -87,11 +96,14 @@ async def test_no_task_is_lost_and_the_other_router_takes_over(tmp_path: Path) -
         killed_at, killed = time.monotonic(), datetime.now(UTC)
         ended = [task for created in tasks if isinstance(task := await mesh.client.wait(created.id), Task)]
         begun = mesh.begun()
-    assert Counter((task.state, task.attempt) for task in ended) == {(TaskState.SUCCEEDED, 1): 2 * WORKERS}
+        again = [why for task in ended if task.attempt > 1 for why in await why_again(mesh.client, task.id)]
+    assert Counter(task.state for task in ended) == {TaskState.SUCCEEDED: 2 * WORKERS}
+    # On a busy machine slots may come free before the Router dies: between giving one away and telling its worker.
+    assert [why for why in again if not re.fullmatch(r"its router was lost before worker crew-\d\d began", why)] == []
     expected = "".join(f"word-{word} " for word in range(1, WORDS + 1))
     assert {task.output for task in ended} == {expected}
-    # Each attempt was begun by one worker, and no worker ever had more in hand than it has slots.
-    assert Counter(Counter((task, attempt) for _, task, attempt, _, _ in begun).values()) == {1: 2 * WORKERS}
+    # Each task was begun by one worker, once, and no worker ever had more in hand than it has slots.
+    assert Counter(Counter(task for _, task, *_ in begun).values()) == {1: 2 * WORKERS}
     assert max(runs for *_, runs in begun) <= SLOTS
     # The tasks that waited at the dead Router start at the other one as slots come free: the first at once. A busy
     # machine takes longer over the words before that.
