@@ -1,23 +1,24 @@
 """The four strategies on real workers: a box with a GPU, and two machines without one."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from devteam.client import DevTeamClient
+from devteam.events import TaskChanged
 from devteam.models import Task, TaskState
 from devteam.specs import Generation, Placement, Requirements, Strategy
-from tests.e2e.programs import Mesh
+from tests.e2e.programs import PATIENCE, Mesh
 
 pytestmark = pytest.mark.e2e
 
 QUICK = Generation(options={"tokens": 5, "tokens_per_second": 1000})
-# Long enough to keep a slot while others are placed; and longer than anybody waits for a near worker.
-LONG = Generation(options={"tokens": 40, "tokens_per_second": 20})
-LONGER = Generation(options={"tokens": 100, "tokens_per_second": 20})
+# Keeps a slot until it is cancelled.
+ENDLESS = Generation(options={"tokens": 100_000, "tokens_per_second": 20})
 
 WORKERS = {
     "box": """
@@ -64,32 +65,54 @@ async def ran(client: DevTeamClient, task_id: str) -> Task:
     return task
 
 
+async def seen(client: DevTeamClient, task_id: str, condition: Callable[[Task], bool]) -> Task:
+    """The task once it is so."""
+    async with asyncio.timeout(PATIENCE), aclosing(client.watch_task(task_id)) as events:
+        async for event in events:
+            if isinstance(event, TaskChanged) and condition(event.task):
+                return event.task
+    raise AssertionError("it ended before that")
+
+
+async def runs(client: DevTeamClient, task_id: str) -> Task:
+    """The task once it has begun."""
+    return await seen(client, task_id, lambda task: task.state is TaskState.RUNNING)
+
+
+@asynccontextmanager
+async def held(client: DevTeamClient, count: int, **placement: object) -> AsyncIterator[list[Task]]:
+    """So many tasks, each submitted once the one before runs; all keep their slots until the block ends."""
+    tasks = [await runs(client, await submit(client, ENDLESS, **placement)) for _ in range(count)]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            await client.cancel_task(task.id)
+        for task in tasks:
+            await client.wait(task.id)
+
+
 async def test_each_strategy_takes_whom_it_should(crowd: DevTeamClient) -> None:
     turns = [(await ran(crowd, await submit(crowd, strategy=Strategy.ROUND_ROBIN))).worker_id for _ in range(6)]
     assert Counter(turns) == {"box": 2, "node": 2, "laptop": 2}
     assert turns[:3] == turns[3:]
 
     # Five at a time: four slots of weight 4, and only then the others.
-    long = [await submit(crowd, LONG, strategy=Strategy.LEAST_LOADED) for _ in range(5)]
-    by_load = Counter([(await ran(crowd, task_id)).worker_id for task_id in long])
-    assert by_load["box"] == 4
+    async with held(crowd, 5, strategy=Strategy.LEAST_LOADED) as by_load:
+        assert Counter(task.worker_id for task in by_load)["box"] == 4
 
     # The tightest fit first; a GPU idles until nobody else is free.
-    long = [await submit(crowd, LONG, strategy=Strategy.CAPABILITY_MATCH) for _ in range(3)]
-    by_fit = [(await ran(crowd, task_id)).worker_id for task_id in long]
-    assert by_fit == ["laptop", "node", "box"]
+    async with held(crowd, 3, strategy=Strategy.CAPABILITY_MATCH) as by_fit:
+        assert [task.worker_id for task in by_fit] == ["laptop", "node", "box"]
     wants_gpu = await submit(crowd, strategy=Strategy.CAPABILITY_MATCH, requirements=Requirements(gpu=True))
     assert (await ran(crowd, wants_gpu)).worker_id == "box"
 
     # The one that has the data; while it is busy for longer than the wait, the nearest other one.
-    near = [
-        await submit(crowd, generation, strategy=Strategy.LOCALITY, near_data_source="papers")
-        for generation in (LONGER, QUICK)
-    ]
-    placed = [await ran(crowd, task_id) for task_id in near]
-    assert [task.worker_id for task in placed] == ["node", "box"]
-    assert placed[0].placement_reason == "placed on node by locality because it has papers itself"
-    assert placed[1].placement_reason == "placed on box by locality because it is in the same zone as papers"
+    async with held(crowd, 1, strategy=Strategy.LOCALITY, near_data_source="papers") as [first]:
+        second = await ran(crowd, await submit(crowd, strategy=Strategy.LOCALITY, near_data_source="papers"))
+    assert [first.worker_id, second.worker_id] == ["node", "box"]
+    assert first.placement_reason == "placed on node by locality because it has papers itself"
+    assert second.placement_reason == "placed on box by locality because it is in the same zone as papers"
 
 
 async def test_a_run_that_must_have_its_data_waits_for_whoever_has_it(crowd: DevTeamClient) -> None:
@@ -101,6 +124,7 @@ async def test_a_run_that_must_have_its_data_waits_for_whoever_has_it(crowd: Dev
         "box": "does not have papers at hand",
         "laptop": "does not have papers at hand",
     }
-    busy = await submit(crowd, LONG, requirements=placement.requirements)
-    waits = await submit(crowd, requirements=placement.requirements)
-    assert [(await ran(crowd, task_id)).worker_id for task_id in (busy, waits)] == ["node", "node"]
+    async with held(crowd, 1, requirements=placement.requirements) as [busy]:
+        waits = await submit(crowd, requirements=placement.requirements)
+        await seen(crowd, waits, lambda task: "busy" in task.wait_reason)
+    assert [busy.worker_id, (await ran(crowd, waits)).worker_id] == ["node", "node"]
