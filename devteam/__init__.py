@@ -9,8 +9,13 @@
 What a call may raise is in `devteam.errors`, an in-process mesh for your own tests in `devteam.testing`.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+# gRPC's handlers of a fork crash children of a process whose gRPC is busy, a quarter of them: those that a tool of a
+# worker makes, too. It reads this when it is imported, so that nothing of ours may be imported before.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from devteam.errors import DevTeamError
 
