@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -60,9 +61,12 @@ def _uncached(configure: Callable[..., None], *args: Any, **kwargs: Any) -> None
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """However a test, or what it runs, has logs written: the next one finds them as they were."""
-    known = structlog.get_config()
+    known, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
     structlog.configure(**known)
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The `devteam` command, run to its end in a thread beside the mesh's event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from devteam_cli.main import app
@@ -19,10 +21,23 @@ class Done:
     err: str
 
 
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """A command that logs does so to a stderr of its own, which ends with it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+
+
 async def ran(mesh: FakeMesh | None, *arguments: str, stdin: str = "") -> Done:
     """A command that has ended by itself; without a mesh, there is nobody where it looks."""
     environment = {"DEVTEAM_API_URL": mesh.url if mesh else "http://127.0.0.1:1", "COLUMNS": "60"}
-    result = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=stdin, env=environment)
+    with logging_as_before():
+        result = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=stdin, env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return Done(result.exit_code, result.stdout, result.stderr)
 
