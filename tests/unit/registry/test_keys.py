@@ -351,8 +351,8 @@ async def test_there_are_never_more_keys_than_services_can_be_told_of(clock: Fak
     """One message holds them all; a key that ends makes room."""
     store, keyring = MemoryKeyStore(), Keyring(clock)
     fat: dict[str, Any] = {"queues": tuple(f"{number:0128}" for number in range(100)), "name": "и" * 128}
-    for _ in range(280):
-        await store.add(key(**fat))
+    for number in range(280):
+        await store.add(key(**fat, tenant=f"team-{number % 3}"))
     keys = Keys(store, keyring, clock)
     await keys.open()
     made = await keys.create(MESH, key_spec(**fat))

@@ -10,7 +10,7 @@ from devteam.mesh.access.caller import Caller, Role
 from devteam.mesh.access.key import MintedKey, digest_of, mint
 from devteam.mesh.access.keyring import Keyring, invalid_key
 from devteam.mesh.clock import Clock
-from devteam.mesh.errors import AlreadyExists, FailedPrecondition, NotFound
+from devteam.mesh.errors import AlreadyExists, NotFound
 from devteam_registry import owners
 from devteam_registry.changes import Changes
 from devteam_registry.journal import in_time
@@ -29,13 +29,12 @@ from devteam_registry.keys.joining import agreed_id, not_open
 from devteam_registry.keys.ports import KeyStore
 from devteam_registry.keys.scope import key_within, token_within
 from devteam_registry.keys.uses import Uses
+from devteam_registry.keys.valid import ValidKeys
 
 _log = structlog.get_logger()
 
 _KIND = {Role.CLIENT: "c", Role.WORKER: "w", Role.OPERATOR: "o", Role.ADMIN: "a"}
 _JOIN = "j"
-# Services are told of all keys at once, and one message has 4 MiB: 30,000 keys, as a rule.
-_MOST_BYTES = 3_900_000
 
 
 class Keys:
@@ -60,7 +59,7 @@ class Keys:
         self._clock = clock
         self._minted = minted
         self._tenant_of = tenant_of
-        self._valid: dict[str, Key] = {}
+        self._valid = ValidKeys(clock)
         self._changes = Changes[KeyChange](watcher_backlog)
         # From the wall clock on, so that it is further after a restart than it was before.
         self._revision = int(clock.now().timestamp() * 1_000_000)
@@ -74,8 +73,8 @@ class Keys:
 
     async def open(self) -> None:
         """Take up what the store remembers. Raises Unavailable."""
-        self._valid = {key.key_id: key for key in await self._store.load_valid(self._clock.now())}
-        self._keyring.replace(key.record for key in self._valid.values())
+        self._valid.replace(await self._store.load_valid(self._clock.now()))
+        self._keyring.replace(key.record for key in self._valid.all())
 
     async def run(self) -> None:
         """Write down which keys were used, for ever."""
@@ -99,7 +98,7 @@ class Keys:
             if not self._is_valid(maker.key_id):
                 raise invalid_key()
             self._refuse_foreign(spec.worker_id, spec.tenant)
-            self._refuse_too_many(key)
+            self._valid.refuse_beyond(key)
             async with in_time():
                 await self._store.add(key)
             self._take_up(key)
@@ -157,7 +156,7 @@ class Keys:
             )
             minted = self._minted(_KIND[Role.WORKER])
             key = self._key(minted, spec, token.created_by)
-            self._refuse_too_many(key)
+            self._valid.refuse_beyond(key)
             async with in_time():
                 won = await self._store.use_token(token.digest, key, self._clock.now())
             if not won:
@@ -172,7 +171,7 @@ class Keys:
         Raises ResourceExhausted (SLOW_CONSUMER) or, at the end, Unavailable.
         """
         with self._changes.subscribed() as feed:
-            yield KeySnapshot(self._still_valid(), self._revision)
+            yield KeySnapshot(self._valid.all(), self._revision)
             while True:
                 yield await feed.next()
 
@@ -185,7 +184,7 @@ class Keys:
         return Key(key_id=minted.key_id, spec=spec, digest=minted.digest, created_at=now, created_by=created_by)
 
     def _take_up(self, key: Key) -> None:
-        self._valid[key.key_id] = key
+        self._valid.add(key)
         self._tell(key)
 
     def _ended(self, asker: Caller, key: Key) -> Key:
@@ -193,7 +192,7 @@ class Keys:
         asker.find(key.spec.tenant, "key", key.key_id)
         if key.revoked_at is None:
             key = replace(key, revoked_at=self._clock.now())
-            self._valid.pop(key.key_id, None)
+            self._valid.remove(key.key_id)
             self._tell(key)
         return key
 
@@ -201,11 +200,6 @@ class Keys:
         self._revision += 1
         self._keyring.put(key.record)
         self._changes.publish(KeyChange(key, self._revision))
-
-    def _still_valid(self) -> tuple[Key, ...]:
-        now = self._clock.now()
-        self._valid = {key_id: key for key_id, key in self._valid.items() if not key.has_ended(now)}
-        return tuple(self._valid.values())
 
     async def _stored(self, key_id: str) -> Key:
         async with in_time():
@@ -222,8 +216,7 @@ class Keys:
         return token
 
     def _is_valid(self, maker: str) -> bool:
-        key = self._valid.get(maker)
-        return not maker or (key is not None and not key.has_ended(self._clock.now()))
+        return not maker or self._valid.holds(maker)
 
     def _refuse_bound(self, worker_id: str) -> None:
         if key_id := self._keyring.bound_to(worker_id):
@@ -240,14 +233,6 @@ class Keys:
         holders = (self._tenant_of(worker_id), bound.spec.tenant if bound else None)
         if any(whose not in (None, tenant) for whose in holders):
             raise owners.taken(worker_id, "choose another id, or ask an admin of the mesh")
-
-    def _refuse_too_many(self, key: Key) -> None:
-        if sum(each.weight for each in self._still_valid()) + key.weight > _MOST_BYTES:
-            raise FailedPrecondition(
-                "there are as many valid keys as services can be told of: revoke those that nobody needs, and let new "
-                "ones expire",
-                reason="TOO_MANY_KEYS",
-            )
 
     def _as_known(self, key: Key) -> Key:
         return replace(key, last_used_at=self._uses.last(key.key_id) or key.last_used_at)
