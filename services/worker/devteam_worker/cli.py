@@ -27,17 +27,10 @@ app = typer.Typer(
     help="Runs tasks of a DevTeam mesh on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 app.command()(join_command.join)
-app.command()(owner_commands.restart)
-app.command()(owner_commands.stop)
-app.command()(owner_commands.drain)
-app.command()(owner_commands.status)
-app.command()(log_commands.logs)
-app.command()(doctor)
-app.add_typer(config_commands.config)
-app.add_typer(service_commands.service)
 
 
 def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -58,19 +51,37 @@ def main(
     """Runs tasks of a DevTeam mesh on this machine."""
 
 
+def _filled(given: "str | list[str] | None") -> "str | list[str] | None":
+    """Refuse an option that says nothing, such as the "" of a shell's unset variable: left out, it has a default."""
+    texts = [given] if isinstance(given, str) else given or []
+    if not all(text.strip() for text in texts):
+        raise typer.BadParameter("must not be empty")
+    return given
+
+
 @app.command()
 def start(
     config: Annotated[Path | None, typer.Option(help="Worker file (YAML).", exists=True, dir_okay=False)] = None,
-    queue: Annotated[list[str] | None, typer.Option(help="Queue to serve; repeat for several.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Runs at a time.")] = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Queue to serve; repeat for several.", callback=_filled)
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Runs at a time.", min=1, max=10_000)] = None,
     weight: Annotated[
         float | None, typer.Option(help="What a run counts for here: 4 where it takes a quarter of the usual time.")
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Model pattern to serve, e.g. opus or 'ollama:*'.")] = None,
-    provider: Annotated[str | None, typer.Option(help="auto, anthropic, ollama, openai or sim.")] = None,
-    api_url: Annotated[str | None, typer.Option(help="Address of the mesh [default: http://127.0.0.1:7400].")] = None,
-    worker_id: Annotated[str | None, typer.Option("--id", help="Stable id [default: host name and queue].")] = None,
-    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model pattern to serve, e.g. opus or 'ollama:*'.", callback=_filled)
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="auto, anthropic, ollama, openai or sim.", callback=_filled)
+    ] = None,
+    api_url: Annotated[
+        str | None, typer.Option(help="Address of the mesh [default: http://127.0.0.1:7400].", callback=_filled)
+    ] = None,
+    worker_id: Annotated[
+        str | None, typer.Option("--id", help="Stable id [default: host name and queue].", callback=_filled)
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", callback=_filled)] = None,
     alias: Annotated[list[str] | None, typer.Option(help="NAME=MODEL: what a short name stands for.")] = None,
     drain_deadline: Annotated[
         float | None, typer.Option(help="Seconds for runs to end once it stops.", min=0.001, max=86_400)
@@ -103,6 +114,17 @@ def start(
     run_process(partial(_start, config, given, data, again, of_mesh=of_mesh))
     if again.is_set():
         _begin_anew()
+
+
+# In the order of the help.
+app.command()(owner_commands.restart)
+app.command()(owner_commands.stop)
+app.command()(owner_commands.drain)
+app.command()(owner_commands.status)
+app.command()(log_commands.logs)
+app.command()(doctor)
+app.add_typer(config_commands.config)
+app.add_typer(service_commands.service)
 
 
 def _aliases(pairs: list[str]) -> dict[str, str]:

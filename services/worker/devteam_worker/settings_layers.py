@@ -15,6 +15,8 @@ Layer = dict[str, Any]
 DEFAULT_QUEUE = "default"
 
 _NOT_FOR_FILES = "apiKey"
+# Said of 0, which in a file stands for what the queues say.
+_NO_SLOTS = "must be greater than or equal to 1"
 
 # pydantic's words, and those of the file.
 _WORDING = {"Input should be": "must be", "tuple": "list", "dictionary": "mapping"}
@@ -70,7 +72,7 @@ def file_layer(model: type[BaseModel], content: Mapping[Any, Any], found: Violat
 
 
 def environment_layer(environ: Mapping[str, str], found: Violations) -> Layer:
-    """What the environment sets; an empty variable sets nothing. Notes labels and data sources of the wrong form."""
+    """What the environment sets; an empty variable sets nothing. Notes labels of the wrong form, and no slots."""
     layer: Layer = {}
     for name, path in ENVIRONMENT.items():
         if text := environ.get(name, "").strip():
@@ -84,6 +86,8 @@ def environment_layer(environ: Mapping[str, str], found: Violations) -> Layer:
 def _meant(name: str, text: str, found: Violations) -> object:
     """What the text of a variable stands for; a single value is left as it is."""
     match name:
+        case "DEVTEAM_CONCURRENCY" if not text.strip("0"):
+            found.add(name, "INVALID_VALUE", _NO_SLOTS)
         case "DEVTEAM_LABELS":
             pairs = [part.partition("=") for part in _names(text)]
             if not all(key and mark for key, mark, _ in pairs):
@@ -97,7 +101,9 @@ def _meant(name: str, text: str, found: Violations) -> object:
 
 
 def flag_layer(model: type[BaseModel], flags: Mapping[str, object], found: Violations) -> Layer:
-    """What flags set, by the settings' names in either spelling; None and empty values set nothing."""
+    """What flags set, by the settings' names in either spelling; None and empty values set nothing. Notes no slots."""
+    if flags.get("concurrency") == 0:
+        found.add("concurrency", "INVALID_VALUE", _NO_SLOTS)
     given = {name: value for name, value in flags.items() if value not in (None, "", (), [])}
     named: Layer = {name: given.pop(name) for name in ("queue", "models") if name in given}
     return _with_named_queues({**_in_file_words(model, given, found), **named})

@@ -45,11 +45,21 @@ def test_a_variable_is_named_as_it_was_set() -> None:
         (["--alias", "fast"], "'fast' is not of the form NAME=MODEL"),
         (["--alias", "=sim"], "'=sim' is not of the form NAME=MODEL"),
         (["--drain-deadline", "0"], "0.0"),
+        (["--concurrency", "0"], "equal to 1"),
+        (["--queue", ""], "must not be empty"),
+        (["--queue", "default", "--queue", " "], "must not be empty"),
+        (["--model", ""], "must not be empty"),
+        (["--provider", ""], "must not be empty"),
+        (["--api-url", ""], "must not be empty"),
+        (["--id", ""], "must not be empty"),
+        (["--log-level", ""], "must not be empty"),
         (["--colour", "red"], "No such option: --colour"),
     ],
 )
 def test_a_wrong_flag_is_refused(arguments: list[str], said: str) -> None:
-    refused = CliRunner().invoke(app, ["start", *arguments], env={"TERM": "dumb", "COLUMNS": "120"})
+    # What is not refused by its flag is refused by this variable, so that nothing starts to work here.
+    environ = {"TERM": "dumb", "COLUMNS": "120", "DEVTEAM_WEIGHT": "0"}
+    refused = CliRunner().invoke(app, ["start", *arguments], env=environ)
     assert arguments[0] in refused.stderr
     assert said in refused.stderr
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -74,6 +84,23 @@ def test_help_names_what_can_be_told() -> None:
     for option in ("--config", "--queue", "--api-url", "--id", "--alias", "--weight", "--drain-deadline"):
         assert option in helped.stdout
     assert (helped.exit_code, helped.stderr) == (0, "")
+
+
+def test_help_says_all_that_it_has_to_say() -> None:
+    """Also what stands in brackets, which is no markup; and nothing around it that breaks in a narrow terminal."""
+    helped = CliRunner().invoke(app, ["start", "--help"], env={"TERM": "dumb", "COLUMNS": "60"})
+    words = " ".join(helped.stdout.split())
+    assert "Address of the mesh [default: http://127.0.0.1:7400]." in words
+    assert "Stable id [default: host name and queue]." in words
+    assert "--data <path>" in words
+
+
+@pytest.mark.parametrize("command", ["", "start", "join", "config", "config show", "service", "service install"])
+def test_help_looks_as_that_of_devteam(command: str) -> None:
+    helped = CliRunner().invoke(app, [*command.split(), "--help"], env={"TERM": "dumb", "COLUMNS": "60"})
+    assert helped.exit_code == 0
+    assert "\nOptions:\n" in helped.stdout
+    assert "<bool>" not in helped.stdout
 
 
 def test_help_is_quick() -> None:

@@ -85,6 +85,15 @@ def test_a_bad_variable_is_named_itself_unless_a_flag_decides(file: Path) -> Non
     ]
 
 
+def test_a_worker_without_slots_is_refused_by_whoever_asks_for_it(file: Path) -> None:
+    """In a file 0 stands for what the queues say; elsewhere nobody means that."""
+    assert refused(file, "", {"concurrency": 0}) == ["concurrency: must be greater than or equal to 1"]
+    assert refused(file, "", environ={"DEVTEAM_CONCURRENCY": "0"}) == [
+        "DEVTEAM_CONCURRENCY: must be greater than or equal to 1"
+    ]
+    assert load(file, "worker: {concurrency: 0}").queues[0].concurrency == 4
+
+
 @pytest.mark.parametrize("keep_alive", ["-1", "0", "90", "5m", "-1m", "1.5h"])
 def test_a_model_stays_in_memory_for_seconds_or_for_a_time_as_ollama_writes_it(file: Path, keep_alive: str) -> None:
     kept = load(file, f"worker: {{ollama: {{keepAlive: {keep_alive}}}}}").ollama.keep_alive
