@@ -13,6 +13,7 @@ from devteam_worker.command_line import Data, complaining, say, write
 from devteam_worker.data_folder import folder
 
 if TYPE_CHECKING:
+    from devteam.mesh.errors import Unavailable
     from devteam_worker.membership import Membership
 
 # Seconds for a mesh to answer.
@@ -110,7 +111,7 @@ async def _joined(token: str, server: str, worker_id: str, ca: Path | None) -> "
     """Who this worker is from now on. Raises DevTeamError."""
     from devteam.connection import Connection
     from devteam.mesh.clock import SystemClock
-    from devteam.mesh.errors import InvalidInput
+    from devteam.mesh.errors import InvalidInput, Unavailable
     from devteam.mesh.tls import TlsFiles
     from devteam.v1 import access_pb2
     from devteam_worker.membership import Membership
@@ -125,6 +126,8 @@ async def _joined(token: str, server: str, worker_id: str, ca: Path | None) -> "
         # The token leaves it to the worker.
         request.worker_id = _host_id()
         answer = await connection.call(connection.access.JoinWorker, request)
+    except Unavailable as error:
+        raise _by_options(error) from None
     finally:
         await connection.close()
     spec = answer.key.spec
@@ -135,6 +138,18 @@ async def _joined(token: str, server: str, worker_id: str, ca: Path | None) -> "
         queues=tuple(spec.queues),
         ca=str(ca or ""),
     )
+
+
+def _by_options(error: "Unavailable") -> "Unavailable":
+    """Of a mesh that is not trusted, with what this command is told it by."""
+    from devteam.mesh.errors import Unavailable
+    from devteam.mesh.handshake import UNTRUSTED
+
+    who, untrusted, _ = error.message.partition(UNTRUSTED)
+    if not untrusted:
+        return error
+    options = "let --ca name the file of the authority that signed it, or --ca-fingerprint its fingerprint"
+    return Unavailable(f"{who}{UNTRUSTED}; {options}", reason=error.reason)
 
 
 def _host_id() -> str:

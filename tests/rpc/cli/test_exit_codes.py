@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from devteam_cli.page.app import PagePlan, page
 from devteam_cli.session import client_of
 
 from devteam import DevTeamClient
 from devteam.errors import Unavailable
+from devteam.mesh.server import Listen
 from devteam.testing import FakeMesh
 from tests.fakes.hasty_clock import HastyClock
 from tests.rpc.cli.command import ran
@@ -58,6 +60,17 @@ async def test_an_unreachable_mesh_is_exit_code_4(arguments: tuple[str, ...]) ->
     assert done.err == (
         "error: cannot reach http://127.0.0.1:1: Connection refused; is the mesh running? "
         "Start one with `devteam up`, or name another with --api-url\n"
+    )
+
+
+async def test_the_address_of_the_page_is_told_from_that_of_the_mesh() -> None:
+    """`devteam up` names both, and a browser opens this one alone."""
+    async with FakeMesh() as mesh, DevTeamClient(mesh.url) as client, page(PagePlan(Listen(port=0)), client) as url:
+        done = await ran(None, "--api-url", url, "workers")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith(
+        f"error: cannot reach {url}: a web page answers there, and is no mesh; "
+        "a mesh is at http://127.0.0.1:7400 unless another was chosen; "
     )
 
 

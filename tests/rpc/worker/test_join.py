@@ -26,6 +26,7 @@ from devteam.mesh.clock import SystemClock
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.server import Listen
 from devteam.mesh.tasks import background
+from tests.fakes.certificates import Certificates, tls_server
 from tests.fakes.keyed_server import keyed_server
 from tests.rpc.cli.command import Done
 from tests.rpc.worker.test_command import ENVIRON
@@ -167,6 +168,20 @@ async def test_a_used_token_is_refused_in_words(admin: DevTeamClient, tmp_path: 
     await join(admin, tmp_path, used, "--id", "one")
     done = await join(admin, tmp_path, used, "--id", "two")
     assert (done.code, done.err.startswith("error: the join token is not valid")) == (1, True)
+
+
+async def test_a_mesh_of_a_strange_authority_is_told_by_the_options_that_name_one(tmp_path: Path) -> None:
+    """Its key is for this machine alone: variables, which the other commands read, mean nothing here."""
+    mesh, other = Certificates(tmp_path / "mesh"), Certificates(tmp_path / "other")
+    given = ("join", mint("j").secret, "--data", str(tmp_path / "data"), "--server")
+    async with tls_server(mesh.folder.cert("server"), mesh.folder.key("server")) as url:
+        for named in ((), ("--ca", str(other.folder.cert("ca")))):
+            result = await asyncio.to_thread(CliRunner().invoke, app, (*given, url, *named))
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert result.stderr == (
+                f"error: cannot reach {url}: its certificate is not signed by anyone who is trusted here; let --ca "
+                "name the file of the authority that signed it, or --ca-fingerprint its fingerprint\n"
+            )
 
 
 async def test_a_key_does_not_cross_a_network_in_clear_text(admin: DevTeamClient, tmp_path: Path) -> None:
