@@ -153,8 +153,12 @@ def _is_placed(before: Task, task: Task) -> bool:
 
 def _placed(task: Task, at: datetime) -> Happening:
     attempt = f"attempt {task.attempt} " if task.attempt > 1 else ""
-    reason = f": {task.placement_reason}" if task.placement_reason else ""
-    return _of(task, "task.placed", at, f"{attempt}on {task.worker_id}{reason}")
+    worker, reason = f"on {task.worker_id}", task.placement_reason
+    if reason.startswith(f"placed {worker} "):
+        worker = reason.removeprefix("placed ")  # it names the worker itself, and goes on
+    elif reason:
+        worker += f": {reason}"
+    return _of(task, "task.placed", at, f"{attempt}{worker}")
 
 
 def _ended(task: Task, at: datetime) -> Happening:

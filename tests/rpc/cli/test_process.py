@@ -16,14 +16,14 @@ DEVTEAM = Path(sys.executable).with_name("devteam")
 
 
 @asynccontextmanager
-async def devteam(mesh: FakeMesh, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A running command."""
+async def devteam(mesh: FakeMesh | str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A running command, for a mesh or its address."""
     process = await asyncio.create_subprocess_exec(
         DEVTEAM,
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"DEVTEAM_API_URL": mesh.url},
+        env=os.environ | {"DEVTEAM_API_URL": mesh if isinstance(mesh, str) else mesh.url},
     )
     try:
         yield process

@@ -53,6 +53,26 @@ async def test_a_signal_that_comes_with_its_announcement_is_heard() -> None:
     assert (code, "stopping on SIGTERM" in err) == (0, True), err
 
 
+async def test_without_a_mesh_it_says_so_and_ends() -> None:
+    """As every command does, and before it says where a page would be."""
+    async with asyncio.timeout(60):
+        done = await ran(None, "ui", "--port", "0")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("error: cannot reach http://127.0.0.1:1: Connection refused; is the mesh running?")
+
+
+async def test_a_service_may_wait_for_its_mesh() -> None:
+    """Whoever starts everything at once starts the page first now and then."""
+    async with FakeMesh() as mesh:
+        gone = mesh.url
+    async with devteam(gone, "ui", "--port", "0", "--wait") as process:
+        url = (await line_with(process.stdout, "Page: ")).removeprefix("Page: ").strip()
+        async with browsing(url) as http:
+            assert (await http.get("/page/mesh")).json()["api_url"] == gone
+        process.send_signal(signal.SIGTERM)
+        assert (await rest_of(process))[0] == 0
+
+
 async def test_what_it_does_not_do() -> None:
     exposed = await ran(None, "ui", "--host", "0.0.0.0", "--port", "0")
     assert (exposed.code, "--insecure-i-know" in exposed.err) == (2, True)

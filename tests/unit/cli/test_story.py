@@ -69,6 +69,11 @@ BEHIND = step("b", depends_on=("a",))
         (WAITING, WAITING, []),
         (WAITING, replace(WAITING, wait_reason="nobody serves it"), [(60, "task.waits", "nobody serves it")]),
         (WAITING, RUNNING, [(2, "task.placed", "on w1: in turn")]),
+        (
+            WAITING,
+            replace(RUNNING, placement_reason="placed on w1 by round-robin because it is its turn"),
+            [(2, "task.placed", "on w1 by round-robin because it is its turn")],
+        ),
         (RUNNING, RUNNING, []),
         (RUNNING, replace(RUNNING, worker_id="w2"), [(60, "task.placed", "on w2: in turn")]),
         (RUNNING, AGAIN, [(60, "task.retried", "attempt 1 on w1 failed: worker_lost: w1 vanished; another follows")]),
