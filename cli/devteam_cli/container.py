@@ -24,9 +24,11 @@ def command_of(words: Sequence[str]) -> list[str]:
     """The module to run, and its arguments. Raises ValueError for words that mean nothing here."""
     first, *rest = words or [""]
     if first in SERVICES:
-        if rest:
-            raise ValueError(f"{first} takes no arguments: it is told by DEVTEAM_{first.upper()}_... variables")
-        return [f"devteam_{first}"]
+        if rest not in ([], ["--help"]):
+            raise ValueError(
+                f"{first} takes no arguments but --help: it is told by DEVTEAM_{first.upper()}_... variables"
+            )
+        return [f"devteam_{first}", *rest]
     if first == "worker":
         return [_WORKER, *(rest or ["start"])]
     if first == "devteam-worker":

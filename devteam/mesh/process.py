@@ -15,9 +15,11 @@ from devteam.mesh import errors
 
 
 class Exit(IntEnum):
-    """Exit codes; 69 and 78 are those of sysexits.h, and a supervisor can tell them apart."""
+    """Exit codes; 64, 69 and 78 are those of sysexits.h, and a supervisor can tell them apart."""
 
     FAILED = 1
+    # The command line is wrong.
+    USAGE = 64
     # Something that is needed cannot be reached: the same start may succeed later.
     UNAVAILABLE = 69
     # The settings are wrong, or contradict the machine or the mesh: the same start will fail again.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from devteam.mesh.access.certificates import Identity
 from devteam.mesh.access.peer import Network
@@ -98,50 +98,64 @@ class ServiceSettings(BaseSettings):
     Raises InvalidInput with everything that is wrong, by the names of the variables.
     """
 
+    model_config = SettingsConfigDict(use_attribute_docstrings=True)
+
     host: str = "127.0.0.1"
+    """The address to listen at."""
     port: int = Field(default=0, ge=0, le=65535)
-    # PEM files. With the first two the service speaks TLS, and shows the same certificate to services that it calls.
+    """The port to listen at; 0 takes a free one."""
     tls_cert_file: PemFile = None
+    """PEM file: with it and its key the service speaks TLS, and shows this certificate to services that it calls."""
     tls_key_file: PemFile = None
-    # Who signs the certificates that it trusts. None: whom the machine trusts.
+    """PEM file: the key of the certificate."""
     tls_ca_file: PemFile = None
-    # Speak only with those who show a certificate that tls_ca_file signed.
+    """PEM file: who signs the certificates that it trusts. None: whom the machine trusts."""
     tls_client_certs: bool = False
-    # Ask every caller for a key.
+    """Speak only with those who show a certificate that the authority of the CA file signed."""
     keys: bool = False
-    # What the services of the mesh know each other by; the same for all of them. Or the file that holds it.
+    """Ask every caller for a key."""
     mesh_key: SecretStr = SecretStr("")
+    """What the services of the mesh know each other by; the same for all of them."""
     mesh_key_file: Path | None = None
-    # Certificates that are as good as a key, where tls_client_certs has callers show one: a JSON list of
-    # {"uri": "spiffe://mesh/workers/*", "role": "worker", "worker_id_from_uri": true}.
+    """The file that holds the mesh key."""
     identities: Annotated[list[Identity], *FROM_JSON] = Field(default_factory=list)
-    # Whose x-forwarded-for is believed: a JSON list of addresses and networks, ["10.0.0.0/8"].
+    """Certificates that are as good as a key, where callers are asked for one: a JSON list of
+    {"uri": "spiffe://mesh/workers/*", "role": "worker", "worker_id_from_uri": true}."""
     trusted_proxies: Annotated[list[ProxyNetwork], *FROM_JSON] = Field(default_factory=list)
-    # What each key may do: calls a second on average, and at once. 0 a second: as many as it wants.
+    """Whose x-forwarded-for is believed: a JSON list of addresses and networks, ["10.0.0.0/8"]."""
     creates_per_second: Amount = 50.0
+    """What each key may create a second, on average. 0: as much as it wants."""
     creates_burst: Burst = 1_000
+    """What each key may create at once."""
     reads_per_second: Amount = 200.0
+    """What each key may read a second, on average. 0: as much as it wants."""
     reads_burst: Burst = 1_000
+    """What each key may read at once."""
     writes_per_second: Amount = 20.0
+    """What each key may write a second, on average. 0: as much as it wants."""
     writes_burst: Burst = 100
-    # Streams that each key may have open; 0: any number.
+    """What each key may write at once."""
     streams_per_key: int = Field(default=1_000, ge=0)
-    # What is read of each stream; beyond that its sender waits. 0: everything.
+    """Streams that each key may have open; 0: any number."""
     stream_messages_per_second: Amount = 2_000.0
+    """Messages a second that are read of each stream; beyond that its sender waits. 0: all."""
     stream_bytes_per_second: Amount = 8.0 * 1024 * 1024
-    # Where the audit log is written. None: among the other log lines.
+    """Bytes a second that are read of each stream; beyond that its sender waits. 0: all."""
     audit_file: Path | None = None
-    # Said on purpose: listen beyond this machine without TLS and keys. After all that makes it unnecessary.
+    """The file that the audit log is written to. None: it is among the other log lines."""
+    # After all that makes it unnecessary.
     insecure: bool = False
-    # Serve /metrics at this port, on the same host; 0 takes a free one. None: nowhere.
+    """Said on purpose: listen beyond this machine without TLS and keys."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
-    # Said on purpose: they may be read from beyond this machine, by whoever gets there, without TLS and keys.
+    """The port to serve /metrics at; 0 takes a free one. None: nowhere."""
     metrics_insecure: bool = False
-    # Another address of this machine to serve them at; empty: `host`.
+    """Said on purpose: metrics may be read from beyond this machine, by whoever gets there, without TLS and keys."""
     metrics_host: str = ""
-    # The file that spans are kept in, also those of others, unless an OTLP endpoint is configured.
+    """Another address of this machine to serve metrics at. None: that of the service."""
     trace_file: Path | None = None
+    """The file that spans are kept in, also those of others, unless an OTLP endpoint is configured."""
     log_level: LogLevel = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
 
     def __init__(self, **given: Any) -> None:
         try:

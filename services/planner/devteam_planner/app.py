@@ -23,6 +23,7 @@ from devteam.mesh.service import run_service
 from devteam.mesh.settings import variable
 from devteam.mesh.standing import Footing, OwnStanding, traces_go
 from devteam.mesh.tasks import background
+from devteam.mesh.usage import answer
 from devteam.v1 import planner_pb2, planner_pb2_grpc
 from devteam_planner import meters, tally
 from devteam_planner.activities import PlanActivities
@@ -115,6 +116,7 @@ async def mounted(
 
 def run() -> None:
     """Be the Planner's process."""
+    answer("planner", "Takes the tasks and plans of a mesh, and sees to it that each comes to its end.", Settings)
     try:
         run_service("planner", Settings, mounted)
     except SystemExit as ended:

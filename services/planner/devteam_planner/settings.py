@@ -33,42 +33,49 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
-    # SQLAlchemy's URL, sqlite:///FILE or postgresql+psycopg://..., or "memory".
     database_url: DatabaseUrl = "sqlite:///planner.db"
+    """What to remember in: memory, sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME."""
     port: int = Field(default=7403, ge=0, le=65535)
-    # One Router, or several, comma-separated. All Planners name the same.
+    """The port to listen at; 0 takes a free one."""
     router_address: Annotated[str, AfterValidator(_several)] = "http://127.0.0.1:7402"
-    # Who tells of keys; needed where callers are asked for one.
+    """Where the Router is; several, comma-separated, where there are several. All Planners name the same."""
     registry_address: Address | None = Field(default=None, validate_default=True)
+    """Where the Registry is, which tells of keys; needed where callers are asked for one."""
     temporal_address: HostPort = "127.0.0.1:7233"
+    """Where Temporal is: host:port."""
     temporal_namespace: str = "default"
+    """Whose workflows they are, in Temporal."""
     temporal_task_queue: str = "devteam-plans"
-    # Speak TLS to Temporal; so it does, too, once one of what follows is given. PEM files: who signed its certificate
-    # (None: whom the machine trusts), and what to show to it.
+    """The task queue in Temporal. All Planners of a mesh name the same."""
     temporal_tls: bool = False
+    """Speak TLS to Temporal; so it does, too, once one of the files or the key is given."""
     temporal_tls_ca_file: PemFile = None
+    """PEM file: who signed Temporal's certificate. None: whom the machine trusts."""
     temporal_tls_cert_file: PemFile = None
+    """PEM file: the certificate to show to Temporal."""
     temporal_tls_key_file: PemFile = None
-    # Of Temporal Cloud.
+    """PEM file: the key of that certificate."""
     temporal_api_key: SecretStr = SecretStr("")
-    # Steps that this process drives at the same time, those that wait for a worker included.
+    """A key of Temporal Cloud."""
     max_running_steps: int = Field(default=10_000, ge=1)
-    # Seconds until another Planner takes over the steps of one that died. Each step that waits or runs is a write in
-    # Temporal every 0.8 of it. Less than a Router keeps what nobody asks for (its orphan_grace_s).
+    """Steps that this process drives at the same time, those that wait for a worker included."""
     takeover_s: float = Field(default=TAKEOVER, ge=2, le=45)
-    # Tasks that may be accepted and not have ended: in one queue, of one tenant. Creates beyond them are refused.
+    """Seconds until another Planner takes over the steps of one that died. Each step that waits or runs is a write in
+    Temporal every 0.8 of it. Less than a Router keeps what nobody asks for (its ORPHAN_GRACE_S)."""
     max_open_per_queue: int = Field(default=100_000, ge=1)
+    """Tasks that may be accepted and not have ended in one queue. Creates beyond them are refused."""
     max_open_per_tenant: int = Field(default=100_000, ge=1)
-    # How often, in seconds, a watch looks for what other Planners on the same database wrote.
+    """Tasks that may be accepted and not have ended of one tenant. Creates beyond them are refused."""
     watch_poll_s: float = Field(default=0.5, gt=0)
-    # Ended plans are erased so many days later. 0: they are kept.
+    """How often, in seconds, a watch looks for what other Planners on the same database wrote."""
     retention_days: float = Field(default=0, ge=0, le=36_500, allow_inf_nan=False)
-    # Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
-    # succeeds.
+    """Ended plans are erased so many days later. 0: they are kept."""
     migrate_at_start: bool = True
-    # Keys for prompts, inputs, outputs and tokens in the database: lines of "ID BASE64KEY", the first encrypts, all
-    # decrypt. None: nothing is encrypted.
+    """Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
+    succeeds."""
     encryption_keys_file: Path | None = None
+    """Keys for prompts, inputs, outputs and tokens in the database: lines of "ID BASE64KEY", the first encrypts, all
+    decrypt. None: nothing is encrypted."""
 
     @field_validator("registry_address")
     @classmethod

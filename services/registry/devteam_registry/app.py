@@ -19,6 +19,7 @@ from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
+from devteam.mesh.usage import answer
 from devteam.v1 import access_pb2, registry_pb2
 from devteam.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from devteam.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
@@ -88,6 +89,7 @@ async def mounted(
 
 def run() -> None:
     """Be the Registry's process."""
+    answer("registry", "Knows which workers of a mesh are alive, and which keys are valid.", Settings)
     run_service("registry", Settings, mounted)
 
 

@@ -18,21 +18,26 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
-    # "memory", sqlite:///... or postgresql+psycopg://...
     database_url: DatabaseUrl = "sqlite:///registry.db"
+    """What to remember in: memory, sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME."""
     port: int = Field(default=7401, ge=0, le=65535)
-    # Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
-    # succeeds.
+    """The port to listen at; 0 takes a free one."""
     migrate_at_start: bool = True
-    # Seconds; interval x 2 <= unhealthy < lost < deregister.
+    """Bring the schema of the database up to date at the start. Off: `devteam migrate` does it, and until then no start
+    succeeds."""
+    # interval x 2 <= unhealthy < lost < deregister.
     heartbeat_interval_s: Seconds = 30.0
+    """Seconds between two beats of a worker."""
     unhealthy_after_s: Seconds = 60.0
+    """Seconds of silence after which a worker gets no new work."""
     lost_after_s: Seconds = 120.0
+    """Seconds of silence after which what a worker runs is given to others."""
     deregister_after_s: Seconds = 300.0
-    # Told to workers when they register. Empty: they stay with the address that they registered at.
+    """Seconds of silence after which a worker is forgotten."""
     router_addresses: Addresses = Field(default_factory=list)
-    # Changes that a watcher may be behind before it has to begin anew.
+    """Told to workers when they register: a JSON list. Empty: they stay with the address that they registered at."""
     watcher_backlog: int = Field(default=10_000, ge=1)
+    """Changes that a watcher may be behind before it has to begin anew."""
 
     @field_validator("unhealthy_after_s")
     @classmethod

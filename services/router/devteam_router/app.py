@@ -15,6 +15,7 @@ from devteam.mesh.metrics.readings import readable
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
+from devteam.mesh.usage import answer
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
 from devteam_router.footings import Footings
 from devteam_router.meters import Meters
@@ -69,4 +70,5 @@ async def mounted(
 
 def run() -> None:
     """Be the Router's process."""
+    answer("router", "Decides which worker of a mesh does what, and passes on what it says.", Settings)
     run_service("router", Settings, mounted)

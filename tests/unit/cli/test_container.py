@@ -13,6 +13,7 @@ from devteam_cli.container import SERVICES, command_of
     [
         (["registry"], ["devteam_registry"]),
         (["router"], ["devteam_router"]),
+        (["router", "--help"], ["devteam_router", "--help"]),
         (["planner"], ["devteam_planner"]),
         (["worker"], ["devteam_worker", "start"]),
         (["worker", "join", "TOKEN"], ["devteam_worker", "join", "TOKEN"]),
