@@ -10,6 +10,7 @@ from devteam.events import Event
 from devteam.mesh.tasks import cancelled
 from devteam.models import Plan, TaskState
 from devteam_cli.plan_view import PlanView, StepView, told
+from devteam_cli.reminder import reminder
 from devteam_cli.render import STYLES
 from devteam_cli.text import printable, tail
 
@@ -43,15 +44,20 @@ async def show_plan(
 
 
 async def _report(events: AsyncGenerator[Event, None], view: PlanView, console: "Console") -> None:
-    async for event in events:
-        if line := view.apply(event):
+    def say(line: str) -> None:
+        if line:
             console.print(printable(line))
+
+    with reminder(lambda: say(view.remind())):
+        async for event in events:
+            say(view.apply(event))
 
 
 async def _animate(events: AsyncGenerator[Event, None], view: PlanView, console: "Console") -> None:
     async with _frames(view, console):
-        async for event in events:
-            view.apply(event)
+        with reminder(view.remind):
+            async for event in events:
+                view.apply(event)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from devteam.events import AttemptStarted, Event, Gap, Interrupted, PlanChanged, TaskChanged, Tokens
-from devteam.models import Plan, Task, TaskState
+from devteam.models import Plan, PlanState, Task, TaskState
 from devteam_cli.render import note, summary
 
 # Characters of a step's text that are kept to show its end.
@@ -45,6 +45,13 @@ class PlanView:
                 self.trouble = f"connection lost ({event.reason}); trying again"
                 return self.trouble
         return ""
+
+    def remind(self) -> str:
+        """What a plan that has not begun waits for; empty once it has, since its steps say it then."""
+        if self.plan is None or self.plan.state is not PlanState.PENDING:
+            return ""
+        self.trouble = "waits: Temporal begins it, and has not; see `devteam doctor` if that takes long"
+        return self.trouble
 
     def _take_plan(self, plan: Plan) -> str:
         changed = self.plan is None or self.plan.state is not plan.state

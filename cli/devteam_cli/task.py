@@ -13,6 +13,7 @@ from devteam_cli.cancel_view import CancelView, left
 from devteam_cli.completion import plan_ids
 from devteam_cli.failures import Exit
 from devteam_cli.output import Output
+from devteam_cli.reminder import reminder
 from devteam_cli.session import Session, connected, taking
 from devteam_cli.stderr import say
 from devteam_cli.task_options import asked, placed
@@ -132,11 +133,12 @@ async def _followed(session: Session, task_id: str, *, cancel_on_exit: bool = Fa
 async def _shown(session: Session, task_id: str, *, cancel_on_exit: bool) -> Task:
     streams = session.is_text and sys.stdout.isatty()
     view = TaskView(streams=streams, thinks=streams and sys.stderr.isatty())
-    async for event in session.client.watch_task(task_id, cancel_on_disconnect=cancel_on_exit):
-        if session.output is Output.JSONL:
-            output.write_event(event)
-        else:
-            view.show(event)
+    with reminder(view.remind):
+        async for event in session.client.watch_task(task_id, cancel_on_disconnect=cancel_on_exit):
+            if session.output is Output.JSONL:
+                output.write_event(event)
+            else:
+                view.show(event)
     task = await session.client.get_task(task_id)
     if session.output is Output.JSON:
         output.write_json(task)

@@ -17,6 +17,7 @@ from devteam.events import (
 )
 from devteam.models import Task, TaskState
 from devteam_cli import output
+from devteam_cli.explain_view import known_of
 from devteam_cli.render import summary
 from devteam_cli.stderr import say, whisper
 from devteam_cli.text import printable, tail
@@ -35,11 +36,13 @@ class TaskView:
         self._shown = ""
         self._open_line = ""
         self._waited_for = ""
+        self._task: Task | None = None
 
     def show(self, event: Event) -> None:
         """Show one event."""
         match event:
             case TaskChanged():
+                self._task = event.task
                 self._show_state(event.task)
             case AttemptStarted():
                 self._start_again(event)
@@ -49,6 +52,11 @@ class TaskView:
                 self._note(f"tokens {event.first_seq} to {event.last_seq} can no longer be had")
             case Interrupted():
                 self._note(f"connection lost ({event.reason}); trying again")
+
+    def remind(self) -> None:
+        """Say what a task that has not begun waits for; once it is queued, it says that itself."""
+        if self._task and self._task.state is TaskState.PENDING:
+            self._note(f"waits: {known_of(self._task).reason}")
 
     def finish(self, task: Task) -> None:
         """Show the answer, unless it was shown as it was made, and how the task ended."""

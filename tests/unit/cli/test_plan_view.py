@@ -71,6 +71,18 @@ def test_the_first_line_names_the_plan() -> None:
     assert PlanView().apply(PlanChanged(plan(step("a")))) == "research (p): running"
 
 
+def test_a_plan_that_does_not_begin_says_what_it_waits_for() -> None:
+    """In a line, or beside its name in the tree; once it has begun, its steps say it."""
+    view = PlanView()
+    assert view.remind() == ""
+    view.apply(PlanChanged(plan(step("a"), state=PlanState.PENDING)))
+    waits = "waits: Temporal begins it, and has not; see `devteam doctor` if that takes long"
+    assert view.remind() == waits
+    assert drawn(view, width=120)[0] == f"research pending  {waits}"
+    view.apply(PlanChanged(plan(step("a", TaskState.QUEUED))))
+    assert view.remind() == ""
+
+
 def test_a_new_attempt_clears_what_the_step_said(view: PlanView) -> None:
     view.apply(Tokens("p.a", "a", 1, 1, (TextToken("x"), TextToken("y"))))
     assert (view.steps["p.a"].tokens, view.steps["p.a"].text) == (2, "xy")

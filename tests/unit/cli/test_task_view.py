@@ -125,6 +125,40 @@ def test_waiting_is_told_once_a_reason(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err.splitlines() == ["waits: all 4 slots are busy", "waits: no worker serves opus"]
 
 
+@pytest.mark.parametrize(
+    ("state", "depends_on", "told"),
+    [
+        (
+            TaskState.PENDING,
+            (),
+            ["waits: its plan has not begun; Temporal begins it: see `devteam doctor` if that takes long"],
+        ),
+        (TaskState.PENDING, ("a",), ["waits: it begins when a has succeeded"]),
+        # What is queued says itself why, as soon as a Router has looked at it.
+        (TaskState.QUEUED, (), []),
+        (TaskState.RUNNING, (), []),
+    ],
+)
+def test_who_was_not_told_what_it_waits_for_is_reminded_of_it(
+    state: TaskState, depends_on: tuple[str, ...], told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = TaskView(streams=False, thinks=False)
+    view.remind()
+    view.show(TaskChanged(Task(id="t", plan_id="t", step_id="task", state=state, spec=SPEC, depends_on=depends_on)))
+    view.remind()
+    assert capsys.readouterr().err.splitlines() == told
+
+
+def test_who_was_told_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:
+    view = TaskView(streams=False, thinks=False)
+    waiting = Task(
+        id="t", plan_id="t", step_id="task", state=TaskState.QUEUED, spec=SPEC, wait_reason="nobody is there"
+    )
+    view.show(TaskChanged(waiting))
+    view.remind()
+    assert capsys.readouterr().err.splitlines() == ["waits: nobody is there"]
+
+
 def test_a_broken_connection_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     TaskView(streams=False, thinks=False).show(Interrupted("Connection refused"))
     assert capsys.readouterr().err == "connection lost (Connection refused); trying again\n"
