@@ -6,7 +6,7 @@ from datetime import datetime
 
 from devteam.models import Plan, Task, TaskState, WorkerInfo, WorkerStatus
 from devteam.routing import Routing
-from devteam_cli.render import note, summary
+from devteam_cli.render import note, placement, summary
 from devteam_cli.text import span
 
 KINDS = (
@@ -153,12 +153,7 @@ def _is_placed(before: Task, task: Task) -> bool:
 
 def _placed(task: Task, at: datetime) -> Happening:
     attempt = f"attempt {task.attempt} " if task.attempt > 1 else ""
-    worker, reason = f"on {task.worker_id}", task.placement_reason
-    if reason.startswith(f"placed {worker} "):
-        worker = reason.removeprefix("placed ")  # it names the worker itself, and goes on
-    elif reason:
-        worker += f": {reason}"
-    return _of(task, "task.placed", at, f"{attempt}{worker}")
+    return _of(task, "task.placed", at, f"{attempt}on {placement(task)}")
 
 
 def _ended(task: Task, at: datetime) -> Happening:

@@ -150,6 +150,16 @@ def _free(vitals: Vitals | None) -> str:
     return f"{memory}, disk {vitals.disk_free / 1e9:.1f} of {vitals.disk_total / 1e9:.1f} GB"
 
 
+def placement(task: Task) -> str:
+    """The worker that has it, and why; empty while none has."""
+    worker, reason = task.worker_id, task.placement_reason
+    if not worker or not reason:
+        return worker
+    # Most reasons name the worker themselves, and go on.
+    own = reason.removeprefix(f"placed on {worker} ")
+    return f"{worker} {own}" if own != reason else f"{worker}: {reason}"
+
+
 def task_details(task: Task) -> "Table":
     """All about one task but for its output."""
     return details(
@@ -160,7 +170,7 @@ def task_details(task: Task) -> "Table":
             ("note", note(task)),
             ("model", task.model),
             ("queue", task.queue or task.spec.queue),
-            ("worker", f"{task.worker_id} ({task.placement_reason})" if task.worker_id else ""),
+            ("worker", placement(task)),
             ("attempt", str(task.attempt)),
             ("created", ago(task.created_at)),
             ("cancel", ", ".join(" ".join(line.split()) for line in CancelView().news(task))),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +66,7 @@ def up(
     temporal = os.environ.get("DEVTEAM_TEMPORAL_ADDRESS", "")
     path = data or default_path()
     try:
+        _check_queues(queue or ())
         _refuse_idle_names(name, secure=secure, own=certs)
         listen = Listen(host, port, insecure=insecure, tls=_shown(path, certs, secure=secure))
         refuse_exposure(listen, keys=secure, remedy="say --secure")
@@ -77,6 +78,15 @@ def up(
         error = first_of(group)
         complain(error)
         raise typer.Exit(code_of(error)) from None
+
+
+def _check_queues(queues: Sequence[str]) -> None:
+    from devteam.mesh.validation import Violations
+
+    found = Violations()
+    for queue in queues:
+        found.name("--queue", queue)
+    found.raise_if_any()
 
 
 def _refuse_idle_names(names: list[str] | None, *, secure: bool, own: Path | None) -> None:

@@ -105,6 +105,13 @@ def test_what_needs_no_mesh_waits_for_nothing_that_takes_its_time_to_import(argu
     assert SLOW & imported_by(*arguments) == set()
 
 
+@pytest.mark.parametrize("queue", ["", "a b"])
+async def test_a_mesh_is_not_started_for_a_queue_that_cannot_be(queue: str) -> None:
+    done = await ran(None, "up", "--queue", "default", "--queue", queue)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: --queue: must ")
+
+
 def test_a_command_imports_none_of_the_others() -> None:
     found = {module for module in imported_by("task", "--help") if module.startswith("devteam_cli.")}
     assert "devteam_cli.task" in found
