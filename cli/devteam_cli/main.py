@@ -1,11 +1,11 @@
 """The `devteam` command."""
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
+from devteam.mesh.process import whole
 from devteam_cli.commands import Commands
 from devteam_cli.session import ApiKey, ApiUrl, Defaults, OutputOption
 
@@ -49,12 +49,4 @@ def run() -> None:
     """Run the command that the process was started with."""
     # gRPC's core reports every connection that ends to stderr, where a command speaks to its user.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    try:
-        app()
-    except SystemExit as ended:
-        # A mesh ran in this process.
-        if "temporalio" in sys.modules:
-            from devteam.mesh.process import leave
-
-            leave(ended)
-        raise
+    whole(app)

@@ -17,7 +17,7 @@ from devteam.mesh.database import Database, open_database
 from devteam.mesh.database_footing import database_footing
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
-from devteam.mesh.process import leave
+from devteam.mesh.process import whole
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.settings import variable
@@ -117,11 +117,7 @@ async def mounted(
 def run() -> None:
     """Be the Planner's process."""
     answer("planner", "Takes the tasks and plans of a mesh, and sees to it that each comes to its end.", Settings)
-    try:
-        run_service("planner", Settings, mounted)
-    except SystemExit as ended:
-        leave(ended)
-    leave(SystemExit(0))
+    whole(partial(run_service, "planner", Settings, mounted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from devteam.mesh.database_footing import database_footing
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
+from devteam.mesh.process import whole
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
@@ -90,7 +91,7 @@ async def mounted(
 def run() -> None:
     """Be the Registry's process."""
     answer("registry", "Knows which workers of a mesh are alive, and which keys are valid.", Settings)
-    run_service("registry", Settings, mounted)
+    whole(partial(run_service, "registry", Settings, mounted))
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 from devteam.keda import externalscaler_pb2, externalscaler_pb2_grpc
@@ -12,6 +13,7 @@ from devteam.mesh.channel import open_channel
 from devteam.mesh.clock import Clock
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
+from devteam.mesh.process import whole
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
@@ -71,4 +73,4 @@ async def mounted(
 def run() -> None:
     """Be the Router's process."""
     answer("router", "Decides which worker of a mesh does what, and passes on what it says.", Settings)
-    run_service("router", Settings, mounted)
+    whole(partial(run_service, "router", Settings, mounted))

@@ -264,4 +264,6 @@ def run() -> None:
     """Be the devteam-worker command."""
     # gRPC's core reports every connection that fails to stderr, where a command speaks to its user.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    app()
+    from devteam.mesh.process import whole
+
+    whole(app)

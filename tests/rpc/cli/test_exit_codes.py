@@ -121,7 +121,8 @@ def test_a_command_imports_none_of_the_others() -> None:
 def imported_by(*arguments: str) -> set[str]:
     """What stands in sys.modules when this command has ended."""
     script = (
-        "import sys\n"
+        "import os, sys\n"
+        "os._exit = sys.exit\n"
         "from devteam_cli.main import run\n"
         f"sys.argv = ['devteam', *{arguments!r}]\n"
         "try:\n    run()\n"

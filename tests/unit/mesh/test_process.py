@@ -65,15 +65,32 @@ def test_a_defect_is_never_hidden() -> None:
         run(main)
 
 
-@pytest.mark.parametrize(("ended", "code"), [("0", 0), ("69", 69), ("None", 0), ("'a word'", 1)])
-def test_a_process_that_leaves_says_all_it_has_to_say_and_nothing_afterwards(ended: str, code: int) -> None:
-    """What an interpreter does while it is taken apart is where threads of native libraries abort it."""
+def spoken(end: str) -> "subprocess.CompletedProcess[str]":
+    """What is left of a process that says its last word and then comes to this end."""
     program = f"""
 import atexit, sys
-from devteam.mesh.process import leave
+from devteam.mesh.process import leave, whole
 atexit.register(print, "taken apart")
 sys.stdout.write("last word")
-leave(SystemExit({ended}))
+{end}
 """
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("ended", "code"), [("0", 0), ("69", 69), ("None", 0), ("'a word'", 1)])
+@pytest.mark.parametrize("end", ["leave(SystemExit({}))", "whole(lambda: sys.exit({}))"])
+def test_a_process_that_leaves_says_all_it_has_to_say_and_nothing_afterwards(end: str, ended: str, code: int) -> None:
+    """What an interpreter does while it is taken apart is where threads of native libraries abort it."""
+    done = spoken(end.format(ended))
     assert (done.returncode, done.stdout) == (code, "last word")
+
+
+def test_work_that_comes_to_its_end_was_all_that_the_process_is_there_for() -> None:
+    done = spoken("whole(lambda: None)")
+    assert (done.returncode, done.stdout) == (0, "last word")
+
+
+def test_a_defect_ends_a_process_as_it_does_any_other() -> None:
+    done = spoken("whole(lambda: 1 / 0)")
+    assert (done.returncode, done.stdout) == (1, "last wordtaken apart\n")
+    assert "ZeroDivisionError" in done.stderr
