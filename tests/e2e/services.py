@@ -14,6 +14,14 @@ from tests.e2e.programs import Program, environment
 
 _QUICK_REDIAL = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500))
 
+# Nobody listens there. At the usual ports somebody may, whose mesh a test must not work for.
+_NOBODY = "127.0.0.1:1"
+_ALONE = {
+    "registry": {"database_url": "memory"},
+    "router": {"registry_address": f"http://{_NOBODY}"},
+    "planner": {"database_url": "memory", "router_address": f"http://{_NOBODY}", "temporal_address": _NOBODY},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -46,7 +54,6 @@ async def service(name: str, folder: Path, *, port: int = 0, **settings: str) ->
 
 
 def variables(name: str, port: int, **settings: str) -> dict[str, str]:
-    """The environment of a service; it stores nothing unless told where."""
-    defaults = {} if name == "router" else {"database_url": "memory"}
-    told = {"port": str(port), **defaults, **settings}
+    """The environment of a service; it stores nothing unless told where, and reaches nobody unless told whom."""
+    told = {"port": str(port), **_ALONE[name], **settings}
     return environment(**{f"DEVTEAM_{name}_{key}".upper(): value for key, value in told.items()})
