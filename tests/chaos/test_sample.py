@@ -19,7 +19,7 @@ SAMPLED = {fault.name: fault for fault in FAULTS if fault.sample}
 # Each mesh mostly waits: for graces, for heartbeats, for processes to start.
 _AT_A_TIME = 3
 # Their processes take longer to start than most faults to play.
-_ON_ONE_MESH = 4
+_ON_ONE_MESH = 7
 
 
 @pytest.fixture(scope="module")

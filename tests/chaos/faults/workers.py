@@ -177,7 +177,6 @@ FAULTS = [
         play=killed,
         bounds={"attempt 2 running": 13.0},
         lanes=5,
-        env=_grace(10),
     ),
     Fault(
         name="kill -9 worker, link_grace 0",
