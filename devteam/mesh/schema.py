@@ -101,8 +101,10 @@ def migrate(connection: sa.Connection, migrations: Path, target: str = "head") -
     none.
     """
     _begin(connection)
-    config = _config(connection, migrations)
-    if target == "base" or (target.isdecimal() and target < revision_of(connection, migrations)):
+    config, found = _config(connection, migrations), revision_of(connection, migrations)
+    # Only whoever changes something needs the tables for itself.
+    config.attributes["changes"] = found != (newest(migrations) if target == "head" else target)
+    if target == "base" or (target.isdecimal() and target < found):
         command.downgrade(config, target)
     else:
         command.upgrade(config, target)

@@ -1,5 +1,6 @@
 """Who may work on which schema, and who brings it there."""
 
+import asyncio
 import sqlite3
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +17,10 @@ from typer.testing import CliRunner
 from devteam.mesh import schema
 from devteam.mesh.database import open_database
 from devteam.mesh.errors import FailedPrecondition, Unavailable
+from devteam.mesh.table_locks import hold_tables
 from tests.fakes.planner_samples import a_plan
 
+PATIENCE = 60.0
 NEWEST = schema.newest(MIGRATIONS)
 PREVIOUS = schema.revisions(MIGRATIONS)[-2]
 # The last one without the column that every write of a task sets.
@@ -192,3 +195,37 @@ def test_the_command_finds_the_revisions_of_both_services() -> None:
     for name, folder in (("planner", MIGRATIONS), ("registry", OF_REGISTRY)):
         assert schema.name_of(folder) == name
         assert str(folder).startswith(str(Path(str(import_module(f"devteam_{name}").__file__)).parent))
+
+
+async def test_a_migration_and_what_services_do_meanwhile_never_wait_for_each_other(postgres_url: str) -> None:
+    """It takes plans, then tasks; somebody has tasks, and wants plans. PostgreSQL would have to end one of them."""
+    brought_to(postgres_url, NEWEST)
+    engine = create_engine(postgres_url)
+    with engine.connect() as somebody, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as onlooker:
+        # The migration would be the one.
+        somebody.execute(sa.text("SET deadlock_timeout = '1h'"))
+        somebody.execute(sa.text("SELECT count(*) FROM tasks"))
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            migrating = group.create_task(asyncio.to_thread(brought_to, postgres_url, PREVIOUS))
+            while not onlooker.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                assert not migrating.done()
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(somebody.execute, sa.text("SELECT count(*) FROM plans"))
+            somebody.commit()
+    engine.dispose()
+
+
+def test_who_holds_a_table_for_long_keeps_a_migration_from_changing_anything(postgres_url: str) -> None:
+    brought_to(postgres_url, NEWEST)
+    engine = create_engine(postgres_url)
+    with engine.begin() as somebody:
+        somebody.execute(sa.text("SELECT count(*) FROM tasks"))
+        with (
+            pytest.raises(Unavailable, match="others hold the tables plans, tasks, so that") as busy,
+            schema.migrating(postgres_url) as connection,
+        ):
+            hold_tables(connection, {"tasks", "plans", "elsewhere"}, tries=2)
+        assert busy.value.reason == "STORAGE_BUSY"
+    with schema.migrating(postgres_url) as connection:
+        hold_tables(connection, {"tasks", "plans", "elsewhere"}, tries=2)
+    engine.dispose()
