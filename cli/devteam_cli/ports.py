@@ -53,8 +53,11 @@ def _is_ours(port: int) -> bool:
     return True
 
 
-def refuse_taken(what: str, host: str, port: int, option: str) -> None:
-    """Raise FailedPrecondition, which names the option, where somebody listens at the port that `what` is to have."""
+def refuse_taken(what: str, host: str, port: int, option: str = "") -> None:
+    """Raise FailedPrecondition, which names the option, where somebody listens at the port that `what` is to have.
+
+    Somebody else's server there would answer for one of ours that could not start.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -62,6 +65,6 @@ def refuse_taken(what: str, host: str, port: int, option: str) -> None:
         except OSError as error:
             raise FailedPrecondition(
                 f"cannot start {what} on {host}:{port}: {(error.strerror or str(error)).lower()}; "
-                f"stop what uses the port or choose another with {option}",
+                f"stop what uses the port or choose another{f' with {option}' if option else ''}",
                 reason="PORT_TAKEN",
             ) from None

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from devteam.mesh.errors import FailedPrecondition
 from devteam_cli.children import dying_with_parent, stop
+from devteam_cli.ports import refuse_taken
 
 _log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ async def temporal_dev_server(
     The server is in a session of its own, so that Ctrl-C in a terminal reaches only this process, which stops it last.
     On Linux it also ends when this process is killed. Raises FailedPrecondition when it cannot be started.
     """
-    _refuse_taken(port)
+    refuse_taken("Temporal", _HOST, port)
     process = await _spawn(_command(_binary(), folder, port, ui_port), log)
     try:
         await _ready(process, f"{_HOST}:{port}", log)
@@ -85,19 +85,6 @@ def _binary() -> str:
             reason="TEMPORAL_BINARY_MISSING",
         )
     return found
-
-
-def _refuse_taken(port: int) -> None:
-    # Somebody else's Temporal on this port would answer for a server of ours that could not start.
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            raise FailedPrecondition(
-                f"cannot start Temporal on {_HOST}:{port}: the port is taken; stop what uses it or choose another port",
-                reason="PORT_TAKEN",
-            ) from None
 
 
 def _command(binary: str, folder: Path, port: int, ui_port: int | None) -> list[str]:

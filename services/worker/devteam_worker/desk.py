@@ -33,9 +33,11 @@ class Desk:
         self._declared = self.concurrency
 
     def declare(self, declaration: Declaration) -> None:
-        """Count with other slots from now on; what runs beyond them runs on."""
+        """Count with other slots from now on, unless an operator wishes others; what runs beyond them runs on."""
         self.queues = {queue.name: queue for queue in declaration.queues}
-        self.concurrency = self._declared = declaration.concurrency
+        wished, self._declared = self.concurrency != self._declared, declaration.concurrency
+        if not wished:
+            self.concurrency = declaration.concurrency
         self.tools = frozenset(declaration.tools)
 
     def refusal(self, assignment: Assignment, runs: Runs) -> tuple[RejectReason, str] | None:

@@ -96,3 +96,14 @@ def test_a_worker_that_declares_other_slots_counts_with_them_at_once(runs: Runs)
     assert desk.refusal(an_assignment("t3"), runs) is None
     runs.start(an_assignment("t3"))
     assert desk.refusal(an_assignment("t4"), runs) == (RejectReason.BUSY, "every slot is taken")
+
+
+def test_a_wish_of_an_operator_holds_whatever_a_worker_declares() -> None:
+    """Until the Registry says otherwise."""
+    desk = Desk({"default": Queue("default", 4)}, 4)
+    desk.concurrency = 1
+    desk.declare(Declaration("w1", "i-1", (Queue("default", 6),), 6))
+    assert desk.concurrency == 1
+    desk.concurrency = 6
+    desk.declare(Declaration("w1", "i-1", (Queue("default", 2),), 2))
+    assert desk.concurrency == 2
