@@ -28,7 +28,7 @@ from devteam_cli.data_folder import DataFolder
 from devteam_cli.local_workers import LocalWorker, LocalWorkers
 from devteam_cli.ports import free_port, refuse_taken
 from devteam_cli.secured.own_keys import ADMIN, PAGE, OwnKeys
-from devteam_cli.temporal_server import TemporalServer, temporal_dev_server
+from devteam_cli.temporal_server import TemporalServer, has_predecessor, temporal_dev_server
 
 METRICS_PORT = 7490
 _TEMPORAL_PORT, _UI_PORT = 7233, 8233
@@ -104,7 +104,7 @@ async def running_mesh(plan: MeshPlan, data: DataFolder, progress: Callable[[str
             # First what takes longest to come up by itself: workers dial until somebody answers.
             await workers.start(stack, {})
         if not plan.temporal:
-            progress("starting Temporal")
+            progress(f"starting Temporal{', once the one before has ended' if has_predecessor(data.path) else ''}")
             temporal = await _start_temporal(stack, mesh, data, plan)
             await stack.enter_async_context(background(partial(_outlive, temporal, data.log_of("temporal"))))
         progress("starting registry, router and planner")

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from devteam.mesh.errors import FailedPrecondition
 from devteam_cli.children import dying_with_parent, stop
+from devteam_cli.inherited_lock import inherited_lock, is_locked
 from devteam_cli.ports import refuse_taken
 
 _log = structlog.get_logger()
@@ -35,6 +36,7 @@ _DYNAMIC_CONFIG = (
 _PRAGMAS = ("journal_mode=wal", "synchronous=full")
 
 _HOST = "127.0.0.1"
+_LOCK = "temporal.lock"
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _TAIL_BYTES = 2_000
@@ -56,22 +58,46 @@ class TemporalServer:
 
 @asynccontextmanager
 async def temporal_dev_server(
-    folder: Path, *, port: int, ui_port: int | None, log: Path
+    folder: Path, *, port: int, ui_port: int | None, log: Path, patience: float = 30.0
 ) -> AsyncIterator[TemporalServer]:
     """Run Temporal on loopback for as long as the block runs; it answers once the block begins.
 
     State is kept in `folder`, what the server prints is appended to `log`; without a `ui_port` there is no web page.
     The server is in a session of its own, so that Ctrl-C in a terminal reaches only this process, which stops it last.
-    On Linux it also ends when this process is killed. Raises FailedPrecondition when it cannot be started.
+    On Linux it also ends when this process is killed. One that is still about to has its database to the end: it is
+    waited for, for `patience` in seconds. Raises FailedPrecondition when the server cannot be started.
     """
     refuse_taken("Temporal", _HOST, port)
-    process = await _spawn(_command(_binary(), folder, port, ui_port), log)
+    async with _alone(folder, patience) as lock:
+        process = await _spawn(_command(_binary(), folder, port, ui_port), log, lock)
     try:
         await _ready(process, f"{_HOST}:{port}", log)
         _log.info("Temporal started", port=port, ui_port=ui_port, folder=str(folder))
         yield TemporalServer(f"{_HOST}:{port}", f"http://{_HOST}:{ui_port}" if ui_port else "", process)
     finally:
         await stop(process, _STOP_TIMEOUT)
+
+
+def has_predecessor(folder: Path) -> bool:
+    """Whether a server that was started in this folder before is still there: one is about to end, as a rule."""
+    return is_locked(folder / _LOCK)
+
+
+@asynccontextmanager
+async def _alone(folder: Path, patience: float) -> AsyncIterator[int]:
+    """Have the folder's database for one server: a lock to inherit."""
+    path = folder / _LOCK
+    if has_predecessor(folder):
+        _log.info("waiting for the Temporal before to let go of its database", folder=str(folder))
+    try:
+        async with inherited_lock(path, patience) as lock:
+            yield lock
+    except TimeoutError:
+        raise FailedPrecondition(
+            f"another Temporal has the database in {folder}: end it (`fuser {path}` tells its pid), or choose another "
+            "folder",
+            reason="DATA_IN_USE",
+        ) from None
 
 
 def _binary() -> str:
@@ -98,10 +124,15 @@ def _command(binary: str, folder: Path, port: int, ui_port: int | None) -> list[
     return dying_with_parent(command)
 
 
-async def _spawn(command: list[str], log: Path) -> Process:
+async def _spawn(command: list[str], log: Path, lock: int) -> Process:
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(lock,),
         )
 
 

@@ -6,11 +6,14 @@ import select
 import signal
 import sqlite3
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from devteam_cli.inherited_lock import inherited_lock
 from devteam_cli.ports import free_port
 from devteam_cli.temporal_server import BINARY_VARIABLE, temporal_dev_server
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from devteam.mesh.errors import FailedPrecondition
@@ -47,7 +50,7 @@ async def test_what_was_started_is_there_after_a_restart(tmp_path: Path) -> None
 async def test_a_taken_port_is_said_so(tmp_path: Path) -> None:
     port = free_port()
     async with temporal_dev_server(tmp_path, port=port, ui_port=None, log=tmp_path / "log"):
-        with pytest.raises(FailedPrecondition, match=f"127.0.0.1:{port}: the port is taken"):
+        with pytest.raises(FailedPrecondition, match=f"127.0.0.1:{port}: address already in use"):
             async with temporal_dev_server(tmp_path, port=port, ui_port=None, log=tmp_path / "log2"):
                 pass
 
@@ -87,6 +90,38 @@ async def test_the_server_does_not_outlive_a_killed_parent(tmp_path: Path) -> No
         parent.kill()
         await parent.wait()
     assert await asyncio.to_thread(_ends, server)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="as above")
+async def test_one_that_is_about_to_end_keeps_its_database_until_then(tmp_path: Path) -> None:
+    """It takes its time where the machine is busy, and a mesh that was killed is started again at once."""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, str(tmp_path), str(free_port()), stdout=asyncio.subprocess.PIPE
+    )
+    log = tmp_path / "next"
+    async with asyncio.timeout(100), AsyncExitStack() as stack:
+        before = await _announced_pid(parent)
+        os.kill(before, signal.SIGSTOP)
+        parent.kill()
+        await parent.wait()
+        again = temporal_dev_server(tmp_path, port=free_port(), ui_port=None, log=log)
+        with capture_logs() as logs:
+            starting = asyncio.create_task(stack.enter_async_context(again))
+            while not logs:  # noqa: ASYNC110 - a line of a log rings no bell
+                await asyncio.sleep(0.01)
+            assert logs[0]["event"] == "waiting for the Temporal before to let go of its database"
+            assert not log.exists()
+            os.kill(before, signal.SIGCONT)
+            await Client.connect((await starting).address)
+
+
+async def test_one_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async with inherited_lock(tmp_path / "temporal.lock", patience=0.0):
+        with pytest.raises(FailedPrecondition, match=f"another Temporal has the database in {tmp_path}: end it"):
+            async with temporal_dev_server(
+                tmp_path, port=free_port(), ui_port=None, log=tmp_path / "log", patience=0.1
+            ):
+                pass
 
 
 def _ends(process: int) -> bool:
