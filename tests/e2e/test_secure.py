@@ -5,6 +5,7 @@ import re
 import ssl
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,8 +99,11 @@ def test_commands_of_its_machine_need_be_told_nothing(command: tuple[str, ...], 
 def test_a_task_is_traced_and_the_doctor_content(secured: Secured) -> None:
     ran = secured.here("task", "run", "--model", "sim", "hello", "-o", "json")
     task = json.loads(ran.stdout)["id"]
-    traced = secured.here("trace", task)
-    assert "PlannerService/CreateTask" in traced.stdout
+    give_up_at = time.monotonic() + PATIENCE
+    # Spans are written down a moment after they end.
+    while "PlannerService/CreateTask" not in (traced := secured.here("trace", task)).stdout:
+        assert time.monotonic() < give_up_at, traced
+        time.sleep(0.2)
     found = secured.here("doctor", DEVTEAM_PROVIDER="sim").stdout
     assert "signed by DevTeam private authority, trusted by" in found
     assert "problem" not in found
