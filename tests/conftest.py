@@ -1,7 +1,6 @@
 """What every test may ask for."""
 
 import gc
-import logging
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import CountingIds
+from tests.fakes.logging_as_before import logging_as_before
 from tests.fakes.postgres import postgres
 
 
@@ -72,12 +72,8 @@ def _uncached(configure: Callable[..., None], *args: Any, **kwargs: Any) -> None
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """However a test, or what it runs, has logs written: the next one finds them as they were."""
-    known, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.configure(**known)
-    root.handlers = handlers
-    root.setLevel(level)
+    with logging_as_before():
+        yield
 
 
 @pytest.fixture

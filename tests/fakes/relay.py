@@ -47,7 +47,7 @@ class Relay:
         self._flowing.set()
 
     def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._keep(self._join(reader, writer))
+        self._keep(self._join(reader, writer), writer)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -55,13 +55,21 @@ class Relay:
         except (OSError, asyncio.CancelledError):
             writer.close()
             return
-        self._keep(self._copy(reader, back))
-        self._keep(self._copy(there, writer))
+        self._keep(self._copy(reader, back), back)
+        self._keep(self._copy(there, writer), writer)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None], end: asyncio.StreamWriter) -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._copying.discard(task)
+            # What is cancelled before its first step closes nothing by itself.
+            if task.cancelled():
+                end.close()
+
         task = asyncio.create_task(work)
         self._copying.add(task)
-        task.add_done_callback(self._copying.discard)
+        task.add_done_callback(ended)
+        if self._server is None or not self._server.is_serving():
+            task.cancel()
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:

@@ -45,7 +45,7 @@ class KeyAuthorizer:
         self._notices = Notices(clock)
 
     async def turns_away(self, method: str, metadata: Mapping[str, str]) -> bool:
-        """Whether a call is refused for what it shows, wherever it comes from."""
+        """Whether a call is refused for what it shows, wherever it comes from. A key that may be new is waited for."""
         rule, secret = RULES.get(method), _shown(metadata)
         if rule is None:
             return True

@@ -63,9 +63,8 @@ class CatchingUp:
             await self._clock.sleep(rest)
         self._begun += 1
         self._began_at = self._clock.monotonic()
-        number = self._begun
         self._there = await self._asked()
-        self._answered = number
+        self._answered = self._begun
 
     async def _reach(self, revision: int) -> None:
         while self._here < revision:

@@ -1,15 +1,14 @@
 """The `devteam` command, run to its end in a thread beside the mesh's event loop."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from devteam_cli.main import app
 from typer.testing import CliRunner
 
 from devteam.testing import FakeMesh, Run
+from tests.fakes.logging_as_before import logging_as_before
 
 
 @dataclass(frozen=True)
@@ -21,21 +20,10 @@ class Done:
     err: str
 
 
-@contextmanager
-def logging_as_before() -> Iterator[None]:
-    """A command that logs does so to a stderr of its own, which ends with it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    try:
-        yield
-    finally:
-        root.handlers = handlers
-        root.setLevel(level)
-
-
 async def ran(mesh: FakeMesh | None, *arguments: str, stdin: str = "") -> Done:
     """A command that has ended by itself; without a mesh, there is nobody where it looks."""
     environment = {"DEVTEAM_API_URL": mesh.url if mesh else "http://127.0.0.1:1", "COLUMNS": "60"}
+    # What it logs goes to a stderr of its own.
     with logging_as_before():
         result = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=stdin, env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit)
