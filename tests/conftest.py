@@ -21,6 +21,8 @@ from tests.fakes.ids import CountingIds
 from tests.fakes.logging_as_before import logging_as_before
 from tests.fakes.postgres import postgres
 
+_DOMAIN = Path(__file__).parent / "unit"
+
 
 def pytest_configure() -> None:
     """Let Ctrl-C reach what tests start, also in the background, where SIGINT comes ignored; and time no example.
@@ -55,13 +57,13 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what decides about landings try tests of real processes twice; its log names each that needed it.
+    """Let what decides about landings try tests of processes, ports and clocks twice; its log names who needed it.
 
-    Nobody else's runs do: what passes at its second try only is a defect to be found.
+    Nobody else's runs do: what passes at its second try only is a defect to be found. Tests of the domain have one try.
     """
     if "CI" in os.environ:
         for item in items:
-            if item.get_closest_marker("e2e") is not None:
+            if not item.path.is_relative_to(_DOMAIN):
                 item.add_marker(pytest.mark.flaky(reruns=1))
 
 
@@ -74,6 +76,13 @@ def logs_as_before() -> Iterator[None]:
     """However a test, or what it runs, has logs written: the next one finds them as they were."""
     with logging_as_before():
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_open() -> Iterator[None]:
+    """What a file's tests leave open is told of at its end, rather than in whichever test finds it later."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

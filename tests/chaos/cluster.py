@@ -48,7 +48,7 @@ class Cluster:
         self._crews: dict[str, Crew] = {}
 
     async def __aenter__(self) -> Self:
-        await self.relay.open(self._layout.ports["relay"])
+        self.relay.open(self._layout.ports["relay"])
         await self.start("temporal")
         await asyncio.gather(*(self.start(name) for name in self._layout.services if name != "temporal"))
         return self
@@ -118,7 +118,7 @@ class Cluster:
 
     async def relay_again(self) -> None:
         """Let the first Router be reached over the relay again, after that was cut."""
-        await self.relay.open(self._layout.ports["relay"])
+        self.relay.open(self._layout.ports["relay"])
 
     def pause(self, name: str) -> float:
         """Let it stand still."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Self
 
+from tests.fakes.listener import Listener
+
 
 class Act(Enum):
     """What a server does between two pieces of its answer."""
@@ -50,8 +52,7 @@ class HttpServer:
         self.holding = asyncio.Event()
         self.go = asyncio.Event()
         self._replies: defaultdict[str, list[Reply]] = defaultdict(list)
-        self._handlers: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._listener = Listener(self._serve)
         self.url = ""
 
     def reply(self, path: str, *replies: Reply) -> None:
@@ -62,23 +63,11 @@ class HttpServer:
         return [request.body for request in self.requests if request.path == path]
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://127.0.0.1:{self._listener.open()}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for handler in self._handlers:
-            handler.cancel()
-        await asyncio.gather(*self._handlers, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handler = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._handlers.add(handler)
-        handler.add_done_callback(self._handlers.discard)
+        await self._listener.cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -87,8 +76,6 @@ class HttpServer:
             await self._answer(self._next_reply(request.path), reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.client_left.set()
-        finally:
-            writer.close()
 
     def _next_reply(self, path: str) -> Reply:
         replies = self._replies[path]

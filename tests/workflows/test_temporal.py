@@ -164,7 +164,7 @@ async def test_a_step_is_taken_over_by_the_worker_that_comes_next(dev_server: Te
 
 async def test_a_temporal_that_is_away_is_unavailable(dev_server: TemporalServer) -> None:
     relay = relay_to(dev_server)
-    client = await connect(f"127.0.0.1:{await relay.open()}", "default", SystemClock())
+    client = await connect(f"127.0.0.1:{relay.open()}", "default", SystemClock())
     workflows = TemporalWorkflows(client, task_queue="nobody", patience=0.3)
     await relay.cut()
     for call in (workflows.start(plan_of("p-1", a=[])), workflows.cancel("p-1"), workflows.forget(["p-1"])):
@@ -180,7 +180,7 @@ async def test_a_namespace_that_does_not_exist_is_no_started_plan(dev_server: Te
 
 async def test_connecting_waits_until_temporal_answers(dev_server: TemporalServer) -> None:
     relay = relay_to(dev_server)
-    port = await relay.open()
+    port = relay.open()
     await relay.cut()
     clock = _ClockThatOpens(relay, port)
     async with asyncio.timeout(60):
@@ -237,7 +237,7 @@ class _ClockThatOpens(HastyClock):
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
         if len(self.slept) == 2:
-            await self._relay.open(self._port)
+            self._relay.open(self._port)
 
 
 def relay_to(server: TemporalServer) -> Relay:

@@ -21,7 +21,7 @@ async def behind_a_relay(relay_idle: float | None = None) -> AsyncIterator[tuple
     relay = Relay("127.0.0.1", await server.start())
     relay.idle = relay_idle
     try:
-        yield relay, f"http://127.0.0.1:{await relay.open()}"
+        yield relay, f"http://127.0.0.1:{relay.open()}"
     finally:
         await relay.cut()
         await server.stop()

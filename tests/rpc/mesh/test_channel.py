@@ -33,7 +33,7 @@ async def test_a_server_that_is_slow_to_greet_is_waited_for() -> None:
     server = registry_at("127.0.0.1", 0)
     relay = Relay("127.0.0.1", await server.start())
     relay.delay = 0.5
-    async with asyncio.timeout(60), open_channel(f"http://127.0.0.1:{await relay.open()}") as channel:
+    async with asyncio.timeout(60), open_channel(f"http://127.0.0.1:{relay.open()}") as channel:
         assert await first_word(channel) == "first"
     await relay.cut()
     await server.stop()

@@ -50,7 +50,7 @@ class Cutter:
                 await self._answered.acquire()
             await self._relay.cut()
             self.cuts += 1
-            await self._relay.open(self._port)
+            self._relay.open(self._port)
 
 
 async def created(stub: "PlannerServiceAsyncStub", request_id: str, cutter: Cutter) -> str:
@@ -72,7 +72,7 @@ async def created(stub: "PlannerServiceAsyncStub", request_id: str, cutter: Cutt
 async def creates(mesh: Mesh, count: int) -> tuple[Sequence[set[str]], int]:
     """What ids each of `count` creates was answered with, and how often the line was cut meanwhile."""
     relay, room = Relay("127.0.0.1", mesh.server.port), asyncio.Semaphore(AT_ONCE)
-    port = await relay.open()
+    port = relay.open()
     cutter = Cutter(relay, port)
 
     async def repeated(stub: "PlannerServiceAsyncStub", number: int) -> set[str]:

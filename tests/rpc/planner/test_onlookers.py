@@ -195,7 +195,7 @@ async def test_what_another_planner_writes_is_seen(
 async def test_a_client_misses_nothing_when_its_line_breaks(mesh: Mesh) -> None:
     """What ended meanwhile is told once it is back, and only once; what is open is told again."""
     relay = Relay("127.0.0.1", mesh.server.port)
-    port = await relay.open()
+    port = relay.open()
     stays, ends = await sole(mesh), await sole(mesh)
     async with DevTeamClient(f"http://127.0.0.1:{port}", api_key="") as client, asyncio.timeout(60):
         watch = client.watch_tasks()
@@ -206,7 +206,7 @@ async def test_a_client_misses_nothing_when_its_line_breaks(mesh: Mesh) -> None:
             pass
         await mesh.begin(ends)
         await mesh.succeed(ends, "done")
-        await relay.open(port)
+        relay.open(port)
         told = [await anext(watch)]
         while not told[-1].current:
             told.append(await anext(watch))

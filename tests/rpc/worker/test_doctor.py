@@ -24,6 +24,7 @@ from devteam.v1 import access_pb2
 from tests.fakes.http_server import Act, HttpServer, Reply, json_reply
 from tests.fakes.mesh_server import ScriptedMesh
 from tests.fakes.ollama_server import OllamaServer
+from tests.fakes.port import serving
 from tests.rpc.worker.machine import Machine
 
 KEY = "canary-provider-key"
@@ -134,6 +135,10 @@ async def test_a_name_that_means_nothing(tmp_path: Path) -> None:
     assert [found[name].verdict for name in ("connection", "mesh")] == [Verdict.SKIPPED] * 2
 
 
+async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
 async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost")
@@ -144,9 +149,8 @@ async def test_a_certificate_counts_if_its_authority_is_named(tmp_path: Path) ->
         pytest.skip("openssl makes the certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    async with server:
-        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+    async with serving(hang_up, context) as port:
+        url = f"https://localhost:{port}"
         strange = await mesh_checks.tls(around(tmp_path, {"api_url": url}))
         environ = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificate)}
         known = await mesh_checks.tls(around(tmp_path, {"api_url": url}, environ=environ))
