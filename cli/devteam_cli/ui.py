@@ -35,12 +35,12 @@ async def ui(
     from devteam.mesh.server import Listen
     from devteam.mesh.tasks import stop_signals
     from devteam_cli.page.app import PagePlan, page
-    from devteam_cli.page.server import refuse_exposure
+    from devteam_cli.page.server import refuse_exposed_page
 
     if temporal_ui and not temporal_ui.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--temporal-ui")
     plan = PagePlan(Listen(host, port, insecure=insecure), allow_host or (), temporal_ui)
-    refuse_exposure(plan.listen)
+    refuse_exposed_page(plan.listen)  # before a mesh is looked for, which may take its time
     if not wait:
         with suppress(Unauthenticated, PermissionDenied):  # it is there, and the page says what it may not see
             await session.client.get_status()

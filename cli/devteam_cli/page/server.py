@@ -27,7 +27,7 @@ class _Server(uvicorn.Server):
 
 def listening(listen: Listen) -> socket.socket:
     """A socket that listens. Raises FailedPrecondition: it must not be reached from elsewhere, or the port is taken."""
-    refuse_exposure(listen)
+    refuse_exposed_page(listen)
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
         return socket.create_server((listen.host, listen.port), family=family, backlog=_BACKLOG)
@@ -66,7 +66,7 @@ async def served(app: ASGIApp, at: socket.socket, ending: asyncio.Event) -> Asyn
             await asyncio.wait([serving])
 
 
-def refuse_exposure(listen: Listen) -> None:
+def refuse_exposed_page(listen: Listen) -> None:
     """Raise FailedPrecondition where others could reach the page, and nobody said that they may."""
     if listen.insecure or is_loopback(listen.host):
         return
