@@ -16,8 +16,9 @@ from devteam.testing import FakeMesh
 from devteam.v1 import registry_pb2
 from tests.fakes.http_server import HttpServer, json_reply
 from tests.fakes.ids import CountingIds
+from tests.fakes.listener import Serve
 from tests.fakes.mesh_server import ScriptedMesh, scripted_mesh
-from tests.fakes.port import Serve, serving
+from tests.fakes.port import serving
 from tests.rpc.cli.doctoring import PATIENT, SOON, around, seen, verdicts
 
 
