@@ -1,0 +1,50 @@
+"""deploy/k8s under a service mesh: what a proxy beside each process must do, and must not do."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.fakes.cluster import Pod
+from tests.unit.deploy.rendered import cluster
+
+MESHES = ("linkerd", "istio")
+
+
+def annotations_of(pod: Pod) -> dict[str, str]:
+    found: dict[str, str] = pod.workload["spec"]["template"]["metadata"].get("annotations", {})
+    return found
+
+
+def grace_of(pod: Pod) -> int:
+    return int(pod.spec.get("terminationGracePeriodSeconds", 30))
+
+
+def proxy_stays(pod: Pod) -> int:
+    """Seconds that the proxy goes on for, once the pod is told to end."""
+    said = annotations_of(pod)
+    if said.get("sidecar.istio.io/nativeSidecar") == "true":
+        # Kubernetes ends it after the containers that it serves.
+        return grace_of(pod)
+    if waits := said.get("config.alpha.linkerd.io/proxy-wait-before-exit-seconds"):
+        return int(waits)
+    config: dict[str, Any] = json.loads(said.get("proxy.istio.io/config", "{}"))
+    return int(config.get("terminationDrainDuration", "5s").removesuffix("s"))
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("overlay", MESHES)
+    def test_a_proxy_stays_for_as_long_as_its_worker_drains(self, overlay: str) -> None:
+        worker = cluster(overlay).pod("devteam-worker")
+        [container] = worker.spec["containers"]
+        words = container["lifecycle"]["preStop"]["exec"]["command"]
+        drains = int(words[words.index("--deadline") + 1])
+        assert drains < proxy_stays(worker) <= grace_of(worker)
+
+    def test_no_pod_waits_for_a_proxy_that_nobody_needs_any_more(self) -> None:
+        """Of the Registry there is one: the next one starts when the proxy of the last one has gone."""
+        found = cluster("istio")
+        for name in ("registry", "router", "planner", "gateway", "page", "worker"):
+            pod = found.pod(f"devteam-{name}")
+            assert annotations_of(pod)["sidecar.istio.io/nativeSidecar"] == "true"
+            assert "terminationDrainDuration" not in annotations_of(pod).get("proxy.istio.io/config", "")
