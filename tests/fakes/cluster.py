@@ -85,10 +85,22 @@ class Cluster:
             env |= self.one("ConfigMap", source["configMapRef"]["name"]).get("data", {})
         told: dict[str, str] = {}
         for entry in container.get("env", []):
-            value = _value(entry, pod)
+            value = self._value(entry, pod)
             # Kubernetes leaves what it does not know as it stands there.
             told[entry["name"]] = _REFERENCE.sub(lambda found: told[found[1]], value)
         return env | told
+
+    def _value(self, entry: Any, pod: Pod) -> str:
+        if "value" in entry:
+            return str(entry["value"])
+        source = entry["valueFrom"]
+        if "secretKeyRef" in source:
+            return _SECRETS[source["secretKeyRef"]["key"]]
+        if "configMapKeyRef" in source:
+            reference = source["configMapKeyRef"]
+            return str(self.one("ConfigMap", reference["name"])["data"][reference["key"]])
+        assert source["fieldRef"]["fieldPath"] == "metadata.name"
+        return f"{pod.name}-0"
 
     def may_call(self, caller: Pod | str, called: Pod, port: str) -> bool:
         """Whether policies let `caller`, a pod or the name of a namespace, reach a port of `called`."""
@@ -153,16 +165,6 @@ def _peer(peer: Any, own: str, namespace: str, labels: Labels) -> bool:
     here = {"kubernetes.io/metadata.name": namespace}
     there = fits(peer["namespaceSelector"], here) if "namespaceSelector" in peer else namespace == own
     return there and fits(peer.get("podSelector", {}), labels)
-
-
-def _value(entry: Any, pod: Pod) -> str:
-    if "value" in entry:
-        return str(entry["value"])
-    source = entry["valueFrom"]
-    if "secretKeyRef" in source:
-        return _SECRETS[source["secretKeyRef"]["key"]]
-    assert source["fieldRef"]["fieldPath"] == "metadata.name"
-    return f"{pod.name}-0"
 
 
 def secrets_of(pod: Pod) -> Iterator[tuple[str, str]]:

@@ -137,7 +137,14 @@ CRDS: dict[tuple[str, str], Any] = {
         only(("groups",), groups=_list(only(("name", "rules"), name=_TEXT, interval=_DURATION, rules=_list(_RULE))))
     ),
     ("gateway.networking.k8s.io/v1", "Gateway"): _object(
-        only(("gatewayClassName", "listeners"), gatewayClassName=_TEXT, listeners=_list(_LISTENER, 64))
+        only(
+            ("gatewayClassName", "listeners"),
+            gatewayClassName=_TEXT,
+            infrastructure=only(
+                parametersRef=only(("group", "kind", "name"), group={"type": "string"}, kind=_TEXT, name=_TEXT)
+            ),
+            listeners=_list(_LISTENER, 64),
+        )
     ),
     ("gateway.networking.k8s.io/v1", "GRPCRoute"): _object(_GRPC_ROUTE),
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): _object(_HTTP_ROUTE),
