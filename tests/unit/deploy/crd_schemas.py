@@ -110,9 +110,23 @@ _MESH_MODE = only(("mode",), mode={"enum": ["STRICT", "PERMISSIVE", "DISABLE"]})
 _DESTINATION = only(("host",), host=_TEXT, port=only(number=_PORT))
 _ISTIO_ROUTE = only(
     ("route",),
+    match=_list(only(port=_PORT)),
     route=_list(only(("destination",), destination=_DESTINATION)),
     timeout=_DURATION,
     retries=only(("attempts",), attempts={"type": "integer", "minimum": 0}),
+)
+# Of which routes are patched here, and nothing else.
+_ENVOY_PATCH = only(
+    ("applyTo", "match", "patch"),
+    applyTo={"const": "HTTP_ROUTE"},
+    match=only(
+        ("context",),
+        context={"enum": ["ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY"]},
+        routeConfiguration=only(
+            vhost=only(route=only(action={"enum": ["ANY", "ROUTE", "REDIRECT", "DIRECT_RESPONSE"]}))
+        ),
+    ),
+    patch=only(("operation", "value"), operation={"const": "MERGE"}, value={"type": "object", "minProperties": 1}),
 )
 _ISTIO_RULE = only(
     **{"from": _list(only(source=only(principals=_TEXTS)))}, to=_list(only(operation=only(ports=_TEXTS)))
@@ -171,6 +185,13 @@ CRDS: dict[tuple[str, str], Any] = {
     ("security.istio.io/v1", "PeerAuthentication"): _object(only(mtls=_MESH_MODE)),
     ("security.istio.io/v1", "AuthorizationPolicy"): _object(
         only(selector=_SELECTOR, action={"enum": ["ALLOW", "DENY"]}, rules=_list(_ISTIO_RULE))
+    ),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"): _object(
+        only(
+            ("configPatches",),
+            workloadSelector=only(("labels",), labels=_LABELS),
+            configPatches=_list(_ENVOY_PATCH),
+        )
     ),
     ("networking.istio.io/v1", "VirtualService"): _object(
         only(("hosts", "http"), hosts=_TEXTS, http=_list(_ISTIO_ROUTE))

@@ -48,3 +48,35 @@ class TestLeaving:
             pod = found.pod(f"devteam-{name}")
             assert annotations_of(pod)["sidecar.istio.io/nativeSidecar"] == "true"
             assert "terminationDrainDuration" not in annotations_of(pod).get("proxy.istio.io/config", "")
+
+
+class TestTrafficOfIstio:
+    """By itself Istio tries calls again that were refused, cut off or answered UNAVAILABLE: twice, and also creates."""
+
+    def test_every_service_is_called_once_and_for_as_long_as_it_takes(self) -> None:
+        found = cluster("istio")
+        routes = {host: each["spec"]["http"] for each in found.of("VirtualService") for host in each["spec"]["hosts"]}
+        assert len(routes) == len(found.of("VirtualService"))
+        for service in found.of("Service"):
+            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+            # One that is headless stands for the names of its pods, too.
+            host = f"{name}.{namespace}.svc.cluster.local"
+            [route] = routes.pop(host)
+            port = service["spec"]["ports"][0]["port"]
+            assert route["route"] == [{"destination": {"host": host, "port": {"number": port}}}]
+            assert route["match"] == [{"port": port}], "what is asked for at another port is not sent here"
+            assert (route["retries"], route["timeout"]) == ({"attempts": 0}, "0s")
+        assert routes == {}
+
+    def test_the_gateway_tries_nothing_again_either(self) -> None:
+        """Routes of the Gateway API are none of a VirtualService."""
+        found = cluster("istio")
+        [wanted] = found.of("EnvoyFilter")
+        gateway = found.one("Gateway", "devteam")["metadata"]
+        assert wanted["metadata"]["namespace"] == gateway["namespace"]
+        selected = wanted["spec"]["workloadSelector"]["labels"]
+        assert selected == {"gateway.networking.k8s.io/gateway-name": gateway["name"]}
+        [patch] = wanted["spec"]["configPatches"]
+        assert (patch["applyTo"], patch["match"]["context"]) == ("HTTP_ROUTE", "GATEWAY")
+        # Merging a number of 0 into what Istio wrote changes nothing; a reason that never comes up does.
+        assert patch["patch"]["value"] == {"route": {"retry_policy": {"retry_on": "retriable-headers"}}}
