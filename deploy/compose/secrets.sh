@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes what the compose file calls secrets, once: the mesh key, an authority with a certificate, and passwords.
+# Makes what the compose file calls secrets, once: the mesh key, an authority with a certificate, a key that the Planner encrypts
+# with, and passwords.
 # Needs the image, or DEVTEAM="devteam" for a `devteam` of this machine. Names the mesh is reached by, beside localhost:
 #
 #     deploy/compose/secrets.sh mesh.example.com 192.0.2.7
@@ -30,6 +31,7 @@ for name in "$@"; do hosts="$hosts --host=$name"; done
 # shellcheck disable=SC2086  # several words on purpose
 devteam certs init tls $hosts >/dev/null
 devteam keys mesh >secrets/mesh.key
+devteam encryption new-key >secrets/encryption.keys
 printf 'DEVTEAM_API_KEY=%s\n' "$(cat secrets/mesh.key)" >secrets/ctl.env
 
 database=$(password)
@@ -41,5 +43,7 @@ DEVTEAM_GID=$(id -g)
 POSTGRES_PASSWORD=$(password)
 DEVTEAM_DB_PASSWORD=$database
 TEMPORAL_DB_PASSWORD=$(password)
+# Yours: the days after which plans that ended are erased, with prompts and answers. 0 keeps them for ever.
+DEVTEAM_RETENTION_DAYS=90
 END
 echo "made: deploy/compose/secrets and deploy/.env; Grafana's admin: see deploy/compose/secrets/grafana.password" >&2

@@ -38,7 +38,7 @@ class Composed:
         command = {**os.environ, "DEVTEAM": f"{sys.executable} -m devteam_cli"}
         subprocess.run((str(self.secrets.parent / "secrets.sh"),), check=True, env=command, capture_output=True)
         lines = (self._deploy / ".env").read_text(encoding="utf-8").splitlines()
-        told = dict(line.split("=", 1) for line in lines)
+        told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
         self._parts: Any = compose_file(self._deploy / "compose.yaml", told)["services"]
         self.ports = {name: free_port() for name in _PORTS}
         self._metrics = {port: free_port() for port in _METRICS.values()}

@@ -7,6 +7,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+# What deploy/compose.yaml asks for, named as deploy/compose/secrets.sh writes it.
+TOLD = {
+    "DEVTEAM_UID": "1000",
+    "DEVTEAM_GID": "1000",
+    "DEVTEAM_RETENTION_DAYS": "90",
+    "POSTGRES_PASSWORD": "a",
+    "DEVTEAM_DB_PASSWORD": "b",
+    "TEMPORAL_DB_PASSWORD": "c",
+}
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 

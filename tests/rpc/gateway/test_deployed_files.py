@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from scripts.locked import ROOT
 from tests.fakes.certificates import certificate
-from tests.fakes.compose_file import compose_file
+from tests.fakes.compose_file import TOLD, compose_file
 from tests.fakes.gateway import skip_without_envoy
 from tests.unit.deploy.rendered import OVERLAYS, cluster
 
@@ -25,10 +25,7 @@ PLACES = ("compose", *OVERLAYS)
 def container(place: str) -> tuple[list[str], list[str], str]:
     """The words that write the files, those that start Envoy, and the folder that it starts in."""
     if place == "compose":
-        told = dict.fromkeys(
-            ("DEVTEAM_UID", "DEVTEAM_GID", "POSTGRES_PASSWORD", "DEVTEAM_DB_PASSWORD", "TEMPORAL_DB_PASSWORD"), "1"
-        )
-        parts: Any = compose_file(ROOT / "deploy" / "compose.yaml", told)["services"]
+        parts: Any = compose_file(ROOT / "deploy" / "compose.yaml", TOLD)["services"]
         return parts["gateway-config"]["command"], parts["gateway"]["command"], "/data"
     spec = cluster(place).pod("devteam-gateway").spec
     [config], [envoy] = spec["initContainers"], spec["containers"]
