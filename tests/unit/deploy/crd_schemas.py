@@ -139,12 +139,12 @@ CRDS: dict[tuple[str, str], Any] = {
     ),
     ("keda.sh/v1alpha1", "ScaledObject"): _object(_SCALED_OBJECT),
     ("keda.sh/v1alpha1", "TriggerAuthentication"): _object(only(secretTargetRef=_list(_SECRET_KEY))),
-    ("monitoring.coreos.com/v1", "PodMonitor"): _object(
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): _object(
         only(
-            ("selector", "podMetricsEndpoints"),
+            ("selector", "endpoints"),
             jobLabel=_TEXT,
             selector=_SELECTOR,
-            podMetricsEndpoints=_list(only(("port",), port=_TEXT, path=_TEXT, interval=_DURATION)),
+            endpoints=_list(only(("port",), port=_TEXT, path=_TEXT, interval=_DURATION)),
         )
     ),
     ("monitoring.coreos.com/v1", "PrometheusRule"): _object(

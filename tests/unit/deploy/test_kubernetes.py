@@ -87,9 +87,8 @@ class TestNames:
                 assert fits(pod.workload["spec"]["selector"], pod.labels), pod.name
                 others = [other for other in found.pods if fits(pod.workload["spec"]["selector"], other.labels)]
                 assert [other.name for other in others if other.namespace == pod.namespace] == [pod.name]
-        for kind in ("PodDisruptionBudget", "PodMonitor"):
-            for each in found.of(kind):
-                assert any(fits(each["spec"]["selector"], pod.labels) for pod in found.pods), each["metadata"]["name"]
+        for each in found.of("PodDisruptionBudget"):
+            assert any(fits(each["spec"]["selector"], pod.labels) for pod in found.pods), each["metadata"]["name"]
         for policy in found.of("NetworkPolicy"):
             if policy["metadata"]["name"] != "cluster-gateway":
                 assert any(fits(policy["spec"]["podSelector"], pod.labels) for pod in found.pods), policy["metadata"]
@@ -106,12 +105,6 @@ class TestNames:
         names = {each["metadata"]["name"]: each["spec"].get("clusterIP") for each in found.of("Service")}
         for name in SETTINGS:
             assert (names[f"devteam-{name}"], names[f"devteam-{name}-headless"]) == (None, "None")
-
-    def test_monitors_name_ports_that_there_are(self, found: Cluster) -> None:
-        for monitor in found.of("PodMonitor"):
-            for pod in found.pods:
-                if fits(monitor["spec"]["selector"], pod.labels):
-                    assert {each["port"] for each in monitor["spec"]["podMetricsEndpoints"]} <= set(pod.ports)
 
     def test_secrets_are_made_here_or_named_in_the_documentation(self, found: Cluster) -> None:
         made = {each["spec"]["secretName"] for each in found.of("Certificate")}

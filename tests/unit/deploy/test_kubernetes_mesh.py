@@ -187,7 +187,7 @@ class TestPolicies:
         assert not found.may_call(found.pod("devteam-router"), found.pod("postgres"), "sql")
 
     def test_prometheus_and_keda_are_let_in_where_they_are_used(self, found: Cluster) -> None:
-        assert found.may_call("monitoring", found.pod("devteam-router"), "metrics") is bool(found.of("PodMonitor"))
+        assert found.may_call("monitoring", found.pod("devteam-router"), "metrics") is bool(found.of("ServiceMonitor"))
         assert found.may_call("keda", found.pod("devteam-router"), "grpc") is bool(found.of("ScaledObject"))
 
     def test_nothing_is_allowed_that_is_not_said(self, found: Cluster) -> None:
