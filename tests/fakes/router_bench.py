@@ -192,7 +192,9 @@ def left_over(core: RouterCore, clock: FakeClock) -> Sequence[object]:
         "workers": [*core.fleet._stations, *core.fleet._by_queue, *core.fleet._by_host],
         "kinds in use": [kind.key for kind in core.fleet._kinds._kinds.values() if kind.stations or kind.open],
         "profiles in use": [found.key for found in core.fleet._kinds._profiles.values() if found.workers or found.open],
-        "free seats": [row for rows in core.fleet._kinds._rows.values() for _, row in rows.entries if row.free],
+        "free seats": [
+            row for rows in core.fleet._kinds._rows.values() for _, row in rows.entries if row.free or row.vacant
+        ],
         "places": [*core.fleet.sources._holders, *core.fleet.sources._hosts, *core.fleet.sources._versions],
         "free workers in fields": [seat for field in core.placer._fields._fields.values() for seat in field.seats()],
         "agendas": [agenda for agenda in core.matcher._agendas._agendas.values() if agenda.next(lambda _: True)],

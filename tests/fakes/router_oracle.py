@@ -73,6 +73,11 @@ class Oracle:
         in_queue = self.active(worker.id, queue) - (given == (worker.id, queue))
         return in_queue < limit and self.active(worker.id) - (given[0] == worker.id) < worker.concurrency
 
+    def vacant(self, worker: Worker, queue: str) -> int:
+        """How many more runs it could be given out of a queue."""
+        in_queue = min(worker.queues[queue].concurrency, worker.concurrency) - self.active(worker.id, queue)
+        return max(0, min(in_queue, worker.concurrency - self.active(worker.id)))
+
     def candidates(self, signature: Signature, queue: str, tenant: str, given: Given = NOTHING) -> list[Worker]:
         """Everyone who could be given it, before something was `given` just now."""
         return [

@@ -196,6 +196,8 @@ class PlacementMachine(RuleBasedStateMachine):
             free = [w for w in self.oracle.workers.values() if queue in w.queues and self.oracle.open(w)]
             count_of_free = sum(self.oracle.free(worker, queue) for worker in free)
             assert not rows or sum(row.free for row in rows) == count_of_free
+            vacant = sum(row.vacant for _, row in self.core.fleet.rows(queue).entries)
+            assert vacant == sum(self.oracle.vacant(worker, queue) for worker in free)
 
     def teardown(self) -> None:
         """With every slot freed again and again, all that can run is placed in the end, and nothing is left."""

@@ -99,7 +99,7 @@ QUEUE_SLOTS_FREE = Metric(
     "devteam.queue.slots_free",
     Kind.GAUGE,
     "{slot}",
-    "Slots that workers which take work have for the queue, less those that this Router uses",
+    "Slots that workers which take work could fill out of the queue now",
     ("queue",),
     remembered=True,
 )

@@ -51,7 +51,7 @@ class Meters:
         set_up = core.fleet.queues() | core.routing.named_queues() | {DEFAULT_QUEUE}
         for name in set_up:
             yield from _told(name, self._demand(name, running[name], now))
-            yield from self._room(name, running[name])
+            yield from self._room(name)
         others = []
         for name in (core.lines.queues() | running.keys()) - set_up:
             demand = self._demand(name, running[name], now)
@@ -67,10 +67,9 @@ class Meters:
         waiting, wanted = self._core.lines.waiting_in(name), self._core.demand.of(name)
         return _Demand(waiting, running, wanted, 0.0 if since is None else now - since)
 
-    def _room(self, name: str, running: int) -> Iterator[Reading]:
+    def _room(self, name: str) -> Iterator[Reading]:
         rows = self._core.fleet.rows(name).entries
-        slots = sum(kind.open * row.limit for kind, row in rows)
-        yield Reading(catalog.QUEUE_SLOTS_FREE, max(0, slots - running), (name,))
+        yield Reading(catalog.QUEUE_SLOTS_FREE, sum(row.vacant for _, row in rows), (name,))
         yield Reading(catalog.QUEUE_WORKERS, sum(kind.open for kind, _ in rows), (name,))
 
 

@@ -39,6 +39,7 @@ class Seat:
         "row",
         "station",
         "turn",
+        "vacant",
     )
 
     def __init__(self, station: "Station", row: "Row", held: "Held") -> None:
@@ -55,20 +56,26 @@ class Seat:
         self.queued, self.back = 0, NEVER
         # How many runs it may have; none while its worker takes no work.
         self.room = 0
+        # How many more it could have now.
+        self.vacant = 0
         # Whether its runs are all that its worker has, so that nothing but this seat needs to be looked at.
         self.alone = False
 
     def settle(self) -> None:
         """As Keeper.settle."""
         if self.alone:
-            self.put(len(self.held) + self.elsewhere)
+            self.put(len(self.held) + self.elsewhere, self.limit)
         else:
             self.station.settle()
 
-    def put(self, level: int) -> None:
-        """Where it belongs: its worker has so many runs, or (TAKEN) no room for more."""
-        if len(self.held) + self.elsewhere >= self.room:
-            level = TAKEN
+    def put(self, runs: int, spare: int) -> None:
+        """Where it belongs: its worker has so many runs, and slots to spare for so many more."""
+        level, vacant = runs, min(self.room - len(self.held) - self.elsewhere, spare)
+        if vacant <= 0:
+            level, vacant = TAKEN, 0
+        if vacant != self.vacant:
+            self.row.vacant += vacant - self.vacant
+            self.vacant = vacant
         if level != self.level and self.row.awake:
             self.row.move(self, level)
 
@@ -82,7 +89,8 @@ class Row:
     """The seats that workers of one kind have in one queue; those with a free slot, by load and by turn.
 
     `limit` slots has each worker in this queue. `unit` is what one more run adds to the load of one of them, and `low`
-    is how many runs the least loaded of the `free` ones has.
+    is how many runs the least loaded of the `free` ones has. `vacant` slots can be given out, whether or not it is kept
+    in order.
     """
 
     __slots__ = (
@@ -98,6 +106,7 @@ class Row:
         "low",
         "queue",
         "unit",
+        "vacant",
         "watchers",
     )
 
@@ -109,6 +118,7 @@ class Row:
         self.limit = limit
         self.unit = unit
         self.free = 0
+        self.vacant = 0
         # What the load of the least loaded worker would be with one more run, and when the worker whose turn it is had
         # its last one (once somebody has asked for turns); NOBODY when none is free.
         self.load = NOBODY

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from devteam_router.domain import Signature, Worker
 from devteam_router.filters import serves_model, serves_tenant, unavailable, unmet
 from devteam_router.leases import Held, Holdings
-from devteam_router.seats import TAKEN, Row, Seat
+from devteam_router.seats import Row, Seat
 
 # How far a run comes with a worker of its queue: the worker is another tenant's, as if it were not there; not even its
 # model is served; it lacks something; or nothing.
@@ -161,12 +161,12 @@ class Station:
             active += len(seat.held)
         for held in self._others:
             active += len(held)
-        level = active if active < self.kind.concurrency else TAKEN
+        spare = self.kind.concurrency - active
         alone = len(self.seats) == 1 and not self._others
         for seat in self.seats:
             seat.room = 0 if self.closed_because else seat.limit
             seat.alone = alone and seat.elsewhere == self.elsewhere
-            seat.put(level)
+            seat.put(active, spare)
 
     def seat(self, queue: str) -> Seat | None:
         """Its seat in a queue; None when it does not serve it."""

@@ -1,11 +1,15 @@
 """What a Router's metrics say."""
 
+from dataclasses import replace
+
 import pytest
 from devteam_router.dispatch import Stage
+from devteam_router.domain import Availability
 from devteam_router.frames import Assign
 from devteam_router.meters import Meters
-from devteam_router.ports import RoutingChanged
+from devteam_router.ports import RoutingChanged, WorkerChanged
 from devteam_router.routing import Policy, QueuePolicy, Wishes
+from devteam_router.worker_side import Occupied
 
 from devteam.mesh.metrics.readings import readable
 from tests.fakes.clock import FakeClock
@@ -21,6 +25,11 @@ PER_QUEUE = (DEPTH, DEMAND, OLDEST, USED, FREE, WORKERS)
 def of_queue(scrape: Scrape, queue: str) -> tuple[float | None, ...]:
     """Depth, demand, oldest wait, slots used and free, workers."""
     return tuple(scrape.value(name, queue=queue) for name in PER_QUEUE)
+
+
+def free_in(scrape: Scrape, *queues: str) -> tuple[float | None, ...]:
+    """Slots that are free, by queue."""
+    return tuple(scrape.value(FREE, queue=queue) for queue in queues)
 
 
 async def test_with_no_worker_and_no_task_everything_is_there_and_0(bench: RouterBench) -> None:
@@ -62,6 +71,63 @@ async def test_demand_falls_only_when_work_is_done_so_that_who_is_busy_is_not_sc
             worker.report("t0")
             scrape = await scraped()
             assert (scrape.value(DEMAND, queue="gpu"), scrape.value(FREE, queue="gpu")) == (3, 1)
+
+
+async def test_what_runs_on_a_worker_that_drains_takes_no_slot_of_the_others(bench: RouterBench) -> None:
+    """As at every scale-in: one worker is busy and takes nothing new, another one is empty."""
+    busy = a_worker("busy", queues={"gpu": 4})
+    async with metered():
+        with readable(Meters(bench.core, bench.clock).read):
+            bench.worker(busy)
+            for number in range(4):
+                await bench.dispatch(a_run(f"t{number}", signature=a_signature("gpu")))
+            idle = bench.worker(a_worker("idle", queues={"gpu": 4}))
+            for availability in (Availability.DRAINING, Availability.CORDONED):
+                bench.core.hear(WorkerChanged(replace(busy, availability=availability)))
+                assert of_queue(await scraped(), "gpu")[3:] == (4, 4, 1)
+            idle.hang_up()
+            assert of_queue(await scraped(), "gpu")[3:] == (4, 0, 0)
+
+
+async def test_slots_that_two_queues_share_are_free_for_neither_once_they_are_taken(bench: RouterBench) -> None:
+    async with metered():
+        with readable(Meters(bench.core, bench.clock).read):
+            worker = bench.worker(a_worker(queues={"x": 2, "y": 2}, concurrency=2))
+            assert free_in(await scraped(), "x", "y") == (2, 2)
+            await bench.dispatch(a_run("t0", signature=a_signature("x")))
+            assert free_in(await scraped(), "x", "y") == (1, 1)
+            await bench.dispatch(a_run("t1", signature=a_signature("x")))
+            assert free_in(await scraped(), "x", "y") == (0, 0)
+            worker.accept("t0")
+            worker.report("t0")
+            assert free_in(await scraped(), "x", "y") == (1, 1)
+
+
+async def test_a_queue_has_no_more_free_slots_at_a_worker_than_it_may_take_there(bench: RouterBench) -> None:
+    async with metered():
+        with readable(Meters(bench.core, bench.clock).read):
+            bench.worker(a_worker(queues={"x": 1, "y": 4}, concurrency=4))
+            assert free_in(await scraped(), "x", "y") == (1, 4)
+            await bench.dispatch(a_run("t0", signature=a_signature("x")))
+            assert free_in(await scraped(), "x", "y") == (0, 3)
+            for number in range(1, 4):
+                await bench.dispatch(a_run(f"t{number}", signature=a_signature("y")))
+            assert free_in(await scraped(), "x", "y") == (0, 0)
+
+
+async def test_what_other_routers_placed_is_not_free(bench: RouterBench) -> None:
+    """Whatever of it falls to which queue, and also where it moves from one queue to another."""
+    async with metered():
+        with readable(Meters(bench.core, bench.clock).read):
+            worker = bench.worker(a_worker(queues={"x": 2, "y": 3}, concurrency=4))
+            for elsewhere, free in [
+                (Occupied(2, {"x": 2}), (0, 2)),
+                (Occupied(2, {"y": 2}), (2, 1)),
+                (Occupied(3, {"z": 3}), (1, 1)),
+                (Occupied(), (2, 3)),
+            ]:
+                bench.core.workers.occupied(worker.link, elsewhere)
+                assert free_in(await scraped(), "x", "y") == free
 
 
 async def test_a_queue_that_was_seen_stays_with_0_when_it_is_gone(bench: RouterBench) -> None:
