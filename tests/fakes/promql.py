@@ -48,7 +48,7 @@ def understood(text: str) -> Query:
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(_tokens(text))
+        self._tokens = list(tokens(text))
         self._at = 0
         self._query = Query()
         self._within: list[str] = []
@@ -139,7 +139,8 @@ class _Reader:
         return ValueError(f"{why}: {self._text}")
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def tokens(text: str) -> Iterator[tuple[str, str]]:
+    """The words of a query, each with its kind. Raises ValueError for what is none."""
     at = 0
     while at < len(text):
         found = _TOKEN.match(text, at)
