@@ -14,6 +14,10 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from devteam.keda.externalscaler_pb2 import ScaledObjectRef
+from devteam.mesh.metrics.catalog import CATALOG
+from tests.fakes.prometheus import Prometheus
+from tests.fakes.promql import understood
+from tests.fakes.scrape import parsed
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "autoscaling"
@@ -77,6 +81,34 @@ def container() -> Any:
 def settings() -> WorkerSettings:
     """As a worker reads them in such a pod."""
     return load_settings(None, {}, {entry["name"]: entry.get("value", "pod-1") for entry in container()["env"]})
+
+
+def metrics() -> Any:
+    """What the HPA scales on."""
+    return manifest("hpa/hpa.yaml")["spec"]["metrics"]
+
+
+def asked(metric: str, queue: str = "cpu-queue") -> str:
+    """What prometheus-adapter asks for one metric of the HPA."""
+    [rule] = manifest("hpa/prometheus-adapter.yaml")["externalRules"]
+    query: str = rule["metricsQuery"]
+    return query.replace("<<.Series>>", metric).replace("<<.LabelMatchers>>", f'queue="{queue}"')
+
+
+QUEUE = frozenset({("queue", "cpu-queue")})
+ONE_ROUTER, OTHER_ROUTER = (
+    f'{DEPTH}{{queue="cpu-queue"}} {depth}\n{DEMAND}{{queue="cpu-queue"}} {demand}\ndevteam_router_links 2\n'
+    for depth, demand in ((3, 5), (4, 9))
+)
+
+
+def mesh(*pages: str, routers: int = 2) -> Prometheus:
+    """What was scraped of these Routers, and of a Registry that knows of so many."""
+    prometheus = Prometheus()
+    prometheus.scraped("registry", parsed(f"devteam_routers {routers}\n"))
+    for number, page in enumerate(pages, start=1):
+        prometheus.scraped(f"router-{number}", parsed(page))
+    return prometheus
 
 
 def misfits(value: Any, shape: Any, path: str = "") -> list[str]:
@@ -169,18 +201,52 @@ class TestHpa:
         target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": worker["metadata"]["name"]}
         assert hpa["spec"]["scaleTargetRef"] == target
         assert hpa["metadata"]["namespace"] == worker["metadata"]["namespace"]
-        metrics = [metric["external"] for metric in hpa["spec"]["metrics"]]
-        assert [metric["metric"]["name"] for metric in metrics] == [DEPTH, DEMAND]
-        assert [metric["target"]["averageValue"] for metric in metrics] == ["5", str(settings().concurrency)]
-        labels = {metric["metric"]["selector"]["matchLabels"]["queue"] for metric in metrics}
+        external = [metric["external"] for metric in metrics()]
+        assert [metric["metric"]["name"] for metric in external] == [DEPTH, DEMAND]
+        assert [metric["target"]["averageValue"] for metric in external] == ["5", str(settings().concurrency)]
+        labels = {metric["metric"]["selector"]["matchLabels"]["queue"] for metric in external}
         assert labels == {settings().queues[0].name}
 
     def test_prometheus_is_asked_for_what_it_scales_on(self) -> None:
         [rule] = manifest("hpa/prometheus-adapter.yaml")["externalRules"]
         [names] = re.findall(r'__name__=~"([^"]+)"', rule["seriesQuery"])
         assert sorted(names.split("|")) == sorted([DEPTH, DEMAND])
-        assert rule["metricsQuery"].endswith("by (queue)")
         assert rule["resources"] == {"namespaced": False}
+        assert {found.name for found in understood(asked(DEPTH)).selectors} <= {metric.exposed for metric in CATALOG}
+
+    @pytest.mark.parametrize(("metric", "answer"), [(DEPTH, 3 + 4), (DEMAND, 5 + 9)])
+    def test_what_all_routers_hold_is_added_up(self, metric: str, answer: float) -> None:
+        assert mesh(ONE_ROUTER, OTHER_ROUTER).ask(asked(metric)) == {QUEUE: answer}
+        assert mesh(ONE_ROUTER, OTHER_ROUTER).ask(asked(metric, queue="odd")) == {}
+
+    def test_one_router_is_enough_where_there_is_one(self) -> None:
+        assert mesh(ONE_ROUTER, routers=1).ask(asked(DEMAND)) == {QUEUE: 5}
+
+    @pytest.mark.parametrize("metric", [DEPTH, DEMAND])
+    def test_where_a_router_is_not_heard_there_is_no_answer(self, metric: str) -> None:
+        """Its share would be missing, and workers be taken away that are busy with it."""
+        prometheus = mesh(ONE_ROUTER, OTHER_ROUTER)
+        for told in (None, parsed("devteam_loop_lag_seconds_count 1\n")):
+            prometheus.scraped("router-1", told)
+            assert prometheus.ask(asked(metric)) == {}
+        prometheus.scraped("router-1", parsed(ONE_ROUTER))
+        assert prometheus.ask(asked(metric)) != {}
+
+    def test_a_router_that_the_registry_has_given_up_is_not_waited_for(self) -> None:
+        prometheus = mesh(ONE_ROUTER, OTHER_ROUTER)
+        prometheus.scraped("router-1", None)
+        prometheus.scraped("registry", parsed("devteam_routers 1\n"))
+        assert prometheus.ask(asked(DEMAND)) == {QUEUE: 9}
+
+    def test_without_a_registry_nobody_knows_whether_all_are_heard(self) -> None:
+        prometheus = mesh(ONE_ROUTER, OTHER_ROUTER)
+        prometheus.scraped("registry", None)
+        assert prometheus.ask(asked(DEMAND)) == {}
+
+    def test_demand_alone_grows_as_early_where_nothing_is_held_back(self) -> None:
+        """So that whoever pauses queues may leave depth out, as the page says: its share is never the larger one."""
+        depth, demand = (float(metric["external"]["target"]["averageValue"]) for metric in metrics())
+        assert demand <= depth
 
 
 @pytest.mark.parametrize(
