@@ -1,5 +1,7 @@
 """Alerts fire in what they describe: a Registry and a Router live through it, are scraped, and the rules evaluated."""
 
+import inspect
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -7,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from devteam_planner.domain import FailureReason, GivenBack
+from devteam_planner.token_log import TokenLog
 from devteam_registry import meters
 from devteam_registry.domain import Beat
 from devteam_registry.health import HealthPolicy
 from devteam_registry.links import LinkReport
 from devteam_registry.service import Registry
 from devteam_registry.store.memory import MemoryRoutingStore
+from devteam_router.graces import Graces
 from devteam_router.meters import Meters
 from ruamel.yaml import YAML
 
@@ -205,3 +210,51 @@ async def test_a_queue_wants_more_than_its_workers_have(clock: FakeClock) -> Non
         assert mesh.firing.keys() == {"DevTeamTaskWaitsLong"}
         await mesh.passes(900)
         assert mesh.firing.keys() == {"DevTeamTaskWaitsLong", "DevTeamQueueOutgrowsItsWorkers"}
+
+
+def rule(name: str) -> dict[str, Any]:
+    [found] = [rule for group in RULES["groups"] for rule in group["rules"] if rule["alert"] == name]
+    return dict(found)
+
+
+def fires(alert: Alert, page: str) -> bool:
+    """Whether it fires when a page has been like that for an hour."""
+    prometheus = Prometheus()
+    prometheus.scraped("mesh", parsed(page))
+    alert.evaluated(prometheus, 0)
+    return bool(alert.evaluated(prometheus, 3600))
+
+
+@pytest.mark.parametrize(("held", "expected"), [(1.0, True), (0.1, False)])
+def test_a_planner_holds_all_the_tokens_that_it_may(held: float, expected: bool) -> None:
+    """Beyond that it takes no more."""
+    most = inspect.signature(TokenLog).parameters["max_pending_bytes"].default
+    page = f'devteam_stream_backlog_bytes{{at="planner"}} {held * most}\n'
+    assert fires(Alert(rule("DevTeamTokensPileUp")), page) is expected
+
+
+@pytest.mark.parametrize(("runs", "expected"), [(4, False), (50, True)])
+def test_a_planner_takes_nothing_of_what_so_many_runs_say(runs: int, expected: bool) -> None:
+    page = f'devteam_stream_backlog_bytes{{at="router"}} {runs * Graces().window_bytes}\n'
+    assert fires(Alert(rule("DevTeamTokensPileUp")), page) is expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "expected"),
+    [
+        ("failed", FailureReason.CREDENTIALS, True),
+        ("failed", FailureReason.RATE_LIMITED, True),
+        ("failed", FailureReason.PROVIDER_UNAVAILABLE, True),
+        ("failed", FailureReason.PROVIDER_CONNECTION, True),
+        # What becomes of most attempts that a provider answers with 429.
+        ("handed_back", GivenBack.RATE_LIMITED, True),
+        ("handed_back", GivenBack.DRAINING, False),
+        ("failed", FailureReason.TIMEOUT, False),
+    ],
+)
+def test_attempts_end_by_their_provider(outcome: str, reason: str, expected: bool) -> None:
+    """Of its counter only which series are meant: one a second of them."""
+    found = rule("DevTeamProviderFails")
+    found["expr"] = re.sub(r"rate\(([^()]*)\[10m\]\)", r"\1", found["expr"])
+    page = f'devteam_attempts_total{{outcome="{outcome}",reason="{reason}"}} 1\n'
+    assert fires(Alert(found), page) is expected
