@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import structlog
 from opentelemetry import trace
 
-from devteam.mesh.redaction import hide_fields, hide_text
+from devteam.mesh.redaction import hide_fields, hide_text, hide_values
 
 # Of a log file, and how many of them are kept.
 _FILE_BYTES = 10 * 1024 * 1024
@@ -102,7 +102,7 @@ def _formatter(service: str, *, as_json: bool) -> logging.Formatter:
         if as_json
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
-    finish = [structlog.processors.format_exc_info, renderer, hide_text] if as_json else [renderer, hide_text]
+    finish: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, hide_values, renderer, hide_text]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(service),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],

@@ -11,6 +11,7 @@ from devteam_worker.settings import WorkerSettings, load_settings
 from structlog.testing import capture_logs
 
 from devteam.mesh.errors import InvalidInput
+from devteam.mesh.redaction import HIDDEN, hidden
 from tests.fakes.clock import FakeClock
 from tests.fakes.ollama_server import PULLED, OllamaServer, done, part, refusal, stream
 
@@ -193,6 +194,14 @@ async def test_a_key_or_a_server_brings_openai_models(flags: dict[str, object], 
     await found.close()
 
     assert (sorted(found.providers), found.simulate) == (["openai", "sim"], False)
+
+
+async def test_keys_of_providers_are_in_no_log_whatever_they_look_like() -> None:
+    keys = {"OPENAI_API_KEY": "canary of openai ", "ANTHROPIC_API_KEY": "canary of anthropic"}
+    found = await found_providers(settings(provider="sim"), FakeClock(), keys)
+    await found.close()
+
+    assert hidden("asked with canary of openai, canary of anthropic") == f"asked with {HIDDEN}, {HIDDEN}"
 
 
 async def test_the_variable_that_other_programs_read_names_the_server() -> None:

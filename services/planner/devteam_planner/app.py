@@ -18,6 +18,7 @@ from devteam.mesh.database_footing import database_footing
 from devteam.mesh.ids import Ids
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.process import whole
+from devteam.mesh.redaction import keep_hidden
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.settings import variable
@@ -189,7 +190,9 @@ def _execution(
 ) -> Callable[[], Awaitable[None]]:
     """What carries plans out once Temporal answers. Raises InvalidInput for files of its login that cannot be used."""
     # Before anything runs: files that cannot be read are refused at the start.
-    login = Login.read(settings.temporal_tls_files, settings.temporal_api_key.get_secret_value())
+    temporal_key = settings.temporal_api_key.get_secret_value()
+    keep_hidden(temporal_key)
+    login = Login.read(settings.temporal_tls_files, temporal_key)
 
     async def execute() -> None:
         temporal = await connect(settings.temporal_address, settings.temporal_namespace, clock, login)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from devteam.mesh.errors import InvalidInput, Violation
+from devteam.mesh.redaction import keep_hidden
 from devteam_planner.cipher import KEY_BYTES, Cipher
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -54,6 +55,7 @@ def read_keys(path: Path, *, setting: str = _SETTING) -> EncryptionKeys:
             keys[key_id] = key
     if not keys:
         raise _wrong(setting, f"{path.name} holds no key; `devteam encryption new-key` makes one")
+    keep_hidden(*(base64.b64encode(key).decode() for key in keys.values()))
     return EncryptionKeys(next(iter(keys)), keys)
 
 

@@ -17,6 +17,7 @@ from devteam.mesh.errors import DevTeamError
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.metrics.loop_lag import watch_loop
 from devteam.mesh.metrics.readings import readable
+from devteam.mesh.redaction import keep_hidden
 from devteam.mesh.tasks import background
 from devteam_worker import content, meters
 from devteam_worker.agent import Bounds, ModelAgent
@@ -166,6 +167,7 @@ async def _serve(
         draining.stop()
 
     api_key = settings.api_key.get_secret_value()
+    keep_hidden(api_key)
     channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key, tls=settings.tls))
     runs = await stack.enter_async_context(
         Runs(workplace.agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late

@@ -8,6 +8,7 @@ import pytest
 from devteam_planner.encryption_keys import new_line, read_keys
 
 from devteam.mesh.errors import InvalidInput
+from devteam.mesh.redaction import HIDDEN, hidden
 from tests.fakes.swapped import Swapped
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -27,6 +28,13 @@ def test_the_first_key_is_the_current_one(tmp_path: Path) -> None:
     assert keys.current == "new"
     assert keys.keys == {"new": b"k" * 32, "old": b"o" * 32}
     assert "kkkk" not in repr(keys)
+
+
+def test_a_key_that_was_read_is_in_no_log(tmp_path: Path) -> None:
+    key = new_line(NOW, "mine").split()[1]
+    assert hidden(f"bad key {key}") == f"bad key {key}"
+    read_keys(written(tmp_path, f"mine {key}"))
+    assert hidden(f"bad key {key}") == f"bad key {HIDDEN}"
 
 
 def test_a_new_line_is_read_back(tmp_path: Path) -> None:

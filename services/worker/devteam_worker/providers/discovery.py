@@ -13,6 +13,7 @@ import structlog
 from devteam.mesh.address import is_loopback, target_of
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import InvalidInput, Violation
+from devteam.mesh.redaction import keep_hidden
 from devteam_worker.providers.base import Provider, ProviderError
 from devteam_worker.providers.catalog import Catalog
 from devteam_worker.providers.sim import SimProvider, kill_process, refuse_to_crash
@@ -71,12 +72,14 @@ async def _real_providers(
     """Those that this machine has, and what short names of models stand for, as far as they know better."""
     found: dict[str, Provider] = {}
     aliases: Mapping[str, str] = settings.aliases
-    if anthropic := await _found_anthropic(settings, environ.get(_API_KEY, "").strip()):
+    anthropic_key, openai_key = environ.get(_API_KEY, "").strip(), environ.get(_OPENAI_KEY, "").strip()
+    keep_hidden(anthropic_key, openai_key)
+    if anthropic := await _found_anthropic(settings, anthropic_key):
         found["anthropic"] = anthropic
         aliases = await anthropic.learn_aliases()
     if ollama := await _found_ollama(settings, clock):
         found["ollama"] = ollama
-    if openai := await _found_openai(settings, environ.get(_OPENAI_KEY, "").strip()):
+    if openai := await _found_openai(settings, openai_key):
         found["openai"] = openai
     return found, aliases
 
