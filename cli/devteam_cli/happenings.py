@@ -13,7 +13,7 @@ KINDS = (
     *("mesh.interrupted", "mesh.back"),
     *("worker.joined", *(f"worker.{status}" for status in WorkerStatus if status != "unknown"), "worker.left"),
     *("queue.paused", "queue.resumed"),
-    *("plan.began", "plan.succeeded", "plan.failed", "plan.cancelled"),
+    *("plan.began", "plan.succeeded", "plan.failed", "plan.cancelled", "plan.gone"),
     *("task.queued", "task.waits", "task.placed", "task.retried", "task.cancelling"),
     *("task.succeeded", "task.failed", "task.cancelled", "task.skipped", "task.gone"),
 )

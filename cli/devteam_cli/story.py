@@ -88,6 +88,13 @@ class Story:
         self._forget(plan.id)
         return [ended] if ended.at >= self._since else []
 
+    def erased(self, plan_id: str, now: datetime) -> list[Happening]:
+        """A plan of which that was unsure is not there any more."""
+        self.unsure.discard(plan_id)
+        self._forget(plan_id)
+        text = "ended and was erased before this could hear how"
+        return [Happening(at=now, kind="plan.gone", text=text, plan_id=plan_id)]
+
     def _task(self, task: Task, now: datetime) -> Iterator[Happening]:
         before = self._tasks.get(task.id)
         if task.plan_id != task.id:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from devteam.mesh.errors import DeadlineExceeded, Unavailable
+from devteam.mesh.errors import DeadlineExceeded, NotFound, Unavailable
 from devteam_cli.happenings import Happening
 from devteam_cli.merged import merged
 from devteam_cli.story import Story
@@ -48,12 +48,19 @@ async def _tasks(client: "DevTeamClient", story: Story, now: _Now) -> AsyncGener
             happened = story.tasks(seen, now())
             try:
                 for plan_id in sorted(story.unsure):
-                    happened += story.looked_up(await client.get_plan(plan_id))
+                    happened += await _looked_up(client, story, plan_id, now)
             except (Unavailable, DeadlineExceeded):  # looked up after the next look, unless there is no next one
                 if not began:
                     raise
             began = began or seen.current
             yield "tasks", happened, seen.current
+
+
+async def _looked_up(client: "DevTeamClient", story: Story, plan_id: str, now: _Now) -> list[Happening]:
+    try:
+        return story.looked_up(await client.get_plan(plan_id))
+    except NotFound:  # erased since its tasks were told
+        return story.erased(plan_id, now())
 
 
 async def _workers(client: "DevTeamClient", story: Story, now: _Now) -> AsyncGenerator[_Look, None]:

@@ -9,7 +9,7 @@ import pytest
 from devteam_cli.story import Story
 from devteam_cli.telling import told
 
-from devteam.errors import Unavailable
+from devteam.errors import NotFound, Unavailable
 from devteam.models import Plan, PlanState, Task, TaskState
 from devteam.sightings import TasksSeen, WorkersSeen
 from devteam.specs import TaskSpec
@@ -65,6 +65,21 @@ async def test_a_plan_that_cannot_be_looked_up_is_looked_up_later() -> None:
     """Following goes on meanwhile."""
     client = Client(OPEN, ENDED, TasksSeen(interrupted="gone"))
     assert await kinds(client, follow=True) == ["task.succeeded", "mesh.interrupted", "plan.succeeded"]
+
+
+async def test_a_plan_that_was_erased_meanwhile_is_gone_and_following_goes_on() -> None:
+    """Once: it is not looked for again."""
+
+    class Erased(Client):
+        async def get_plan(self, plan_id: str) -> Plan:
+            self._tries += 1
+            assert self._tries == 1
+            raise NotFound("plan", plan_id)
+
+    later = TasksSeen(interrupted="gone")
+    followed = await kinds(Erased(OPEN, ENDED, later), follow=True)
+    assert sorted(followed) == ["mesh.interrupted", "plan.gone", "task.succeeded"]
+    assert {"plan.gone", "task.succeeded"} <= {*await kinds(Erased(ENDED, later), follow=False)}
 
 
 async def test_a_beginning_that_is_not_whole_is_none() -> None:
