@@ -80,7 +80,7 @@ class Routes:
         events = self._client.watch_task(_id_in(request))
         # A task that cannot be watched is an error of this request, not of the stream.
         first = await anext(events)
-        return EventStream(task_messages(first, events), self.ending)
+        return EventStream(task_messages(first, events), self.ending, source=events)
 
     async def explain(self, request: Request) -> Response:
         """Why a task waits, or runs where it runs; null for one that does neither, or that no Router knows yet."""

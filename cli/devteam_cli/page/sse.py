@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
@@ -26,25 +26,39 @@ def compact(data: object) -> bytes:
 class EventStream:
     """An answer that goes on until `messages` end, the browser leaves, or `ending` is set because the server stops.
 
-    It says "beat" every now and then, so that neither a proxy nor the page takes it for dead.
+    It says "beat" every now and then, so that neither a proxy nor the page takes it for dead. `source` is what the
+    messages are made of, if that is open by now; it is closed with them, also where nobody asked for one.
     """
 
     def __init__(
-        self, messages: AsyncGenerator[bytes, None], ending: asyncio.Event, beat_seconds: float = _BEAT_SECONDS
+        self,
+        messages: AsyncGenerator[bytes, None],
+        ending: asyncio.Event,
+        *,
+        source: AsyncGenerator[object, None] | None = None,
+        beat_seconds: float = _BEAT_SECONDS,
     ) -> None:
         self._messages = messages
         self._ending = ending
+        self._source = source
         self._beat_seconds = beat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI has it."""
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        if scope["method"] == "HEAD":
-            await self._messages.aclose()
-        else:
-            await self._go_on(receive, send)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            if scope["method"] != "HEAD":
+                await self._go_on(receive, send)
+        finally:
+            await self._close()
         with suppress(OSError):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _close(self) -> None:
+        await self._messages.aclose()
+        # A generator that never began closes nothing.
+        if self._source is not None:
+            await self._source.aclose()
 
     async def _go_on(self, receive: Receive, send: Send) -> None:
         async with asyncio.TaskGroup() as group:
@@ -59,9 +73,8 @@ class EventStream:
                 task.cancel()
 
     async def _pass_on(self, send: Send) -> None:
-        async with aclosing(self._messages) as messages:
-            async for message in messages:
-                await send({"type": "http.response.body", "body": message, "more_body": True})
+        async for message in self._messages:
+            await send({"type": "http.response.body", "body": message, "more_body": True})
 
     async def _beat(self, send: Send) -> None:
         while True:
