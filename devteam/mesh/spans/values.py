@@ -7,18 +7,29 @@ from collections.abc import Iterable
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from devteam.mesh import names
+
 MAX_ATTRIBUTES = 128
 MAX_KEY_BYTES = 256
 MAX_VALUE_BYTES = 4096
+# Of what was asked and said, where a worker was told to write it down; it keeps to that itself.
+MAX_CONTENT_BYTES = 32 * 1024
+_CONTENT = frozenset(
+    {
+        *(names.GEN_AI_SYSTEM_INSTRUCTIONS, names.GEN_AI_INPUT_MESSAGES, names.GEN_AI_OUTPUT_MESSAGES),
+        *(names.GEN_AI_TOOL_ARGUMENTS, names.GEN_AI_TOOL_RESULT),
+    }
+)
 
 
 def attributes_from_otlp(pairs: Iterable[KeyValue]) -> dict[str, str]:
-    """The first 128 attributes by their keys, values of at most 4 KiB."""
+    """The first 128 attributes by their keys, values of at most 4 KiB, or 32 KiB of what a model was asked and said."""
     taken: dict[str, str] = {}
     for pair in pairs:
         if len(taken) == MAX_ATTRIBUTES:
             break
-        taken[cut(pair.key, MAX_KEY_BYTES)] = cut(text_of(pair.value), MAX_VALUE_BYTES)
+        limit = MAX_CONTENT_BYTES if pair.key in _CONTENT else MAX_VALUE_BYTES
+        taken[cut(pair.key, MAX_KEY_BYTES)] = cut(text_of(pair.value), limit)
     return taken
 
 

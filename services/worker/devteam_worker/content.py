@@ -1,6 +1,7 @@
 """What was asked and said, for spans: kept out of them unless whoever runs the worker wants it there.
 
-The form is that of OpenTelemetry's conventions for generative AI. Everything is bounded: a span is no archive.
+The form is that of OpenTelemetry's conventions for generative AI. Everything is bounded: a span is no archive, and what
+its store would cut is no JSON any more.
 """
 
 import json
@@ -15,6 +16,8 @@ _WANTED = frozenset({"true", "span_only", "span_and_event"})
 # Characters of one text, and how many texts of one kind there are in a span: the newest.
 _LONGEST_TEXT = 4_000
 _MOST_PARTS = 16
+# Of all of them together: texts get shorter until they fit. The store of spans takes so much.
+MAX_BYTES = 32 * 1024
 
 _Part = dict[str, object]
 
@@ -24,9 +27,14 @@ def wanted(environ: Mapping[str, str]) -> bool:
     return environ.get(VARIABLE, "").strip().lower() in _WANTED
 
 
-def cut(text: str) -> str:
+def cut(text: str, longest: int = _LONGEST_TEXT) -> str:
     """As much of a text as a span may hold."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def called_with(arguments: str) -> str:
+    """The arguments of a tool as the model wrote them; as a JSON string their beginning, if they are long."""
+    return arguments if len(arguments) <= _LONGEST_TEXT else _json(arguments)
 
 
 def instructions(prompt: Prompt) -> str:
@@ -78,4 +86,21 @@ def _result(result: ToolResult) -> _Part:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """The value in at most MAX_BYTES, with texts that are as long as that allows."""
+    longest = _LONGEST_TEXT
+    while True:
+        told = json.dumps(_shortened(value, longest), ensure_ascii=False)
+        if not longest or len(told.encode(errors="replace")) <= MAX_BYTES:
+            return told
+        longest = longest * 3 // 4
+
+
+def _shortened(value: object, longest: int) -> object:
+    match value:
+        case str():
+            return cut(value, longest)
+        case list():
+            return [_shortened(part, longest) for part in value]
+        case dict():
+            return {key: _shortened(part, longest) for key, part in value.items()}
+    return value

@@ -54,7 +54,7 @@ class ModelSpans:
         }
         with _started(f"{names.SPAN_TOOL} {name}", SpanKind.INTERNAL, attributes) as span:
             if self._with_content:
-                span.set_attribute(names.GEN_AI_TOOL_ARGUMENTS, content.cut(call.arguments))
+                span.set_attribute(names.GEN_AI_TOOL_ARGUMENTS, content.called_with(call.arguments))
             yield ToolSpan(span, with_content=self._with_content)
 
 

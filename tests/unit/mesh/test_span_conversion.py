@@ -120,6 +120,18 @@ def test_a_span_that_says_too_much_says_less() -> None:
     assert len(span.links) == 128
 
 
+def test_what_a_model_was_asked_and_said_has_more_room() -> None:
+    """And none of that is without a bound."""
+    said = "ä" * 9_000
+    kept = {"gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"}
+    kept |= {"gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
+    told = [attribute(name, string_value=said) for name in (*kept, "gen_ai.other")]
+    span = taken(otlp_span(attributes=told))
+    assert {name for name, value in span.attributes.items() if value == said} == kept
+    span = taken(otlp_span(attributes=[attribute(name, string_value=said * 10) for name in kept]))
+    assert {len(value.encode()) for value in span.attributes.values()} <= {32_767, 32_768}
+
+
 def test_where_it_came_from_is_told_only_where_there_is_room() -> None:
     full = [attribute(str(number), int_value=number) for number in range(128)]
     assert "host.name" not in taken(otlp_span(attributes=full), host_name="asus").attributes

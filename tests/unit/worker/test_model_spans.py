@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from devteam_worker import content, model_spans
@@ -11,14 +12,19 @@ from devteam_worker.providers.base import (
     ALIVE,
     FailureReason,
     Progress,
+    Prompt,
     ProviderError,
     Text,
     Thinking,
     ToolCall,
+    ToolResult,
+    Turn,
 )
 from devteam_worker.tools.base import Tool
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.trace import SpanKind, StatusCode
 
+from devteam.mesh.spans.values import attributes_from_otlp
 from tests.fakes.clock import FakeClock
 from tests.fakes.spans import Spans, attributes, events
 from tests.unit.worker.test_conversation import CALL, Model, Scene, ended
@@ -173,9 +179,44 @@ async def test_content_is_bounded(clock: FakeClock, spans: Spans) -> None:
     calls = [ToolCall(f"c{n}", "rm", "x" * 10_000) for n in range(50)]
     model = Model([*[Text("word ")] * 5_000, *calls, ended("said")], [ended()])
     await Scene(model, clock, spans=ModelSpans(clock, with_content=True)).run()
-    sizes = [len(str(value)) for span in spans.all for value in attributes(span).values()]
-    assert 50_000 < max(sizes) < 100_000
-    assert len(json.loads(str(attributes(spans.all[0])["gen_ai.output.messages"]))[0]["parts"]) == 16
+    said = str(attributes(spans.all[0])["gen_ai.output.messages"])
+    assert 25_000 < len(said.encode()) <= content.MAX_BYTES
+    [message] = json.loads(said)
+    assert [part["id"] for part in message["parts"]] == [f"c{n}" for n in range(34, 50)]
+
+
+HARD = ("é", "語", "😀", '"', "\x00", "\ud83d")
+
+
+@pytest.mark.parametrize("letter", HARD)
+def test_content_is_whole_json_after_the_store_of_spans_has_taken_it(letter: str) -> None:
+    """However many bytes its letters and their escapes take."""
+    results = [Turn(None, (ToolResult(f"c{n}", letter * 9_000),)) for n in range(20)]
+    prompt = Prompt(model="m", prompt=letter * 2_500, system_prompt=letter * 9_000, turns=(*results,))
+    asked = kept("gen_ai.input.messages", content.asked(prompt))
+    assert [part["role"] for part in asked] == ["user", *["tool"] * 16]
+    assert asked[-1]["parts"][0]["id"] == "c19"
+    assert asked[-1]["parts"][0]["response"].startswith(letter.encode(errors="replace").decode())
+    assert kept("gen_ai.system_instructions", content.instructions(prompt))
+    saying = content.Saying()
+    for n in range(20):
+        saying.add(ToolCall(letter * 9_000, letter * 9_000, letter * 9_000))
+        saying.add(Text(f"{n}"))
+    assert len(kept("gen_ai.output.messages", saying.told("end"))[0]["parts"]) == 16
+    assert kept("gen_ai.tool.call.arguments", content.called_with(json.dumps({"word": letter * 9_000})))
+    assert len(content.cut(letter * 9_000).encode(errors="replace")) < content.MAX_BYTES
+
+
+def kept(name: str, told: str) -> Any:
+    """What the store makes of an attribute."""
+    value = AnyValue(string_value=told.encode(errors="replace").decode())
+    return json.loads(attributes_from_otlp([KeyValue(key=name, value=value)])[name])
+
+
+def test_what_is_short_is_told_as_it_is() -> None:
+    prompt = Prompt(model="m", prompt="é" * 4_000)
+    assert json.loads(content.asked(prompt))[0]["parts"][0]["content"] == "é" * 4_000
+    assert content.called_with('{"a":  1}') == '{"a":  1}'
 
 
 @pytest.mark.parametrize("value", ["true", "True", "SPAN_ONLY", "span_and_event"])
