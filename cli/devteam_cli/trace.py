@@ -13,6 +13,7 @@ from devteam_cli import output
 from devteam_cli.output import Output
 from devteam_cli.session import Session, connected, console
 from devteam_cli.stderr import say
+from devteam_cli.trace_clocks import by_one_clock
 from devteam_cli.trace_tree import Branch, attempts_alone, grown, of_task
 
 if TYPE_CHECKING:
@@ -43,12 +44,17 @@ async def trace(session: Session, *, traced: Traced, everything: Everything = Fa
     """Show what happened to a task or a plan as a waterfall: attempts, waits, model calls, tools."""
     sought = await _sought(session.client, traced)
     found = await _found(session.client, sought)
-    roots = grown(found.spans)
+    # What other programs read has every clock's own times.
+    drawn = by_one_clock(found.spans) if session.output is Output.TABLE and not otlp else None
+    roots = grown(drawn.spans if drawn else found.spans)
     if sought.task_id and not everything:
         roots = of_task(roots, sought.task_id)
         if not roots:
             raise NotFound("trace", sought.trace_id, message=_nothing(sought))
-    _write(session, found, roots, otlp=otlp, whole=everything or bool(sought.task_id))
+    if drawn:
+        _draw(session, found, roots, drawn.notes, whole=everything or bool(sought.task_id))
+    else:
+        _write(session, found, roots, otlp=otlp)
     if found.truncated:
         say(f"there are more spans than an answer holds; these are the first {len(found.spans)}")
     if sought.running:
@@ -91,7 +97,16 @@ def _nothing(sought: _Sought) -> str:
     return f"no span of {sought.title} is kept: it is older than what there is room for, or went elsewhere"
 
 
-def _write(session: Session, found: "Trace", roots: Sequence[Branch], *, otlp: bool, whole: bool) -> None:
+def _draw(session: Session, found: "Trace", roots: Sequence[Branch], notes: Sequence[str], *, whole: bool) -> None:
+    from devteam_cli.trace_view import heading, waterfall
+
+    spans = [span for root in roots for span in root.spans()]
+    screen = console(sys.stdout)
+    shown = roots if whole else _readable(roots, len(spans))
+    session.show(heading(found.id, spans), *notes, *waterfall(shown, screen.width if screen.is_terminal else 0))
+
+
+def _write(session: Session, found: "Trace", roots: Sequence[Branch], *, otlp: bool) -> None:
     spans = [span for root in roots for span in root.spans()]
     if otlp:
         from devteam_cli.trace_otlp import otlp_json
@@ -99,14 +114,8 @@ def _write(session: Session, found: "Trace", roots: Sequence[Branch], *, otlp: b
         output.write_item(session.output, otlp_json(spans))
     elif session.output is Output.JSONL:
         output.write_items(session.output, spans)
-    elif session.output is Output.JSON:
-        output.write_json({"id": found.id, "spans": spans, "truncated": found.truncated})
     else:
-        from devteam_cli.trace_view import heading, waterfall
-
-        screen = console(sys.stdout)
-        drawn = roots if whole else _readable(roots, len(spans))
-        session.show(heading(found.id, spans), *waterfall(drawn, screen.width if screen.is_terminal else 0))
+        output.write_json({"id": found.id, "spans": spans, "truncated": found.truncated})
 
 
 def _readable(roots: Sequence[Branch], spans: int) -> Sequence[Branch]:

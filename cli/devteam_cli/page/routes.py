@@ -21,6 +21,7 @@ from devteam_cli.page.files import page_file
 from devteam_cli.page.mesh_stream import mesh_messages
 from devteam_cli.page.sse import EventStream
 from devteam_cli.page.task_stream import task_messages
+from devteam_cli.trace_clocks import by_one_clock
 
 # As many as fit on a screen, and some to scroll.
 _RECENT = 50
@@ -91,8 +92,12 @@ class Routes:
         return answer(await self._client.get_plan(_id_in(request)))
 
     async def trace(self, request: Request) -> Response:
-        """The spans of a trace that have ended; null when none is kept (yet)."""
-        return answer(await _if_any(self._client.get_trace(_id_in(request))))
+        """The spans of a trace that have ended, by one clock, and whose is wrong; null when none is kept (yet)."""
+        trace = await _if_any(self._client.get_trace(_id_in(request)))
+        if trace is None:
+            return answer(None)
+        told = by_one_clock(trace.spans)
+        return answer({"id": trace.id, "spans": told.spans, "clocks": told.notes, "truncated": trace.truncated})
 
 
 async def _if_any(asked: Awaitable[_Answer]) -> _Answer | None:

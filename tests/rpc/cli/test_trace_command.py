@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from devteam import Plan, Span, Step, Task
 from devteam.testing import FakeMesh, Run
@@ -91,6 +92,34 @@ async def test_data_is_written_for_programs() -> None:
     assert [line["name"] for line in lines[:2]] == ["devteam.v1.PlannerService/CreatePlan", "RunWorkflow:Plan"]
     assert lines[0]["start"] == "2026-11-26T04:30:00Z"
     assert [group["scopeSpans"][0]["spans"][0]["traceId"] for group in otlp["resourceSpans"]] == [TRACE, TRACE]
+
+
+async def test_a_worker_whose_clock_is_ahead_is_told_of_and_takes_no_room() -> None:
+    """Programs read what each clock said."""
+    ahead = timedelta(minutes=5)
+    spans = [
+        replace(one, start=one.start + ahead, end=one.end + ahead, attributes={**one.attributes, "host.name": "attic"})
+        if one.service == "devteam-worker"
+        else one
+        for one in plan_spans()
+    ]
+    async with FakeMesh() as mesh:
+        mesh.keep_spans(*spans)
+        done = await ran(mesh, "trace", TRACE)
+        whole = json.loads((await ran(mesh, "trace", TRACE, "-o", "json")).out)
+        otlp = json.loads((await ran(mesh, "trace", TRACE, "--otlp")).out)
+    told = done.out.splitlines()
+    assert told[:2] == [
+        f"trace {TRACE}: 9 spans in 5.0 s, from devteam and devteam-worker",
+        "clock of attic is 5 min ahead",
+    ]
+    assert {one["start"] for one in whole["spans"]} == {plain_time(one.start) for one in spans}
+    ends = [one for group in otlp["resourceSpans"] for one in group["scopeSpans"][0]["spans"]]
+    assert max(int(one["endTimeUnixNano"]) for one in ends) == int(max(one.end for one in spans).timestamp() * 1e9)
+
+
+def plain_time(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 async def test_what_still_runs_is_told() -> None:

@@ -210,6 +210,30 @@ async def test_a_trace_is_a_waterfall_of_what_concerns_the_task(browser: Chromiu
             assert "first_token" in await tab.text(".attributes")
 
 
+async def test_a_trace_is_drawn_by_one_clock_and_whose_is_wrong_is_told(browser: Chromium) -> None:
+    """Here a worker's is 5 min behind: what it ran would come before it was asked to."""
+    async with FakeMesh() as mesh, mesh.client() as client:
+        task = await client.wait((await client.create_task("hello", model="haiku")).id)
+        assert isinstance(task.trace_id, str)
+        began = datetime.now(UTC)
+
+        def span(number: int, parent: int, service: str, at: float, length: float) -> Span:
+            start = began + timedelta(seconds=at)
+            ids = [f"{one:016x}" if one else "" for one in (number, parent)]
+            end = start + timedelta(seconds=length)
+            attributes = {"service.instance.id": service}
+            return Span(ids[0], task.trace_id, service, start, end, ids[1], service=service, attributes=attributes)
+
+        mesh.keep_spans(span(1, 0, "devteam-planner", 0, 10), span(2, 1, "gpu-1", -300, 10))
+        async with shown(browser, mesh, f"#/task/{task.id}") as tab:
+            note = "2 spans; clock of gpu-1 is 5 min behind"
+            await tab.until(f"document.querySelector('.trace .note')?.innerText === {note!r}")
+            lanes = await tab.run(
+                "[...document.querySelectorAll('.lane i')].map(it => [it.style.left, it.style.width])"
+            )
+            assert lanes == [["0%", "100%"], ["0%", "100%"]]
+
+
 async def test_a_span_that_came_before_what_it_is_part_of_moves_below_it(browser: Chromium) -> None:
     gates = Gates()
     now = datetime.now(UTC)

@@ -12,6 +12,7 @@ const MOST = 80;
 /** `draw(traceId, taskId, hasEnded)`; with a task's id, only what concerns that task. */
 export function waterfall(dirty) {
   let rows = [];
+  let clocks = [];
   let asked = "";
   let trouble = "";
   let isFetched = false;
@@ -29,6 +30,7 @@ export function waterfall(dirty) {
     try {
       const trace = await ask(`page/traces/${traceId}`);
       rows = ordered(trace?.spans ?? []);
+      clocks = trace?.clocks ?? [];
       trouble = "";
       isFetched = true;
     } catch (error) {
@@ -58,7 +60,8 @@ export function waterfall(dirty) {
       lines.draw(shown);
       scale.hidden = !shown.length || view.to - view.from < 1;
       if (!scale.hidden) drawScale(scale, view);
-      say(note, shown.length ? `${many(shown.length, "span")}${hasEnded ? "" : ", others come as they end"}` : "");
+      const counted = `${many(shown.length, "span")}${hasEnded ? "" : ", others come as they end"}`;
+      say(note, shown.length ? [counted, ...clocks].join("; ") : "");
       say(empty, trouble || nothingYet(traceId, isFetched, hasEnded));
       empty.hidden = shown.length > 0;
     },
