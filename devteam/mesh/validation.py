@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from devteam.mesh.errors import InvalidInput, Violation
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]+")
+# Characters.
+LONGEST_NAME = 128
 
 
 class Violations:
@@ -50,7 +52,7 @@ class Violations:
         if "\x00" in value:
             self.add(field, "TEXT_FORBIDDEN_CHAR", "must not contain the NUL character")
 
-    def name(self, field: str, value: str, *, limit: int = 128, required: bool = True) -> None:
+    def name(self, field: str, value: str, *, limit: int = LONGEST_NAME, required: bool = True) -> None:
         """An id or a name: 1 to `limit` characters of [A-Za-z0-9._-]."""
         if not value:
             if required:

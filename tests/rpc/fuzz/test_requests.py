@@ -11,6 +11,7 @@ from devteam_router.ports import FleetSnapshot
 
 from devteam.keda import externalscaler_pb2
 from devteam.mesh.channel import open_channel
+from devteam.mesh.paging import page_token
 from devteam.v1 import access_pb2, planner_pb2, registry_pb2, router_pb2
 from tests.fakes.clock import FakeClock
 from tests.fakes.router_bench import left_over
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.timeout(600)
 COMMON: Mapping[str, Sequence[Any]] = {
     "seconds": [1, 30, 60],
     "nanos": [0],
-    "page_token": [""],
+    "page_token": ["", page_token("w1"), page_token("\x00x")],
     "page_size": [0, 1, 100],
     "model": ["sim", "haiku"],
     "queue": ["", "default"],
@@ -47,6 +48,21 @@ COMMON: Mapping[str, Sequence[Any]] = {
 }
 
 
+# On which a service remembers.
+DATABASES = ("memory", "sqlite_url", "postgres_url")
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of each kind in turn."""
+    return "memory" if request.param == "memory" else str(request.getfixturevalue(request.param))
+
+
+def kind_of(database: str) -> str:
+    """The same in every run, as the dice of a storm are."""
+    return database.partition(":")[0]
+
+
 async def pause() -> None:
     await asyncio.sleep(0)
 
@@ -55,7 +71,7 @@ def test_fifty_thousand_frames_are_sent_every_night() -> None:
     assert sum(share(name, NIGHTLY_FRAMES) for name in SHARES) >= 50_000
 
 
-async def test_the_keys_answer_any_request(frames: int, sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_keys_answer_any_request(frames: int, database: str, clock: FakeClock) -> None:
     """Of one who may do everything with them: afterwards there are keys, and they open."""
     methods = access_pb2.DESCRIPTOR.services_by_name["AccessService"].methods
     words = {
@@ -67,19 +83,18 @@ async def test_the_keys_answer_any_request(frames: int, sqlite_url: str, clock: 
         "token": ["dtj_"],
         "queues": ["default", "gpu"],
     }
-    async with keyed_registry(clock, database_url=sqlite_url) as mesh, open_channel(mesh.url, api_key=MESH_KEY) as line:
+    async with keyed_registry(clock, database_url=database) as mesh, open_channel(mesh.url, api_key=MESH_KEY) as line:
         await mesh.create()
         before = len(asyncio.all_tasks())
         wind = storm("access", line, methods, words)
-        await wind.blow(share("access", frames), pause)
+        await wind.blow(share("access", frames) // len(DATABASES), pause)
         log.info("%s", wind.answers.judge())
         made = await mesh.create()
         assert mesh.keyring.identify(made.secret).key_id == made.key.key_id
         await no_more_tasks_than(before)
 
 
-@pytest.mark.parametrize("database", ["memory", "sqlite"])
-async def test_the_registry_answers_any_request(database: str, frames: int, sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_registry_answers_any_request(database: str, frames: int, clock: FakeClock) -> None:
     methods = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].methods
     words = {
         **COMMON,
@@ -88,13 +103,13 @@ async def test_the_registry_answers_any_request(database: str, frames: int, sqli
         "paths": ["concurrency", "labels", "availability"],
         "session_token": ["", "token-1"],
     }
-    settings = Settings(database_url="memory" if database == "memory" else sqlite_url)
+    settings = Settings(database_url=database)
     async with running_registry(settings, clock) as mesh:
         registered = await mesh.register()
         words["session_token"] = ["", registered.session_token]
         before = len(asyncio.all_tasks())
-        wind = storm(f"registry on {database}", mesh.channel, methods, words)
-        part = share("registry", frames) // 2
+        wind = storm(f"registry on {kind_of(database)}", mesh.channel, methods, words)
+        part = share("registry", frames) // len(DATABASES)
         await wind.blow(part, lambda: mesh.pass_time(1))
         assert wind.sent >= part
         log.info("%s", wind.answers.judge())
@@ -138,10 +153,9 @@ async def test_the_router_answers_any_request(frames: int, clock: FakeClock) -> 
         assert left_over(mesh.core, clock) == []
 
 
-@pytest.mark.parametrize("database", ["memory", "sqlite"])
-async def test_the_planner_answers_any_request(database: str, frames: int, sqlite_url: str, clock: FakeClock) -> None:
+async def test_the_planner_answers_any_request(database: str, frames: int, clock: FakeClock) -> None:
     methods = planner_pb2.DESCRIPTOR.services_by_name["PlannerService"].methods
-    async with running_planner(clock, "memory" if database == "memory" else sqlite_url) as mesh:
+    async with running_planner(clock, database) as mesh:
         plan = await mesh.create(step("a"), step("b", depends_on=("a",)))
         task = (await mesh.stub.CreateTask(a_task())).task
         words = {
@@ -157,8 +171,8 @@ async def test_the_planner_answers_any_request(database: str, frames: int, sqlit
             "max_attempts": [0, 1, 3],
         }
         before = len(asyncio.all_tasks())
-        wind = storm(f"planner on {database}", mesh.channel, methods, words)
-        part = share("planner", frames) // 2
+        wind = storm(f"planner on {kind_of(database)}", mesh.channel, methods, words)
+        part = share("planner", frames) // len(DATABASES)
         await wind.blow(part, pause)
         assert wind.sent >= part
         log.info("%s", wind.answers.judge())

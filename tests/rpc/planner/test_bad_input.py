@@ -9,10 +9,12 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from devteam.mesh.errors import InvalidInput
+from devteam.mesh.paging import page_token
 from devteam.v1 import planner_pb2 as pb
 from devteam.v1 import run_pb2
+from tests.fakes.clock import FakeClock
 from tests.fakes.planner_samples import a_batch
-from tests.rpc.planner.mesh import Mesh, events, refusal, step
+from tests.rpc.planner.mesh import Mesh, events, refusal, running, step
 
 KIB = 1024
 Violation = tuple[str, str]
@@ -297,6 +299,17 @@ async def test_pages_are_checked(mesh: Mesh, field: str, value: Any, expected: V
     setattr(plans, field, value)
     assert await violations(mesh.stub.ListTasks(tasks)) == [expected]
     assert await violations(mesh.stub.ListPlans(plans)) == [expected]
+
+
+@pytest.mark.parametrize("database", ["sqlite_url", "postgres_url"])
+async def test_a_page_token_that_is_no_name_reaches_no_database(
+    clock: FakeClock, database: str, request: pytest.FixtureRequest
+) -> None:
+    """PostgreSQL takes no NUL in a text."""
+    async with running(clock, request.getfixturevalue(database)) as mesh:
+        token, expected = page_token("\x00x"), [("page_token", "PAGE_TOKEN_INVALID")]
+        assert await violations(mesh.stub.ListTasks(pb.ListTasksRequest(page_token=token))) == expected
+        assert await violations(mesh.stub.ListPlans(pb.ListPlansRequest(page_token=token))) == expected
 
 
 async def test_a_watch_past_the_end_is_refused(mesh: Mesh) -> None:

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from devteam.mesh.access.key import PATTERN
+from devteam.mesh.paging import page_token
 from devteam.v1 import access_pb2 as pb
 from devteam.v1.access_pb2_grpc import AccessServiceStub
 from tests.fakes.clock import FakeClock
@@ -137,6 +138,16 @@ async def test_keys_come_in_pages(keyed: KeyedMesh) -> None:
         ("page_token", "PAGE_TOKEN_INVALID")
     }
     assert await violations(admin.ListKeys(pb.ListKeysRequest(page_size=1_001))) == {("page_size", "OUT_OF_BOUNDS")}
+
+
+@pytest.mark.parametrize("database", ["sqlite_url", "postgres_url"])
+async def test_a_page_token_that_is_no_name_reaches_no_database(
+    clock: FakeClock, database: str, request: pytest.FixtureRequest
+) -> None:
+    """PostgreSQL takes no NUL in a text."""
+    async with keyed_registry(clock, database_url=request.getfixturevalue(database)) as mesh:
+        forged = (await mesh.as_(MESH_KEY)).ListKeys(pb.ListKeysRequest(page_token=page_token("\x00x")))
+        assert await violations(forged) == {("page_token", "PAGE_TOKEN_INVALID")}
 
 
 async def test_a_worker_joins_without_a_key_and_has_one_then(keyed: KeyedMesh, clock: FakeClock) -> None:

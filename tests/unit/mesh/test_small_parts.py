@@ -9,17 +9,21 @@ from devteam.mesh.address import is_loopback, target_of
 from devteam.mesh.errors import FailedPrecondition, InvalidInput
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.server import Listen, refuse_exposure
-from devteam.mesh.validation import Violations
+from devteam.mesh.validation import LONGEST_NAME, NAME_PATTERN, Violations
 from tests.fakes.clock import FakeClock
 
 
-@given(st.text(min_size=1))
+@given(st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) <= LONGEST_NAME))
 def test_a_page_token_comes_back_as_what_it_was_made_of(last: str) -> None:
     assert paging.page_start(paging.page_token(last)) == last
 
 
-@pytest.mark.parametrize("forged", ["x", "!!!", "MTo=", "Mjph", "é"])
+MADE_UP = [paging.page_token(name) for name in ("\x00x", "t-1\n", "two words", "é", "x" * (LONGEST_NAME + 1))]
+
+
+@pytest.mark.parametrize("forged", ["x", "!!!", "MTo=", "Mjph", "é", *MADE_UP])
 def test_a_forged_page_token_is_refused(forged: str) -> None:
+    """Also one that is well made, of what can be no name of ours."""
     with pytest.raises(InvalidInput) as caught:
         paging.page_start(forged)
     assert caught.value.violations[0].reason == "PAGE_TOKEN_INVALID"
