@@ -20,10 +20,10 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 BEGIN = 1_700_000_000_000_000_000
 
 
-def record(trace: int = 1, span: int = 1, *, start: int = BEGIN, size: int = 0) -> Record:
+def record(trace: int = 1, span: int = 1, *, start: int = BEGIN, size: int = 0, tenant: str = "") -> Record:
     """A span for a store, with a name of `size` characters."""
     message = trace_pb2.Span(trace_id=f"{trace:032x}", span_id=f"{span:016x}", name="x" * size)
-    return Record(trace.to_bytes(16, "big"), span.to_bytes(8, "big"), start, message.SerializeToString())
+    return Record(trace.to_bytes(16, "big"), span.to_bytes(8, "big"), start, message.SerializeToString(), tenant)
 
 
 def otlp_span(span: int = 1, **fields: Any) -> OtlpSpan:

@@ -70,6 +70,63 @@ def test_the_traces_told_of_longest_ago_make_room(file: Path) -> None:
     assert count_of(file, 1) == 2
 
 
+def kept_of(file: Path, *traces: int) -> list[int]:
+    return [trace for trace in traces if count_of(file, trace)]
+
+
+@pytest.mark.parametrize(("bounds", "size"), [(Bounds(spans=100), 0), (Bounds(bytes=100_000), 800)])
+def test_one_tenants_flood_pushes_out_its_own_traces(file: Path, bounds: Bounds, size: int) -> None:
+    """By spans or by bytes, and those that name nobody have a part of their own."""
+    store = SpanStore(file, bounds)
+    for trace in range(1, 21):
+        store.add([record(trace, size=size, tenant="acme")])
+    for trace in range(21, 31):
+        store.add([record(trace, size=size)])
+    for trace in range(31, 331):
+        store.add([record(trace, size=size, tenant="globex")])
+    assert kept_of(file, *range(1, 31)) == list(range(1, 31))
+    assert kept_of(file, *range(31, 261)) == []
+    assert kept_of(file, *range(300, 331)) == list(range(300, 331))
+
+
+def test_tenants_with_as_much_as_each_other_give_as_much(file: Path) -> None:
+    store = SpanStore(file, Bounds(spans=100))
+    for trace in range(1, 102):
+        store.add([record(trace, tenant="acme" if trace <= 51 else "globex")])
+    assert kept_of(file, *range(1, 52)) == list(range(7, 52))
+    assert kept_of(file, *range(52, 102)) == list(range(57, 102))
+
+
+def test_where_one_tenant_is_the_oldest_goes_whether_it_names_it_or_not(file: Path) -> None:
+    store = SpanStore(file, Bounds(spans=100))
+    for trace in range(1, 102):
+        store.add([record(trace, tenant="acme" if trace > 10 else "")])
+    assert kept_of(file, *range(1, 102)) == list(range(12, 102))
+
+
+def test_a_trace_is_of_whoever_it_names_first_however_late(file: Path) -> None:
+    """As one that a client begins before the Planner knows whose it is."""
+    store = SpanStore(file, Bounds(spans=100))
+    for tenant in ("", "acme", "globex"):
+        store.add([record(1, span=1 + len(tenant), tenant=tenant)])
+    for trace in range(2, 12):
+        store.add([record(trace, tenant="acme")])
+    for trace in range(12, 212):
+        store.add([record(trace, tenant="globex")])
+    assert kept_of(file, *range(1, 12)) == list(range(1, 12))
+
+
+def test_a_file_of_before_tenants_were_noted_is_gone_on_with(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(span_file, "_add_tenants", lambda _connection: None)
+        span_file.opened(file).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO traces (trace_id, told, spans, bytes) VALUES (?, -1, 1, 160)", (TRACE_1,))
+    store = SpanStore(file)
+    store.add([record(2, tenant="acme")])
+    assert store.trace_ids() == [TRACE_1, (2).to_bytes(16, "big")]
+
+
 def test_the_file_stays_as_small_as_it_was_told_to(file: Path) -> None:
     store = SpanStore(file, Bounds(bytes=1_000_000))
     for trace in range(1, 301):

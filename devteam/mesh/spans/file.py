@@ -119,7 +119,15 @@ def _prepared(connection: sqlite3.Connection) -> bool:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+        _add_tenants(connection)
     return True
+
+
+def _add_tenants(connection: sqlite3.Connection) -> None:
+    """Note with each trace whose it is, also in files of before. Whoever does not know of that goes on beside it."""
+    if "tenant" not in {row[1] for row in connection.execute("PRAGMA table_info(traces)")}:
+        connection.execute("ALTER TABLE traces ADD COLUMN tenant TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX IF NOT EXISTS traces_by_tenant ON traces (tenant, told)")
 
 
 def _version(connection: sqlite3.Connection) -> int | None:

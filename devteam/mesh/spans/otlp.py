@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
+from devteam.mesh import names
 from devteam.mesh.spans.ownership import marked
 from devteam.mesh.spans.record import Record
 from devteam.mesh.spans.values import MAX_ATTRIBUTES, MAX_VALUE_BYTES, attributes_from_otlp, cut
@@ -94,7 +95,8 @@ def _record(service: str, origin: Mapping[str, str], span: otlp.Span, mark: str 
     room = _MAX_SPAN_BYTES - message.ByteSize()
     message.events.extend(_fitting(map(_event, islice(span.events, _MAX_EVENTS)), room // 2))
     message.links.extend(_fitting(map(_link, islice(filter(_is_link, span.links), _MAX_LINKS)), room // 2))
-    return Record(span.trace_id, span.span_id, span.start_time_unix_nano, message.SerializeToString())
+    whose = message.attributes.get(names.TENANT, "")
+    return Record(span.trace_id, span.span_id, span.start_time_unix_nano, message.SerializeToString(), whose)
 
 
 def _fitting(parts: Iterable[_Part], room: int) -> Iterator[_Part]:

@@ -14,3 +14,5 @@ class Record:
     # Nanoseconds since 1970.
     start: int
     data: bytes
+    # Whose it says that it is; empty: it names nobody.
+    tenant: str = ""

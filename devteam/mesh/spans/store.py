@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from devteam.mesh.errors import Unavailable
+from devteam.mesh.spans.eviction import Room, leaving
 from devteam.mesh.spans.file import (
     ForeignFile,
     connected,
@@ -45,6 +46,8 @@ class Bounds:
 
 class SpanStore:
     """The spans in one file; the traces that were told of longest ago make room for new ones.
+
+    Of several tenants, the one that has most gives first.
 
     Every method blocks on the disk: call it from a thread. Several threads and processes may use one file; it is opened
     with the first write, and again when somebody takes it away.
@@ -104,24 +107,26 @@ class SpanStore:
     def _add_to(self, connection: sqlite3.Connection, trace_id: bytes, records: Iterable[Record]) -> None:
         known = connection.execute("SELECT spans, bytes FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
         before = spans, size = known or (0, 0)
+        whose = ""
         for record in records:
             grown = size + len(record.data) + _ROW_BYTES
             if spans >= self.bounds.trace_spans or grown > self.bounds.bytes // 4:
                 break
             if connection.execute(_ADD, (trace_id, record.span_id, record.start, record.data)).rowcount:
                 spans, size = spans + 1, grown
-        connection.execute(_TELL, (trace_id, spans, size))
+                whose = whose or record.tenant
+        connection.execute(_TELL, (trace_id, spans, size, whose))
         connection.execute(_COUNT, (spans - before[0], size - before[1]))
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
         spans, size = connection.execute("SELECT spans, bytes FROM total").fetchone()
         if spans <= self.bounds.spans and size <= self.bounds.bytes:
             return
-        wanted = self.bounds.spans * (1 - _ROOM), self.bounds.bytes * (1 - _ROOM)
-        for trace_id, its_spans, its_bytes in _oldest(connection, spans - wanted[0], size - wanted[1]):
-            connection.execute("DELETE FROM spans WHERE trace_id = ?", (trace_id,))
-            connection.execute("DELETE FROM traces WHERE trace_id = ?", (trace_id,))
-            connection.execute(_COUNT, (-its_spans, -its_bytes))
+        whole = Room(self.bounds.spans * (1 - _ROOM), self.bounds.bytes * (1 - _ROOM))
+        for trace in leaving(connection, Room(spans - whole.spans, size - whole.bytes), whole):
+            connection.execute("DELETE FROM spans WHERE trace_id = ?", (trace.trace_id,))
+            connection.execute("DELETE FROM traces WHERE trace_id = ?", (trace.trace_id,))
+            connection.execute(_COUNT, (-trace.spans, -trace.bytes))
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None and _inode(self._path) != self._inode:
@@ -170,21 +175,12 @@ class SpanStore:
 
 _ADD = "INSERT OR IGNORE INTO spans (trace_id, span_id, start, data) VALUES (?, ?, ?, ?)"
 _TELL = (
-    "INSERT INTO traces (trace_id, told, spans, bytes) VALUES (?1, (SELECT writes FROM total), ?2, ?3) "
-    "ON CONFLICT DO UPDATE SET told = excluded.told, spans = excluded.spans, bytes = excluded.bytes"
+    "INSERT INTO traces (trace_id, told, spans, bytes, tenant) VALUES (?1, (SELECT writes FROM total), ?2, ?3, ?4) "
+    "ON CONFLICT DO UPDATE SET told = excluded.told, spans = excluded.spans, bytes = excluded.bytes, "
+    # Whoever is named first.
+    "tenant = coalesce(nullif(tenant, ''), excluded.tenant)"
 )
 _COUNT = "UPDATE total SET spans = spans + ?, bytes = bytes + ?"
-
-
-def _oldest(connection: sqlite3.Connection, spans: float, size: float) -> list[tuple[bytes, int, int]]:
-    """As many of the oldest traces as it takes to be rid of so many spans and bytes."""
-    found: list[tuple[bytes, int, int]] = []
-    for row in connection.execute("SELECT trace_id, spans, bytes FROM traces ORDER BY told"):
-        if spans <= 0 and size <= 0:
-            break
-        found.append(row)
-        spans, size = spans - row[1], size - row[2]
-    return found
 
 
 def _trace_of(record: Record) -> bytes:
