@@ -20,6 +20,7 @@ from devteam.mesh.metrics.process import process_metrics
 from devteam.mesh.pem import PemFiles
 from devteam.mesh.server import Listen, MeshServer
 from devteam.mesh.spans.collector import collecting
+from devteam.mesh.spans.turns import Turns
 from devteam.mesh.tasks import background
 from devteam.mesh.telemetry import span_file
 from devteam.mesh.tls import TlsFiles
@@ -190,7 +191,7 @@ async def _services(mesh: Mesh, data: DataFolder, plan: MeshPlan) -> AsyncIterat
     gate = gate_of(of_registry, clock)
     server = MeshServer(plan.listen, ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
     async with (
-        _collected(server, data),
+        _collected(server, data, gate.turns),
         registry.mounted(server, of_registry, clock, ids) as registry_job,
         router.mounted(server, of_router, clock, ids) as router_job,
         planner.mounted(server, of_planner, clock, ids) as planner_job,
@@ -225,6 +226,6 @@ def _address_of(host: str) -> list[str]:
 
 
 @asynccontextmanager
-async def _collected(server: MeshServer, data: DataFolder) -> AsyncIterator[None]:
-    with collecting(server, span_file(data.traces)):
+async def _collected(server: MeshServer, data: DataFolder, turns: Turns) -> AsyncIterator[None]:
+    with collecting(server, span_file(data.traces), turns):
         yield

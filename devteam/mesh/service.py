@@ -47,7 +47,7 @@ async def _serve(name: str, kind: type[Settings], mounted: Mounted[Settings]) ->
             stack.callback(telemetry.shutdown)
         await stack.enter_async_context(process_metrics(f"devteam-{name}", settings.metrics_at, settings.metrics_port))
         server = MeshServer(_listen(settings), ids, gate.authorizer, gate.keyring, gate.limits, gate.audit)
-        stack.enter_context(collecting(server, span_file(settings.trace_file)))
+        stack.enter_context(collecting(server, span_file(settings.trace_file), gate.turns))
         job = await stack.enter_async_context(mounted(server, settings, clock, ids))
         # Whoever reads that it has started may send a signal at once.
         stopped = stack.enter_context(stop_signals())

@@ -135,6 +135,10 @@ class ServiceSettings(BaseSettings):
     """What each key may write a second, on average. 0: as much as it wants."""
     writes_burst: Burst = 100
     """What each key may write at once."""
+    spans_per_second: Amount = 2_000.0
+    """Spans that are kept of each key a second, on average; each KiB of them counts as one. 0: all."""
+    spans_burst: Burst = 20_000
+    """Spans that are kept of each key at once."""
     streams_per_key: int = Field(default=1_000, ge=0)
     """Streams that each key may have open; 0: any number."""
     stream_messages_per_second: Amount = 2_000.0

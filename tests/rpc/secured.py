@@ -79,7 +79,7 @@ async def secured(folder: Path, clock: Clock | None = None, **settings: Any) -> 
     inward: dict[str, Any] = {"mesh_key": MESH_KEY, "tls_ca_file": tls.ca}
     url = f"https://127.0.0.1:{port}"
     async with AsyncExitStack() as stack:
-        stack.enter_context(collecting(server, folder / "traces.db"))
+        stack.enter_context(collecting(server, folder / "traces.db", gate.turns))
         jobs = [
             await stack.enter_async_context(mounted)
             for mounted in (

@@ -11,7 +11,7 @@ from devteam.mesh.access.keyring import Keyring
 from devteam.mesh.access.notices import Notices
 from devteam.mesh.access.peer import Proxies, counted
 from devteam.mesh.access.penalties import Penalties
-from devteam.mesh.access.rates import Rates
+from devteam.mesh.access.rates import RATE_LIMITED, Rates
 from devteam.mesh.access.rules import RULES, Rule
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import DevTeamError, PermissionDenied, Unauthenticated
@@ -80,11 +80,11 @@ class KeyAuthorizer:
 
     @asynccontextmanager
     async def quietly(self, call: Call) -> AsyncIterator[None]:
-        """Have the log tell once a minute, too, of what strangers are refused with by those who look after this."""
+        """Have the log tell once a minute, too, of what others than this refuse: strangers, and what is too much."""
         try:
             yield
         except DevTeamError as refusal:
-            if call.caller is STRANGER:
+            if call.caller is STRANGER or refusal.reason == RATE_LIMITED:
                 call.quiet = not self._notices.first(call.subject, refusal.reason)
             raise
 
@@ -116,12 +116,7 @@ class KeyAuthorizer:
             raise
 
     def _subject(self, call: Call, caller: Caller) -> str:
-        """Whose limits a call counts against. The services of the mesh have none."""
-        if caller.role is Role.SERVICE:
-            return ""
-        if caller is STRANGER:
-            return f"address {self._address(call)}"
-        return f"key {caller.key_id}" if caller.key_id else f"certificate {caller.name}"
+        return f"address {self._address(call)}" if caller is STRANGER else caller.subject
 
     def _address(self, call: Call) -> str:
         return counted(self._proxies.origin(call.context.peer(), call.metadata.get("x-forwarded-for", "")))

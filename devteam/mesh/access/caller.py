@@ -36,6 +36,15 @@ class Caller:
     # Creates a second, on average; 0: as is set.
     rate: float = 0.0
 
+    @property
+    def subject(self) -> str:
+        """Whose limits its calls count against; empty: nobody's, as of the mesh's own services and without keys."""
+        if self.role is Role.SERVICE:
+            return ""
+        if self.key_id:
+            return f"key {self.key_id}"
+        return f"certificate {self.name}" if self.name else ""
+
     def sees(self, tenant: str) -> bool:
         """Whether what belongs to `tenant` exists for it."""
         return self.tenant in ("", tenant)

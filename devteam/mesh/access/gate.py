@@ -19,6 +19,7 @@ from devteam.mesh.errors import InvalidInput, Violation
 from devteam.mesh.interceptors.auth import Authorizer, LoopbackAuthorizer
 from devteam.mesh.interceptors.call import Layer
 from devteam.mesh.settings import ServiceSettings, variable
+from devteam.mesh.spans.turns import Turns
 
 # Seconds' worth of messages, and of bytes, that a stream may bring at once: what a worker kept while its line was down.
 _MESSAGE_BURST, _SIZE_BURST = 5.0, 8.0
@@ -32,6 +33,8 @@ class Gate:
     keyring: Keyring | None = None
     limits: Sequence[Layer] = ()
     audit: AuditLog = field(default_factory=AuditLog)
+    # Where spans are taken, too.
+    turns: Turns = field(default_factory=Turns)
 
 
 def gate_of(settings: ServiceSettings, clock: Clock) -> Gate:
@@ -51,15 +54,17 @@ def gate_of(settings: ServiceSettings, clock: Clock) -> Gate:
     authorizer = KeyAuthorizer(keyring, clock, rates, identities=settings.identities, proxies=proxies)
     streams = KeyStreams(keyring, clock, settings.streams_per_key)
     limits = (authorizer.quietly, streams.layer, _pace(settings, clock).layer, Arrivals().layer)
-    return Gate(authorizer, keyring, limits, audit)
+    turns = Turns(clock, Allowance(settings.spans_per_second, settings.spans_burst))
+    return Gate(authorizer, keyring, limits, audit, turns)
 
 
 def _allowances(settings: ServiceSettings) -> Mapping[Rate, Allowance]:
     reads = Allowance(settings.reads_per_second, settings.reads_burst)
     return {
         Rate.READ: reads,
-        # To open one is a read; each kind has its own bucket.
+        # To open one, or to send a batch, is a read; each kind has its own bucket.
         Rate.STREAM: reads,
+        Rate.SPANS: reads,
         Rate.CREATE: Allowance(settings.creates_per_second, settings.creates_burst),
         Rate.WRITE: Allowance(settings.writes_per_second, settings.writes_burst),
     }

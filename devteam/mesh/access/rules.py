@@ -20,6 +20,8 @@ class Rate(StrEnum):
     WRITE = "write"
     # A stream that stays open.
     STREAM = "stream"
+    # A batch of spans.
+    SPANS = "spans"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ RULES: Final[Mapping[str, Rule]] = {
     f"/{_ACCESS}/WatchKeys": Rule(_SERVICES, Rate.FREE),
     f"/{_ACCESS}/GetKeysRevision": Rule(_SERVICES, Rate.FREE),
     # Workers and clients send their spans to whom they know anyway.
-    f"/{_OTLP}/Export": Rule(_ALL, Rate.FREE),
+    f"/{_OTLP}/Export": Rule(_ALL, Rate.SPANS),
     # KEDA reads numbers from inside the cluster. It can show a certificate, and no key.
     f"/{_KEDA}/IsActive": Rule(_OPERATORS | _SERVICES),
     f"/{_KEDA}/StreamIsActive": Rule(_OPERATORS | _SERVICES, Rate.FREE),

@@ -16,11 +16,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 
 from devteam.mesh.access.caller import current_caller
-from devteam.mesh.errors import InvalidInput, NotFound, ResourceExhausted, Violation
+from devteam.mesh.errors import InvalidInput, NotFound, Violation
 from devteam.mesh.server import MeshServer
 from devteam.mesh.spans.otlp import Taken, taken_from_request
 from devteam.mesh.spans.ownership import mark_of, seen_by
 from devteam.mesh.spans.store import SpanStore
+from devteam.mesh.spans.turns import Turns
 from devteam.v1 import trace_pb2 as pb
 from devteam.v1.trace_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
 
@@ -33,18 +34,21 @@ _MAX_SPANS = 10_000
 _MAX_ANSWER_BYTES = 3 * 1024 * 1024
 # Of a span in a list: its field number, and its length.
 _FRAME_BYTES = 8
-# Requests of at most 4 MiB each; more senders than that wait for the disk at once only when it stands still.
-_MAX_WAITING = 16
+# What counts as a span, if spans are larger.
+_UNIT_BYTES = 1024
 
 
 @contextmanager
-def collecting(server: MeshServer, file: Path | None) -> Iterator[None]:
-    """Have `server` take spans and show them, out of `file`, until the block ends; without a file it does neither."""
+def collecting(server: MeshServer, file: Path | None, turns: Turns | None = None) -> Iterator[None]:
+    """Have `server` take spans and show them, out of `file`, until the block ends; without a file it does neither.
+
+    `turns` bounds what each caller may send; None: only what all of them do.
+    """
     if file is None:
         yield
         return
     store = SpanStore(file)
-    add_otlp_servicer(Collector(store), server.server)  # type: ignore[no-untyped-call]  # generated, without types
+    add_otlp_servicer(Collector(store, turns or Turns()), server.server)  # type: ignore[no-untyped-call]  # generated, without types
     add_TraceServiceServicer_to_server(Traces(store), server.server)
     server.serve([SERVICE, OTLP_SERVICE])
     try:
@@ -56,26 +60,17 @@ def collecting(server: MeshServer, file: Path | None) -> Iterator[None]:
 class Collector(OtlpServicer):
     """OTLP's TraceService: takes spans of whoever may call this mesh."""
 
-    def __init__(self, store: SpanStore) -> None:
+    def __init__(self, store: SpanStore, turns: Turns) -> None:
         self._store = store
-        # One at a time: the threads belong to the databases too.
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._turns = turns
 
     async def Export(  # noqa: N802 - the contract's name
         self, request: otlp.ExportTraceServiceRequest, _context: object
     ) -> otlp.ExportTraceServiceResponse:
         """Keep what can be kept; OTLP tells of the rest in `partial_success`."""
-        if self._waiting >= _MAX_WAITING:
-            raise ResourceExhausted(
-                "too many batches of spans wait for the disk; send this one again later", retry_after=5.0
-            )
-        self._waiting += 1
-        try:
-            async with self._turn:
-                taken = await _to_its_end(partial(self._keep, request, mark_of(current_caller())))
-        finally:
-            self._waiting -= 1
+        caller = current_caller()
+        async with self._turns.of(caller.subject, partial(_cost, request)):
+            taken = await _to_its_end(partial(self._keep, request, mark_of(caller)))
         answer = otlp.ExportTraceServiceResponse()
         if taken.refused:
             answer.partial_success.rejected_spans = taken.refused
@@ -87,6 +82,12 @@ class Collector(OtlpServicer):
         if taken.records:
             self._store.add(taken.records)
         return taken
+
+
+def _cost(request: otlp.ExportTraceServiceRequest) -> float:
+    """As many as it has spans, or KiB: what only looks like spans is read, too."""
+    spans = sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
+    return max(spans, request.ByteSize() / _UNIT_BYTES)
 
 
 class Traces(TraceServiceServicer):

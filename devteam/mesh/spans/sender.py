@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from devteam.mesh import names, options
 from devteam.mesh.channel import credentials, open_blocking_channel
-from devteam.mesh.errors import FailedPrecondition
+from devteam.mesh.errors import FailedPrecondition, ResourceExhausted
+from devteam.mesh.status import from_rpc
 from devteam.mesh.tls import TlsFiles
 
 _log = structlog.get_logger()
@@ -30,7 +31,8 @@ _MAX_BYTES = options.MAX_MESSAGE_BYTES - 64 * 1024
 class MeshExporter(SpanExporter):
     """Sends spans to the mesh at `url`, in the thread that the SDK exports from, over a connection of its own.
 
-    Spans that the mesh does not take are dropped, and so are all that follow for a minute.
+    Spans that the mesh does not take are dropped, and so are all that follow for a minute; where it takes too many, for
+    as long as it says.
     """
 
     def __init__(
@@ -67,8 +69,9 @@ class MeshExporter(SpanExporter):
         try:
             self._call()(request, timeout=timeout, metadata=self._metadata)
         except (grpc.RpcError, FailedPrecondition) as error:
-            self._silent_until = now + _PAUSE
-            _log.debug("the mesh takes no spans", mesh=self._url, code=str(_code(error)), again_after=_PAUSE)
+            pause = _pause(error)
+            self._silent_until = now + pause
+            _log.debug("the mesh takes no spans", mesh=self._url, code=str(_code(error)), again_after=pause)
             # The next connection shows and trusts what the certificate files hold then.
             self.shutdown()
             return False
@@ -93,6 +96,11 @@ def _requests(spans: Sequence[ReadableSpan]) -> Iterator[ExportTraceServiceReque
         middle = len(spans) // 2
         yield from _requests(spans[:middle])
         yield from _requests(spans[middle:])
+
+
+def _pause(error: Exception) -> float:
+    told = from_rpc(error) if isinstance(error, grpc.RpcError) else error
+    return told.retry_after if isinstance(told, ResourceExhausted) else _PAUSE
 
 
 def _code(error: Exception) -> grpc.StatusCode:

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable
+from itertools import islice
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -25,9 +26,7 @@ _CONTENT = frozenset(
 def attributes_from_otlp(pairs: Iterable[KeyValue]) -> dict[str, str]:
     """The first 128 attributes by their keys, values of at most 4 KiB, or 32 KiB of what a model was asked and said."""
     taken: dict[str, str] = {}
-    for pair in pairs:
-        if len(taken) == MAX_ATTRIBUTES:
-            break
+    for pair in islice(pairs, MAX_ATTRIBUTES):
         limit = MAX_CONTENT_BYTES if pair.key in _CONTENT else MAX_VALUE_BYTES
         taken[cut(pair.key, MAX_KEY_BYTES)] = cut(text_of(pair.value), limit)
     return taken

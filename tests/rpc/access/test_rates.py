@@ -2,12 +2,15 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from devteam import DevTeamClient
 from devteam.mesh import status
@@ -16,12 +19,15 @@ from devteam.mesh.clock import SystemClock
 from devteam.mesh.errors import ResourceExhausted
 from tests.fakes.clock import FakeClock
 from tests.fakes.guarded_mesh import MESH_KEY, PATIENCE, GuardedMesh, guarded_mesh
+from tests.fakes.stored_spans import otlp_request, otlp_span
+from tests.rpc.secured import secured
 
 CREATE = "/devteam.v1.PlannerService/CreateTask"
 GET = "/devteam.v1.PlannerService/GetTask"
 CANCEL = "/devteam.v1.PlannerService/CancelTask"
 BEAT = "/devteam.v1.RegistryService/Heartbeat"
 JOIN = "/devteam.v1.AccessService/JoinWorker"
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 OK, LIMITED = ("OK", ""), ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
 
 
@@ -42,6 +48,36 @@ async def test_each_kind_of_call_has_a_burst_and_a_rate_for_each_key(clock: Fake
         assert await let_through(mesh, path, key) == 3
         for elsewhere in {CREATE, GET, CANCEL} - {path}:
             assert await let_through(mesh, elsewhere, key) == 12
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.WORKER])
+async def test_batches_of_spans_are_as_many_as_reads_and_apart_from_them(clock: FakeClock, role: Role) -> None:
+    async with guarded_mesh(clock, reads_burst=5, reads_per_second=2) as mesh:
+        key = mesh.key(role)
+        assert await let_through(mesh, EXPORT, key) == 5
+        assert await let_through(mesh, EXPORT, MESH_KEY) == 12
+        assert await let_through(mesh, "/devteam.v1.AccessService/GetIdentity", key) == 5
+
+
+async def test_spans_are_bounded_by_what_they_are_and_the_log_tells_once(tmp_path: Path) -> None:
+    """On a mesh that keeps them: so many of each key, also of those that come in few batches."""
+    spans = otlp_request(*map(otlp_span, range(1, 101)))
+    async with secured(tmp_path, spans_per_second=0.1, spans_burst=100) as mesh:
+        export: Any = (await mesh.line(await mesh.key("worker"))).unary_unary(
+            EXPORT, request_serializer=ExportTraceServiceRequest.SerializeToString
+        )
+        with structlog.testing.capture_logs() as logs:
+            reasons = [await reason_of(export(spans)) for _ in range(5)]
+    assert reasons == ["", "", "RATE_LIMITED", "RATE_LIMITED", "RATE_LIMITED"]
+    assert [line["reason"] for line in logs if line["event"] == "call refused"] == ["RATE_LIMITED"]
+
+
+async def reason_of(call: Any) -> str:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return status.from_rpc(error).reason
+    return ""
 
 
 async def test_none_is_any(clock: FakeClock) -> None:

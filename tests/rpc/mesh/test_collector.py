@@ -17,13 +17,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from devteam import SpanKind
 from devteam.client import DevTeamClient
 from devteam.mesh import errors, names, status
+from devteam.mesh.access.buckets import Allowance
 from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors import trace as trace_layer
 from devteam.mesh.server import Listen, MeshServer
-from devteam.mesh.spans import collector
+from devteam.mesh.spans import turns
 from devteam.mesh.spans.collector import collecting
 from devteam.mesh.spans.store import SpanStore
+from devteam.mesh.spans.turns import Turns
 from devteam.v1 import trace_pb2, trace_pb2_grpc
+from tests.fakes.callers import CALLERS, SERVICE, Believing, called
+from tests.fakes.clock import FakeClock
 from tests.fakes.sdk_spans import ended_spans, trace_id_of
 from tests.fakes.stored_spans import TRACE, all_stored_spans, attribute, otlp_request, otlp_span, record, stored_spans
 
@@ -121,7 +125,7 @@ async def test_many_who_send_at_once_take_turns_and_too_many_are_sent_away(
     channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that stands still must not take the threads and the memory of the whole process."""
-    monkeypatch.setattr(collector, "_MAX_WAITING", 3)
+    monkeypatch.setattr(turns, "MOST_WAITING", 3)
     export = exporting(channel)
     told = await asyncio.gather(
         *(export(otlp_request(*map(otlp_span, range(number * 500 + 1, number * 500 + 500)))) for number in range(30)),
@@ -130,6 +134,27 @@ async def test_many_who_send_at_once_take_turns_and_too_many_are_sent_away(
     refused = [status.from_rpc(error) for error in told if isinstance(error, grpc.aio.AioRpcError)]
     assert 3 <= 30 - len(refused) < 30
     assert {type(refusal) for refusal in refused} == {errors.ResourceExhausted}
+
+
+async def test_a_caller_may_send_so_many_spans_a_second_and_so_many_kib(ids: Ids, clock: FakeClock, file: Path) -> None:
+    """Whoever it is by its key; others, and the services of the mesh, are not held up by it."""
+    mesh = MeshServer(Listen(port=0), ids, Believing(CALLERS))
+    with collecting(mesh, file, Turns(clock, Allowance(100, 1_000))):
+        port = await mesh.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+            export, many = exporting(opened), otlp_request(*map(otlp_span, range(1, 1_101)))
+            large = otlp_request(otlp_span(attributes=[attribute("a", string_value="x" * 1_100 * 1_024)]))
+            for who, request in (("acme", many), ("worker", large)):
+                await export(request, metadata=called(who))
+                refusal = await refusal_of(export(otlp_request(otlp_span()), metadata=called(who)))
+                assert isinstance(refusal, errors.ResourceExhausted)
+                assert (refusal.reason, refusal.metadata["subject"]) == ("RATE_LIMITED", f"key key-of-{who}")
+                assert refusal.retry_after == pytest.approx(1.0, abs=0.1)
+            for who in ("globex", SERVICE, ""):
+                await export(many, metadata=called(who) if who else ())
+            clock.advance(1.1)
+            await export(otlp_request(otlp_span()), metadata=called("acme"))
+        await mesh.stop()
 
 
 @pytest.mark.parametrize("wrong", ["", "abc", "g" * 32, "a" * 31, "a" * 33, "aa " * 10 + "aa", "ä" * 32])

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from devteam.mesh import options
 from devteam.mesh.access.caller import ANYONE, Caller
 from devteam.mesh.address import target_of
-from devteam.mesh.errors import Unauthenticated
+from devteam.mesh.errors import ResourceExhausted, Unauthenticated
 from devteam.mesh.ids import Ids
 from devteam.mesh.interceptors.call import Call
 from devteam.mesh.server import Listen, MeshServer
@@ -108,6 +108,33 @@ async def test_a_mesh_that_keeps_none_is_asked_again_after_a_minute(ids: Ids, fi
         while not await exported(exporter, "kept"):
             time_passes.now += 61
         await second.stop()
+    exporter.shutdown()
+    assert [span.name for span in all_stored_spans(file)] == ["kept"]
+
+
+class BusyAtFirst:
+    """Sends away whoever comes first, for seven seconds."""
+
+    def __init__(self) -> None:
+        self._busy = True
+
+    async def authorize(self, _call: Call) -> Caller:
+        if self._busy:
+            self._busy = False
+            raise ResourceExhausted("too many spans", retry_after=7.0)
+        return ANYONE
+
+
+async def test_a_mesh_that_is_sent_too_many_is_asked_again_when_it_says(ids: Ids, file: Path) -> None:
+    time_passes, mesh = Hand(), MeshServer(Listen(port=0), ids, BusyAtFirst())
+    with collecting(mesh, file):
+        exporter = MeshExporter(f"http://127.0.0.1:{await mesh.start()}", now=time_passes)
+        assert not await exported(exporter, "lost")
+        time_passes.now += 6.9
+        assert not await exported(exporter, "lost too")
+        time_passes.now += 0.2
+        assert await exported(exporter, "kept")
+        await mesh.stop()
     exporter.shutdown()
     assert [span.name for span in all_stored_spans(file)] == ["kept"]
 

@@ -9,6 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from devteam.mesh.spans.otlp import MAX_SPANS, taken_from_request
+from devteam.mesh.spans.values import attributes_from_otlp
 from devteam.trace_wire import span_from_proto
 from devteam.traces import Span, SpanKind
 from devteam.v1 import trace_pb2
@@ -130,6 +131,13 @@ def test_what_a_model_was_asked_and_said_has_more_room() -> None:
     assert {name for name, value in span.attributes.items() if value == said} == kept
     span = taken(otlp_span(attributes=[attribute(name, string_value=said * 10) for name in kept]))
     assert {len(value.encode()) for value in span.attributes.values()} <= {32_767, 32_768}
+
+
+def test_no_more_is_read_than_can_be_kept() -> None:
+    """However often a span says the same thing."""
+    pairs = iter([attribute("again", int_value=number) for number in range(1_000)])
+    assert attributes_from_otlp(pairs) == {"again": "127"}
+    assert len(list(pairs)) == 1_000 - 128
 
 
 def test_where_it_came_from_is_told_only_where_there_is_room() -> None:
