@@ -75,11 +75,12 @@ class MeshServer:
     def __post_init__(self) -> None:
         refuse_exposure(self.listen, keys=self.keyring is not None)
         errors, auth = error_layer(self.ids), auth_layer(self.authorizer)
+        refusals = refusal_layer(self.audit.proxies)
         layers = (
             log_layer,
             errors,
             self._calls.layer,
-            refusal_layer,
+            refusals,
             metrics_layer,
             trace_layer,
             self.audit.layer,
@@ -87,7 +88,7 @@ class MeshServer:
             *self.limits,
             deadline_layer(self.listen.call_timeout),
         )
-        library = (log_layer, errors, refusal_layer, auth, *self.limits)
+        library = (log_layer, errors, refusals, auth, *self.limits)
         keeper = self.authorizer if isinstance(self.authorizer, Doorkeeper) else None
         interceptor = CallInterceptor(
             layers,

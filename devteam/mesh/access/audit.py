@@ -67,7 +67,7 @@ class AuditLog:
             "method": call.method.removeprefix("/"),
             **_named(call.response),
             **_named(call.request),
-            "peer": self.proxies.origin(call.context.peer(), call.metadata.get("x-forwarded-for", "")),
+            "peer": call.origin(self.proxies),
             "outcome": outcome.code,
             "reason": outcome.error_type,
         }

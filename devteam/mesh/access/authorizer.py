@@ -119,7 +119,7 @@ class KeyAuthorizer:
         return f"address {self._address(call)}" if caller is STRANGER else caller.subject
 
     def _address(self, call: Call) -> str:
-        return counted(self._proxies.origin(call.context.peer(), call.metadata.get("x-forwarded-for", "")))
+        return counted(call.origin(self._proxies))
 
 
 def _shown(metadata: Mapping[str, str]) -> str:

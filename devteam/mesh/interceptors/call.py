@@ -22,6 +22,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from devteam.mesh.access.caller import Caller
+from devteam.mesh.access.peer import Proxies
 from devteam.mesh.errors import DevTeamError, InvalidInput, Unavailable, Violation
 
 # Health and reflection are the library's own servicers, and answer to few of the layers.
@@ -60,6 +61,10 @@ class Call:
     pace: Callable[[int], Awaitable[None]] | None = None
     # Within it a message is read of which perhaps only the beginning is there.
     arriving: Callable[[], AbstractAsyncContextManager[None]] | None = None
+
+    def origin(self, proxies: Proxies) -> str:
+        """The address that it comes from, where these proxies are believed."""
+        return proxies.origin(self.context.peer(), self.metadata.get("x-forwarded-for", ""))
 
     def end(self, error: DevTeamError) -> None:
         """End the call with `error`, once what is being sent is out. The first one counts."""

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from devteam.mesh.access.peer import Proxies
 from devteam.mesh.errors import DevTeamError, Internal
-from devteam.mesh.interceptors.call import Call
+from devteam.mesh.interceptors.call import Call, Layer
 
 _log = structlog.get_logger()
 
@@ -18,19 +19,20 @@ async def log_layer(call: Call) -> AsyncIterator[None]:
         yield
 
 
-@asynccontextmanager
-async def refusal_layer(call: Call) -> AsyncIterator[None]:
-    """Log refusals with their reason; to stand inside of what turns them into a status."""
-    try:
-        yield
-    except Internal:
-        raise
-    except DevTeamError as error:
-        if not call.quiet:
-            _tell(call, error)
-        raise
+def refusal_layer(proxies: Proxies) -> Layer:
+    """Log refusals with their reason and whom they met; to stand inside of what turns them into a status."""
 
+    @asynccontextmanager
+    async def layer(call: Call) -> AsyncIterator[None]:
+        try:
+            yield
+        except Internal:
+            raise
+        except DevTeamError as error:
+            if not call.quiet:
+                cause = {"cause": call.cause} if call.cause else {}
+                peer = call.origin(proxies)
+                _log.info("call refused", reason=error.reason, message=error.message, peer=peer, **cause)
+            raise
 
-def _tell(call: Call, error: DevTeamError) -> None:
-    cause = {"cause": call.cause} if call.cause else {}
-    _log.info("call refused", reason=error.reason, message=error.message, peer=call.context.peer(), **cause)
+    return layer

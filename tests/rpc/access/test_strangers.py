@@ -14,6 +14,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.guarded_mesh import MESH_KEY, GuardedMesh, guarded_mesh
 
 GET = "/devteam.v1.PlannerService/GetTask"
+HEALTH = "/grpc.health.v1.Health/Check"
 INVALID = ("UNAUTHENTICATED", "CREDENTIALS_INVALID")
 PENALTY = ("RESOURCE_EXHAUSTED", "AUTH_PENALTY")
 OK = ("OK", "")
@@ -109,6 +110,17 @@ async def test_a_refusal_is_logged_once_a_minute_with_its_cause_and_without_the_
         with structlog.testing.capture_logs() as logs:
             await mesh.outcome(GET, secret, here)
         assert [entry["reason"] for entry in logs if entry["event"] == "call refused"] == ["CREDENTIALS_INVALID"]
+
+
+async def test_the_log_says_who_was_refused_behind_a_proxy_too(clock: FakeClock) -> None:
+    """As the audit log does; whoever is no proxy is not believed."""
+    said = ("x-forwarded-for", "198.51.100.9, 192.0.2.7")
+    for proxies, peer in ((["127.0.0.0/8"], "192.0.2.7"), ([], "127.0.0.1")):
+        async with guarded_mesh(clock, trusted_proxies=proxies) as mesh:
+            with structlog.testing.capture_logs() as logs:
+                await mesh.outcome(GET, "", said)
+                await mesh.outcome(HEALTH, mint("c").secret, said)
+        assert [entry["peer"] for entry in logs if entry["event"] == "call refused"] == [peer, peer]
 
 
 async def test_a_refused_role_is_told_which_one_it_takes(clock: FakeClock) -> None:
