@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from devteam.mesh.access.caller import ANYONE, STRANGER, Caller
+from devteam.mesh.access.particulars import particulars
 from devteam.mesh.access.peer import Proxies
 from devteam.mesh.access.rates import RATE_LIMITED
 from devteam.mesh.access.rules import RULES
@@ -23,15 +24,6 @@ from devteam.mesh.redaction import hidden
 
 _log = structlog.get_logger()
 
-# What a request, or its answer, may name. Nothing else of either is written: it may be a prompt or a secret.
-_NAMED = ("task_id", "plan_id", "worker_id", "queue", "key_id", "tenant")
-# Messages of a request or an answer that are looked into, and what a name in them stands for.
-_WITHIN: Mapping[str, Mapping[str, str]] = {
-    "spec": {"tenant": "tenant", "worker_id": "worker_id"},
-    "key": {"key_id": "key_id"},
-    "policy": {"name": "queue"},
-}
-_LONGEST = 256
 _MINE_ALONE = 0o600
 
 
@@ -57,23 +49,21 @@ class AuditLog:
             outcome = outcome_of(error)
             raise
         finally:
-            rule = RULES.get(call.method)
-            if rule is not None and rule.audited and call.caller is not None and not _is_known(call, outcome):
+            if _is_audited(call) and call.caller is not None and not _is_known(call, outcome):
                 self._tell(self._line(call, call.caller, outcome))
 
-    def _line(self, call: Call, caller: Caller, outcome: Outcome) -> dict[str, str]:
+    def _line(self, call: Call, caller: Caller, outcome: Outcome) -> dict[str, object]:
         line = {
             **_who(caller),
             "method": call.method.removeprefix("/"),
-            **_named(call.response),
-            **_named(call.request),
+            **particulars(call.request, call.response),
             "peer": call.origin(self.proxies),
             "outcome": outcome.code,
             "reason": outcome.error_type,
         }
-        return {name: value for name, value in line.items() if value}
+        return {name: value for name, value in line.items() if value != ""}
 
-    def _tell(self, line: dict[str, str]) -> None:
+    def _tell(self, line: Mapping[str, Any]) -> None:
         if self.file is None:
             _log.info("audited call", **line)
             return
@@ -97,6 +87,13 @@ def append(file: Path, text: str) -> None:
         os.close(descriptor)
 
 
+def _is_audited(call: Call) -> bool:
+    rule = RULES.get(call.method)
+    if rule is None:
+        return False
+    return rule.audited or bool(rule.audited_if and getattr(call.request, rule.audited_if, False))
+
+
 def _is_known(call: Call, outcome: Outcome) -> bool:
     """Whether it is a refusal that was told a moment ago, of those that come as often as somebody likes."""
     return call.quiet and (call.caller is STRANGER or outcome.error_type == RATE_LIMITED)
@@ -113,20 +110,3 @@ def _who(caller: Caller) -> dict[str, str]:
         "by_role": caller.role.value,
         "by_tenant": caller.tenant,
     }
-
-
-def _named(message: Any) -> dict[str, str]:
-    """The names in a message of whichever kind, and in those of its parts that are known."""
-    if message is None:
-        return {}
-    fields = message.DESCRIPTOR.fields_by_name
-    found = {name: _text(getattr(message, name)) for name in _NAMED if name in fields}
-    for part, names in _WITHIN.items():
-        if part in fields:
-            inner = getattr(message, part)
-            found |= {meaning: _text(getattr(inner, name)) for name, meaning in names.items() if hasattr(inner, name)}
-    return {name: value for name, value in found.items() if value}
-
-
-def _text(value: object) -> str:
-    return hidden(value)[:_LONGEST] if isinstance(value, str) else ""

@@ -31,6 +31,8 @@ class Rule:
     roles: frozenset[Role]
     rate: Rate = Rate.READ
     audited: bool = False
+    # Or only where its request sets this field.
+    audited_if: str = ""
     # Also without a key.
     open: bool = False
 
@@ -45,17 +47,19 @@ _ALL = frozenset(Role)
 _PLANNER, _REGISTRY, _ROUTER = "devteam.v1.PlannerService", "devteam.v1.RegistryService", "devteam.v1.RouterService"
 _ACCESS, _KEDA = "devteam.v1.AccessService", "externalscaler.ExternalScaler"
 _OTLP = "opentelemetry.proto.collector.trace.v1.TraceService"
+# A watch that stops what it watches once nobody looks on.
+_CANCELS = "cancel_on_disconnect"
 
 RULES: Final[Mapping[str, Rule]] = {
     f"/{_PLANNER}/CreateTask": Rule(_PEOPLE, Rate.CREATE),
     f"/{_PLANNER}/GetTask": Rule(_PEOPLE),
     f"/{_PLANNER}/ListTasks": Rule(_PEOPLE),
-    f"/{_PLANNER}/WatchTask": Rule(_PEOPLE, Rate.STREAM),
+    f"/{_PLANNER}/WatchTask": Rule(_PEOPLE, Rate.STREAM, audited_if=_CANCELS),
     f"/{_PLANNER}/CancelTask": Rule(_PEOPLE, Rate.WRITE, audited=True),
     f"/{_PLANNER}/CreatePlan": Rule(_PEOPLE, Rate.CREATE),
     f"/{_PLANNER}/GetPlan": Rule(_PEOPLE),
     f"/{_PLANNER}/ListPlans": Rule(_PEOPLE),
-    f"/{_PLANNER}/WatchPlan": Rule(_PEOPLE, Rate.STREAM),
+    f"/{_PLANNER}/WatchPlan": Rule(_PEOPLE, Rate.STREAM, audited_if=_CANCELS),
     f"/{_PLANNER}/CancelPlan": Rule(_PEOPLE, Rate.WRITE, audited=True),
     f"/{_PLANNER}/WatchTasks": Rule(_PEOPLE, Rate.STREAM),
     f"/{_PLANNER}/GetPlannerStatus": Rule(_PEOPLE),

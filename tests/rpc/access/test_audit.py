@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from devteam.mesh.access.caller import Role
 from devteam.mesh.access.key import mint
@@ -23,6 +24,7 @@ UPDATE = "/devteam.v1.RegistryService/UpdateQueue"
 KEY = "/devteam.v1.AccessService/CreateKey"
 JOIN = "/devteam.v1.AccessService/JoinWorker"
 ERASE = "/devteam.v1.PlannerService/EraseTenant"
+WATCH_TASK, WATCH_PLAN = "/devteam.v1.PlannerService/WatchTask", "/devteam.v1.PlannerService/WatchPlan"
 HERE = ("x-forwarded-for", "192.0.2.7")
 
 
@@ -45,13 +47,21 @@ async def test_each_call_that_changes_something_for_others_is_one_line(clock: Fa
         key = mesh.key(Role.OPERATOR, name="Ann", tenant="acme")
         await made(mesh, CANCEL, key, planner_pb2.CancelTaskRequest(task_id="t-1"))
         await mesh.outcome("/devteam.v1.PlannerService/GetTask", key)
-        await made(mesh, UPDATE, key, registry_pb2.UpdateQueueRequest(policy=registry_pb2.QueuePolicy(name="gpu")))
+        pause = registry_pb2.QueuePolicy(name="gpu", paused=True)
+        await made(mesh, UPDATE, key, registry_pb2.UpdateQueueRequest(policy=pause, update_mask=mask("paused")))
     who = {"by": "Ann", "by_key": key.split("_")[1], "by_role": "operator", "by_tenant": "acme"}
     when = {"time": clock.now().isoformat(), "peer": "192.0.2.7", "outcome": "OK"}
     assert lines(file) == [
         {**when, **who, "method": "devteam.v1.PlannerService/CancelTask", "task_id": "t-1"},
-        {**when, **who, "method": "devteam.v1.RegistryService/UpdateQueue", "queue": "gpu"},
+        {**when, **who, "method": "devteam.v1.RegistryService/UpdateQueue", **PAUSED},
     ]
+
+
+PAUSED = {"queue": "gpu", "paused": True, "update_mask": ["paused"]}
+
+
+def mask(*paths: str) -> FieldMask:
+    return FieldMask(paths=paths)
 
 
 async def test_what_was_refused_is_told_too_with_the_reason(clock: FakeClock, file: Path) -> None:
@@ -73,6 +83,27 @@ async def test_neither_secrets_nor_anything_but_names_are_told(clock: FakeClock,
     assert (created["by"], created["tenant"], created["worker_id"]) == ("mesh key", "acme", f"{slip[:13]}[hidden]")
     assert (joined["by"], len(joined["worker_id"])) == ("stranger", 256)
     assert "canary" not in str(lines(file))
+
+
+@pytest.mark.parametrize("watch", [WATCH_TASK, WATCH_PLAN])
+async def test_a_watch_is_told_of_where_its_end_cancels(clock: FakeClock, file: Path, watch: str) -> None:
+    """Of others nothing is told: they change nothing."""
+    request: Any = {WATCH_TASK: planner_pb2.WatchTaskRequest(task_id="t-1")}.get(
+        watch, planner_pb2.WatchPlanRequest(plan_id="t-1")
+    )
+    async with guarded_mesh(clock, audit_file=file) as mesh:
+        key = mesh.key(Role.OPERATOR)
+        for cancels in (False, True):
+            request.cancel_on_disconnect = cancels
+            call = mesh.call(watch, key, HERE, request=request.SerializeToString())
+            await call.read()
+            call.cancel()
+        async with asyncio.timeout(PATIENCE):
+            while not lines(file):  # noqa: ASYNC110 - a file has no event for it
+                await asyncio.sleep(0.01)
+    (line,) = lines(file)
+    assert (line["outcome"], line["cancel_on_disconnect"]) == ("CANCELLED", True)
+    assert "t-1" in (line.get("task_id"), line.get("plan_id"))
 
 
 async def test_a_stream_is_told_of_when_it_ends(clock: FakeClock, file: Path) -> None:
@@ -159,3 +190,5 @@ def test_whatever_an_operator_can_do_to_others_is_audited() -> None:
         *("CancelTask", "CancelPlan", "EraseTenant", "DeregisterWorker", "UpdateWorker", "UpdateRouting"),
         *("UpdateQueue", "CreateKey", "RevokeKey", "CreateJoinToken", "JoinWorker"),
     }
+    by_flag = {method.rpartition("/")[2]: rule.audited_if for method, rule in RULES.items() if rule.audited_if}
+    assert by_flag == dict.fromkeys(("WatchTask", "WatchPlan"), "cancel_on_disconnect")

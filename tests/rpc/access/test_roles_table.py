@@ -27,7 +27,8 @@ def rows() -> Iterator[str]:
 
 def row(name: str, rule: Rule) -> str:
     may = " | ".join("yes" if role in rule.roles else "" for role in Role)
-    return f"| {name}{' •' if rule.open else ''} | {may} | {rule.rate} | {'yes' if rule.audited else ''} |"
+    audited = "yes" if rule.audited else f"`{rule.audited_if}`" if rule.audited_if else ""
+    return f"| {name}{' •' if rule.open else ''} | {may} | {rule.rate} | {audited} |"
 
 
 def test_the_documented_roles_are_those_that_count() -> None:
