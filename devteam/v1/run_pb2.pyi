@@ -741,6 +741,7 @@ class HandBack(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     reason: Global___HandBackReason.ValueType
     message: _builtins.str
     provider: _builtins.str
@@ -751,6 +752,10 @@ class HandBack(_message.Message):
     def retry_after(self) -> _duration_pb2.Duration:
         """Not before this has passed."""
 
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of the turns that had ended before. Unset: the worker does not know."""
+
     def __init__(
         self,
         *,
@@ -758,10 +763,11 @@ class HandBack(_message.Message):
         message: _builtins.str = ...,
         retry_after: _duration_pb2.Duration | None = ...,
         provider: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "provider", b"provider", "reason", b"reason", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "provider", b"provider", "reason", b"reason", "retry_after", b"retry_after", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -774,18 +780,24 @@ class Cancellation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOOK_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def took(self) -> _duration_pb2.Duration:
         """From the worker's hearing of it until the model's connection was closed. Unset: it never ran."""
+
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of the turns that had ended before. Unset: the worker does not know."""
 
     def __init__(
         self,
         *,
         took: _duration_pb2.Duration | None = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["took", b"took"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["took", b"took", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["took", b"took"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["took", b"took", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from devteam_worker.domain import Assignment, AttemptId, Completed, Emit, Outcome
-from devteam_worker.providers.base import Prompt, Text
+from devteam_worker.domain import Assignment, AttemptId, Completed, Emit, Outcome, Spend
+from devteam_worker.providers.base import Prompt, Text, Usage
 
 PATIENCE = 60.0
 
@@ -13,6 +13,8 @@ class Play:
 
     def __init__(self, assignment: Assignment, emit: Emit) -> None:
         self.assignment = assignment
+        # What it says, when it is stopped, that it has taken.
+        self.taken = Usage()
         self._emit = emit
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.stopped = asyncio.Event()
@@ -44,7 +46,7 @@ class ScriptedAgent:
     def __init__(self) -> None:
         self._plays: asyncio.Queue[Play] = asyncio.Queue()
 
-    async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
+    async def run(self, assignment: Assignment, emit: Emit, spend: Spend = lambda _: None) -> Outcome:
         play = Play(assignment, emit)
         self._plays.put_nowait(play)
         try:
@@ -53,6 +55,8 @@ class ScriptedAgent:
             play.stopped.set()
             await play.may_close.wait()
             raise
+        finally:
+            spend(play.taken)
 
     async def started(self) -> Play:
         """The next run that has started."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from devteam.mesh.clock import Clock
 from devteam_worker.conversation import Conversation
-from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome, Spend
 from devteam_worker.model_spans import ModelSpans
 from devteam_worker.prices import Prices
 from devteam_worker.providers.base import FailureReason, Prompt, Provider, ProviderError
@@ -46,7 +46,7 @@ class ModelAgent:
         self._spans = spans or ModelSpans(clock)
         self._on_ended = on_ended
 
-    async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
+    async def run(self, assignment: Assignment, emit: Emit, spend: Spend = lambda _: None) -> Outcome:
         """Carry out one assignment. A provider's failure is an outcome, never an exception."""
         prompt = assignment.prompt
         try:
@@ -63,9 +63,12 @@ class ModelAgent:
         except ProviderError as error:
             if error.reason is FailureReason.RATE_LIMITED and talk.so_far.first_token is None:
                 asked = provider.name if provider.shared else ""
-                return HandedBack(HandBackReason.RATE_LIMITED, error.message, error.retry_after, asked)
+                return HandedBack(
+                    HandBackReason.RATE_LIMITED, error.message, error.retry_after, asked, talk.so_far.usage
+                )
             return replace(_failed(error), usage=talk.so_far.usage)
         finally:
+            spend(talk.so_far.usage)
             self._on_ended(prompt.model)
         told = talk.so_far
         return Completed(provider.name, ended.model, ended.stop_reason, told.usage, told.first_token or 0.0)

@@ -54,10 +54,12 @@ class Failed:
 class Cancelled:
     """The run was stopped, and the model's connection is closed.
 
-    `took`: seconds from hearing that it shall stop until that connection was closed; None: it never ran.
+    `took`: seconds from hearing that it shall stop until that connection was closed; None: it never ran. `usage` of the
+    turns that had ended before.
     """
 
     took: float | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
 class HandBackReason(StrEnum):
@@ -71,17 +73,21 @@ class HandBackReason(StrEnum):
 class HandedBack:
     """The run is given back unfinished, for somebody else to run; `retry_after` in seconds.
 
-    `provider`: who asked for patience, "handler" for the worker's own code; empty when nobody did.
+    `provider`: who asked for patience, "handler" for the worker's own code; empty when nobody did. `usage` of the turns
+    that had ended before.
     """
 
     reason: HandBackReason
     message: str
     retry_after: float | None = None
     provider: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 Outcome = Completed | Failed | Cancelled | HandedBack
 Emit = Callable[[Token], Awaitable[None]]
+# Hears what a run has taken, for when it does not come to say so itself.
+Spend = Callable[[Usage], None]
 
 
 @dataclass(frozen=True, slots=True)

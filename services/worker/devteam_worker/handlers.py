@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome
+from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackReason, HandedBack, Outcome, Spend
 from devteam_worker.elsewhere import OwnersLoop, begin_in_thread
 from devteam_worker.failures import Fatal, RateLimited, Retryable
 from devteam_worker.mouth import Mouth
@@ -38,8 +38,8 @@ class HandlerAgent:
         self._loop = loop
         self._on_error = on_error
 
-    async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
-        """Call the handler. What it raises is an outcome."""
+    async def run(self, assignment: Assignment, emit: Emit, spend: Spend = lambda _: None) -> Outcome:
+        """Call the handler. What it raises is an outcome; what it takes, nobody knows."""
         mouth = Mouth()
         task = _task(assignment, mouth)
         handling = self._loop.begin(self._handled(task))

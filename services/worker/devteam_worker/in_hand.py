@@ -3,8 +3,9 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from devteam_worker.domain import Assignment, AttemptId, Cancelled, Outcome
+from devteam_worker.domain import Assignment, AttemptId, Cancelled, HandedBack, Outcome
 from devteam_worker.observation import Observation
+from devteam_worker.providers.base import Usage
 from devteam_worker.transcript import Transcript
 
 
@@ -23,8 +24,10 @@ class InHand:
     # After a reconnect nothing is said about it until the Router has said where to go on.
     silent: bool = False
     # What it ends with when its task is cancelled, and since when that is so.
-    stopped_as: Outcome = field(default_factory=Cancelled)
+    stopped_as: Cancelled | HandedBack = field(default_factory=Cancelled)
     stopping_since: float | None = None
+    # What it had taken by then.
+    usage: Usage = field(default_factory=Usage)
     observation: Observation | None = None
     task: "asyncio.Task[None] | None" = None
 
@@ -58,6 +61,10 @@ class InHand:
     def unknown_to(self, router: str) -> bool:
         """Whether this Router has yet to hear that it is to be had."""
         return not self.router and router not in self.told
+
+    def spend(self, usage: Usage) -> None:
+        """Hear what it has taken."""
+        self.usage = usage
 
     def bind(self, router: str) -> None:
         """From now on it is this Router's."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol, Self
 
 import structlog
@@ -18,6 +19,7 @@ from devteam_worker.domain import (
     HandBackReason,
     HandedBack,
     Outcome,
+    Spend,
 )
 from devteam_worker.in_hand import InHand
 from devteam_worker.observation import observed
@@ -34,8 +36,11 @@ _LAST_WORDS = 5.0
 class Agent(Protocol):
     """Carries out assignments."""
 
-    async def run(self, assignment: Assignment, emit: Emit) -> Outcome:
-        """Carry out one assignment, handing every token to `emit`, which may make it wait. Cancellation stops it."""
+    async def run(self, assignment: Assignment, emit: Emit, spend: Spend) -> Outcome:
+        """Carry out one assignment, handing every token to `emit`, which may make it wait. Cancellation stops it.
+
+        `spend` hears what its turns took, before it is over, whichever way.
+        """
 
 
 class Runs:
@@ -240,22 +245,23 @@ class Runs:
         timeout = item.assignment.run_timeout
         try:
             async with asyncio.timeout(timeout) as limit:
-                return await self._agent.run(item.assignment, emit)
+                return await self._agent.run(item.assignment, emit, item.spend)
         except asyncio.CancelledError:
             # Cancelled by `_stop`: the task lives on, to say how it ended.
             return self._stopped(item)
         except Exception:  # noqa: BLE001 - a defect costs one run, not the worker
             if limit.expired():
                 message = f"it ran longer than its run_timeout of {timeout:g} s"
-                return Failed(FailureReason.TIMEOUT, message, retryable=True)
+                return Failed(FailureReason.TIMEOUT, message, retryable=True, usage=item.usage)
             _log.exception("run broke the worker's own code")
             message = "the worker failed in its own code; its log has the cause"
-            return Failed(FailureReason.INTERNAL, message, retryable=True)
+            return Failed(FailureReason.INTERNAL, message, retryable=True, usage=item.usage)
 
     def _stopped(self, item: InHand) -> Outcome:
         """The agent has let go of its model."""
         if item.observation is not None:
             item.observation.note(names.EVENT_MODEL_CLOSED)
-        if isinstance(item.stopped_as, Cancelled) and item.stopping_since is not None:
-            return Cancelled(took=self._clock.monotonic() - item.stopping_since)
-        return item.stopped_as
+        stopped = replace(item.stopped_as, usage=item.usage)
+        if isinstance(stopped, Cancelled) and item.stopping_since is not None:
+            return replace(stopped, took=self._clock.monotonic() - item.stopping_since)
+        return stopped

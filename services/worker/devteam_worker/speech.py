@@ -6,7 +6,7 @@ Not everything that they hand over is what its type says, and one odd value must
 import math
 from dataclasses import replace
 
-from devteam_worker.domain import Completed, Failed, HandedBack, Outcome
+from devteam_worker.domain import Cancelled, Completed, Failed, HandedBack, Outcome
 from devteam_worker.providers.base import Progress, Text, Thinking, Token, ToolCall, ToolResult, Usage
 
 _LONGEST_WORD = 256
@@ -43,10 +43,10 @@ def tellable(outcome: Outcome) -> Outcome:
             message, wait = _text(outcome.message, _LONGEST_MESSAGE), _wait(outcome.retry_after)
             return replace(outcome, message=message, retry_after=wait, usage=_usage(outcome.usage))
         case HandedBack():
-            message = _text(outcome.message, _LONGEST_MESSAGE)
-            return replace(outcome, message=message, retry_after=_wait(outcome.retry_after))
-        case _:
-            return outcome
+            message, wait = _text(outcome.message, _LONGEST_MESSAGE), _wait(outcome.retry_after)
+            return replace(outcome, message=message, retry_after=wait, usage=_usage(outcome.usage))
+        case Cancelled():
+            return replace(outcome, usage=_usage(outcome.usage))
 
 
 def _text(text: object, most: int | None = None) -> str:

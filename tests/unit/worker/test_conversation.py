@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import pytest
 from devteam_worker.agent import Bounds, ModelAgent
-from devteam_worker.domain import Completed, Failed, Outcome
+from devteam_worker.domain import Completed, Failed, HandedBack, Outcome
 from devteam_worker.model_spans import ModelSpans
 from devteam_worker.providers.base import (
     ALIVE,
@@ -77,6 +77,7 @@ class Scene:
         self, model: Model, clock: FakeClock, *tools: Tool, max_turns: int = 16, spans: ModelSpans | None = None
     ) -> None:
         self.heard: list[Token] = []
+        self.spent: list[Usage] = []
         catalog, toolbox = Catalog({"sim": model}, simulate=True), Toolbox(tools or [SEARCH])
         self._agent = ModelAgent(catalog, toolbox, clock, Bounds(max_turns=max_turns), spans=spans)
 
@@ -84,7 +85,9 @@ class Scene:
         async def emit(token: Token) -> None:
             self.heard.append(token)
 
-        return await self._agent.run(an_assignment(tools=tools or ("docs",), max_turns=max_turns), emit)
+        return await self._agent.run(
+            an_assignment(tools=tools or ("docs",), max_turns=max_turns), emit, self.spent.append
+        )
 
 
 async def test_a_call_is_carried_out_and_its_answer_told_to_the_model(clock: FakeClock) -> None:
@@ -134,6 +137,33 @@ async def test_a_model_that_never_stops_calling_has_failed(clock: FakeClock) -> 
     assert outcome.usage == Usage(30, 6, 3, 0, 1.5)
     assert "3 times" in outcome.message
     assert len(model.asked) == 3
+
+
+async def test_what_its_turns_took_is_told_when_a_run_is_stopped_in_a_later_one(clock: FakeClock) -> None:
+    asked = asyncio.Event()
+
+    async def never(arguments: Mapping[str, object]) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return ""
+
+    scene = Scene(
+        Model([ToolCall("c1", "never", "{}"), ended("said")]), clock, Tool("never", "", {}, "function", never)
+    )
+    running = asyncio.create_task(scene.run("never"))
+    async with asyncio.timeout(60):
+        await asked.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert scene.spent == [Usage(10, 2, 1, 0, 0.5)]
+
+
+async def test_patience_asked_for_before_a_word_was_said_is_told_with_what_was_taken(clock: FakeClock) -> None:
+    wait = ProviderError(FailureReason.RATE_LIMITED, "Slow down.", retry_after=7.0)
+    outcome = await Scene(Model([ended("half", unfinished=True)], [wait]), clock).run()
+    assert isinstance(outcome, HandedBack)
+    assert outcome.usage == Usage(10, 2, 1, 0, 0.5)
 
 
 async def test_the_calls_of_the_last_turn_are_not_made(clock: FakeClock) -> None:

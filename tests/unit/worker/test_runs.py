@@ -13,7 +13,7 @@ from devteam_worker.domain import (
     Outcome,
 )
 from devteam_worker.in_hand import InHand
-from devteam_worker.providers.base import FailureReason, Text
+from devteam_worker.providers.base import FailureReason, Text, Usage
 from devteam_worker.runs import Runs
 from devteam_worker.transcript import MAX_PIECE
 
@@ -22,6 +22,7 @@ from tests.fakes.clock import FakeClock
 
 T1 = AttemptId("t1", 1)
 T2 = AttemptId("t2", 1)
+TAKEN = Usage(1200, 30, 1000, 0, 0.02)
 
 
 class News:
@@ -207,6 +208,39 @@ async def test_a_run_that_takes_too_long_fails(runs: Runs, agent: ScriptedAgent,
         FailureReason.TIMEOUT, "it ran longer than its run_timeout of 0.01 s", retryable=True
     )
     await play.has_stopped()
+
+
+async def test_what_a_run_had_taken_is_told_however_it_was_stopped(
+    runs: Runs, agent: ScriptedAgent, news: News, clock: FakeClock
+) -> None:
+    play, cancelled = await begun(runs, agent, an_assignment("t1"))
+    play.taken = TAKEN
+    runs.cancel(T1, fenced=False)
+    assert await ended(news, cancelled) == Cancelled(took=0.0, usage=TAKEN)
+
+    play, broken = await begun(runs, agent, an_assignment("t2"))
+    play.taken = TAKEN
+    play.break_down(KeyError("secret"))
+    failed = await ended(news, broken)
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.usage) == (FailureReason.INTERNAL, TAKEN)
+
+    play, handed_back = await begun(runs, agent, an_assignment("t3"))
+    play.taken = TAKEN
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runs.hand_back())
+        outcome = await ended(news, handed_back)
+        assert isinstance(outcome, HandedBack)
+        assert (outcome.reason, outcome.usage) == (HandBackReason.DRAINING, TAKEN)
+        runs.stop_all()
+
+
+async def test_what_a_run_had_taken_when_its_time_was_up_is_told(runs: Runs, agent: ScriptedAgent, news: News) -> None:
+    play, item = await begun(runs, agent, an_assignment(run_timeout=0.01))
+    play.taken = TAKEN
+    failed = await ended(news, item)
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.usage) == (FailureReason.TIMEOUT, TAKEN)
 
 
 @pytest.mark.parametrize("defect", [KeyError("secret"), TimeoutError("of some socket")])

@@ -48,6 +48,11 @@ def test_half_a_character_becomes_a_question_mark(token: Token, spoken: Token) -
             HandedBack(HandBackReason.RATE_LIMITED, "wait", 86_400.0),
         ),
         (Cancelled(0.5), Cancelled(0.5)),
+        (Cancelled(0.5, Usage(2**70, -1, ODD, 0)), Cancelled(0.5, Usage(2**53, 0, 7, 0))),
+        (
+            HandedBack(HandBackReason.DRAINING, "bye", usage=Usage(-1, 2, cost_usd=math.nan)),
+            HandedBack(HandBackReason.DRAINING, "bye", usage=Usage(0, 2)),
+        ),
     ],
 )
 def test_an_outcome_is_told_in_words_and_numbers_that_a_report_can_hold(outcome: Outcome, told: Outcome) -> None:

@@ -237,6 +237,24 @@ def test_tokens_keep_their_order_and_their_kind() -> None:
             run_pb2.Report(cancellation=run_pb2.Cancellation(took=Duration(nanos=21_000_000))),
         ),
         (
+            Cancelled(took=0.0, usage=Usage(11, 7, cost_usd=0.25)),
+            run_pb2.Report(
+                cancellation=run_pb2.Cancellation(
+                    took=Duration(), usage=run_pb2.Usage(input_tokens=11, output_tokens=7, cost_usd=0.25)
+                )
+            ),
+        ),
+        (
+            HandedBack(HandBackReason.DRAINING, "The worker drains.", usage=Usage(11, 7)),
+            run_pb2.Report(
+                hand_back=run_pb2.HandBack(
+                    reason=run_pb2.HAND_BACK_REASON_DRAINING,
+                    message="The worker drains.",
+                    usage=run_pb2.Usage(input_tokens=11, output_tokens=7),
+                )
+            ),
+        ),
+        (
             HandedBack(HandBackReason.DRAINING, "The worker drains."),
             run_pb2.Report(
                 hand_back=run_pb2.HandBack(reason=run_pb2.HAND_BACK_REASON_DRAINING, message="The worker drains.")

@@ -21,17 +21,25 @@ def report_to_proto(word: Report) -> run_pb2.Report:
             report.completion.CopyFrom(_completion_to_proto(outcome))
         case Failed() as outcome:
             report.failure.CopyFrom(_failure_to_proto(outcome))
-        case Cancelled(took):
-            report.cancellation.SetInParent()
-            if took is not None:
-                report.cancellation.took.CopyFrom(_duration(took))
+        case Cancelled() as outcome:
+            report.cancellation.CopyFrom(_cancellation_to_proto(outcome))
         case HandedBack() as outcome:
             report.hand_back.CopyFrom(_hand_back_to_proto(outcome))
     return report
 
 
+def _cancellation_to_proto(outcome: Cancelled) -> run_pb2.Cancellation:
+    took = None if outcome.took is None else _duration(outcome.took)
+    return run_pb2.Cancellation(took=took, usage=_known_to_proto(outcome.usage))
+
+
 def _hand_back_to_proto(outcome: HandedBack) -> run_pb2.HandBack:
-    hand_back = run_pb2.HandBack(reason=_HAND_BACKS[outcome.reason], message=outcome.message, provider=outcome.provider)
+    hand_back = run_pb2.HandBack(
+        reason=_HAND_BACKS[outcome.reason],
+        message=outcome.message,
+        provider=outcome.provider,
+        usage=_known_to_proto(outcome.usage),
+    )
     if outcome.retry_after is not None:
         hand_back.retry_after.CopyFrom(_duration(outcome.retry_after))
     return hand_back
@@ -52,11 +60,15 @@ def _failure_to_proto(outcome: Failed) -> run_pb2.Failure:
         reason=run_pb2.FailureReason.Value(f"FAILURE_REASON_{outcome.reason.name}"),
         message=outcome.message,
         retryable=outcome.retryable,
-        usage=_usage_to_proto(outcome.usage) if outcome.usage != Usage() else None,
+        usage=_known_to_proto(outcome.usage),
     )
     if outcome.retry_after is not None:
         failure.retry_after.CopyFrom(_duration(outcome.retry_after))
     return failure
+
+
+def _known_to_proto(usage: Usage) -> run_pb2.Usage | None:
+    return None if usage == Usage() else _usage_to_proto(usage)
 
 
 def _usage_to_proto(usage: Usage) -> run_pb2.Usage:
