@@ -321,6 +321,7 @@ class Task(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     PLAN_NAME_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     plan_id: _builtins.str
     """A task of its own is its own plan: plan_id = task_id."""
@@ -366,6 +367,12 @@ class Task(_message.Message):
     def cancel_trail(self) -> Global___CancelTrail:
         """Set once a cancel was asked for."""
 
+    @_builtins.property
+    def usage(self) -> _run_pb2.Usage:
+        """What its last attempt consumed, however that ended: completed, failed, cancelled or handed back. Unset: it has not
+        ended, or its worker did not say.
+        """
+
     def __init__(
         self,
         *,
@@ -391,10 +398,11 @@ class Task(_message.Message):
         tenant: _builtins.str = ...,
         trace_id: _builtins.str = ...,
         plan_name: _builtins.str = ...,
+        usage: _run_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure", "spec", b"spec", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure", "spec", b"spec", "started_at", b"started_at", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "depends_on", b"depends_on", "ended_at", b"ended_at", "failure", b"failure", "output", b"output", "output_bytes", b"output_bytes", "placement_reason", b"placement_reason", "plan_id", b"plan_id", "plan_name", b"plan_name", "queue", b"queue", "spec", b"spec", "started_at", b"started_at", "state", b"state", "step_id", b"step_id", "task_id", b"task_id", "tenant", b"tenant", "trace_id", b"trace_id", "wait_reason", b"wait_reason", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_trail", b"cancel_trail", "completion", b"completion", "created_at", b"created_at", "depends_on", b"depends_on", "ended_at", b"ended_at", "failure", b"failure", "output", b"output", "output_bytes", b"output_bytes", "placement_reason", b"placement_reason", "plan_id", b"plan_id", "plan_name", b"plan_name", "queue", b"queue", "spec", b"spec", "started_at", b"started_at", "state", b"state", "step_id", b"step_id", "task_id", b"task_id", "tenant", b"tenant", "trace_id", b"trace_id", "usage", b"usage", "wait_reason", b"wait_reason", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from devteam_planner.domain import Attempt, TaskState, WorkerInstance
+from devteam_planner.domain import Attempt, TaskState, Usage, WorkerInstance
 from devteam_planner.ports import Ending, PlanStore
 
 from tests.fakes.planner_samples import NOON, a_plan
@@ -156,6 +156,31 @@ async def test_a_hand_back_leaves_its_reason_until_the_next_attempt_begins(store
     again = await store.begin_attempt("p-1.a", after=1, reason="w1 drains", now=LATER)
     assert again is not None
     assert again.wait_reason == ""
+
+
+async def test_what_an_attempt_took_stays_until_the_next_begins(store: PlanStore) -> None:
+    spent = Usage(10, 20, 3, 4, 0.125)
+    await begun(store)
+    handed_back = Ending(TaskState.QUEUED, burns=False, wait_reason="w1 drains", spent=spent)
+    await store.end_attempt("p-1.a", 1, None, handed_back, LATER)
+    between = await store.task("p-1.a")
+    assert (between.spent, between.usage) == (spent, spent)
+    assert (await store.plan("p-1")).tasks[1].usage == spent
+    again = await store.begin_attempt("p-1.a", after=1, reason="w1 drains", now=LATER)
+    assert again is not None
+    assert again.usage == Usage()
+
+    await store.end_attempt("p-1.a", 2, None, Ending(TaskState.CANCELLED, burns=False, spent=spent), LATER)
+    assert (await store.task("p-1.a")).usage == spent
+
+
+async def test_what_an_attempt_took_is_told_by_its_end(store: PlanStore) -> None:
+    await begun(store)
+    await store.end_attempt("p-1.a", 1, None, AGAIN, LATER)
+    assert (await store.task("p-1.a")).usage == LOST.usage
+    await store.begin_attempt("p-1.a", after=1, reason="again", now=LATER)
+    await store.end_attempt("p-1.a", 2, None, SUCCESS, LATER)
+    assert (await store.task("p-1.a")).usage == DONE.usage
 
 
 async def test_only_a_task_without_open_attempt_is_ended_from_outside(store: PlanStore) -> None:

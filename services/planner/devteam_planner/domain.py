@@ -195,23 +195,27 @@ class Failure:
 class Cancelled:
     """A run that was stopped because someone asked for it.
 
-    `took`: seconds on the worker's clock, from its hearing of it until the model's connection was closed.
+    `took`: seconds on the worker's clock, from its hearing of it until the model's connection was closed. `usage` of
+    the turns that had ended before.
     """
 
     took: float | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
 class HandedBack:
     """A run given back unfinished; burns no attempt. `retry_after` in seconds.
 
-    `provider` asked for patience; the Routers start nothing of the model before `retry_after` has passed.
+    `provider` asked for patience; the Routers start nothing of the model before `retry_after` has passed. `usage` of
+    the turns that had ended before.
     """
 
     message: str
     retry_after: float | None = None
     provider: str = ""
     reason: GivenBack = GivenBack.UNKNOWN
+    usage: Usage = field(default_factory=Usage)
 
 
 Outcome = Completion | Failure | Cancelled | HandedBack
@@ -244,7 +248,8 @@ class Task:
 
     `attempt` is the number of the newest attempt (0: none yet) and fences every write that concerns a run.
     `attempt_open` says that this attempt has begun and not ended: whoever drives the task next goes on with it.
-    `burnt` counts the attempts that failed or were lost; hand-backs are not among them.
+    `burnt` counts the attempts that failed or were lost; hand-backs are not among them. `spent` is what the newest took
+    if it has ended with neither a completion nor a failure.
     """
 
     task_id: str
@@ -266,6 +271,7 @@ class Task:
     output_bytes: int = 0
     completion: Completion | None = None
     failure: Failure | None = None
+    spent: Usage = field(default_factory=Usage)
     started_at: datetime | None = None
     ended_at: datetime | None = None
     cancel_trail: CancelTrail | None = None
@@ -275,6 +281,12 @@ class Task:
     trace_id: str = ""
     # Raised by every write, so that watchers see what changed.
     version: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What the newest attempt took, however it ended; nothing while it is open, and where nobody said."""
+        end = self.completion or self.failure
+        return end.usage if end else self.spent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the Planner's domain needs from the outside."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from devteam_planner.domain import (
     Run,
     Task,
     TaskState,
+    Usage,
     WorkerInstance,
 )
 
@@ -33,7 +34,7 @@ class Ending:
     `state` is the task's next state: an end, or QUEUED when another attempt follows. `burns` says whether the attempt
     counts against the policy's max_attempts. `wait_reason` says why another attempt follows, unless `failure` does.
     `given_back` says why an attempt that was not cancelled costs nothing. `stopped` is the worker's word that a cancel
-    has stopped its model.
+    has stopped its model. `spent` is what the attempt took, unless `completion` or `failure` says so.
     """
 
     state: TaskState
@@ -44,6 +45,7 @@ class Ending:
     wait_reason: str = ""
     given_back: GivenBack | None = None
     stopped: Cancelled | None = None
+    spent: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class PlanStore(Protocol):
         """Open attempt `after` + 1, in the span of this name, and return the task with it.
 
         None, and no change, unless `after` is still the newest attempt, is not open, and the task has not ended.
-        The task becomes QUEUED; its worker, wait reason and failure are cleared.
+        The task becomes QUEUED; its worker, wait reason, failure and `spent` are cleared.
         """
 
     async def attempt(self, task_id: str, number: int) -> Attempt | None:

@@ -11,6 +11,7 @@ from devteam_planner.domain import (
     OnWorkerLoss,
     Task,
     TaskState,
+    Usage,
 )
 from devteam_planner.ports import Ending, RunLost
 
@@ -43,7 +44,8 @@ def verdict(
         case Failure() if not outcome.retryable:
             return Verdict(Ending(TaskState.FAILED, burns=True, failure=outcome))
         case _ if cancelling:
-            return Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=_stopped(task, outcome)))
+            spent = Usage() if isinstance(outcome, RunLost) else outcome.usage
+            return Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=_stopped(task, outcome), spent=spent))
         case Failure():
             return _failed(task, outcome, jitter)
         case HandedBack():
@@ -51,10 +53,10 @@ def verdict(
         case RunLost(never_began=True) if task.spec.policy.on_worker_loss is not OnWorkerLoss.FAIL:
             return _not_begun(task, outcome, jitter)
         case RunLost():
-            return _lost(task, outcome.worker.worker_id, outcome.message, losses)
+            return _lost(task, outcome.worker.worker_id, outcome.message, losses, Usage())
         case Cancelled():
             worker_id = task.worker.worker_id if task.worker else "unknown"
-            return _lost(task, worker_id, "it stopped the run though nobody asked for it", losses)
+            return _lost(task, worker_id, "it stopped the run though nobody asked for it", losses, outcome.usage)
 
 
 def attempt_reason(task: Task) -> str:
@@ -82,7 +84,7 @@ def _stopped(task: Task, outcome: Failure | HandedBack | RunLost | Cancelled) ->
     """The worker's word that it has stopped; None when no worker had it, or it vanished without a word."""
     if task.worker is None or isinstance(outcome, RunLost):
         return None
-    return outcome if isinstance(outcome, Cancelled) else Cancelled()
+    return Cancelled(outcome.took if isinstance(outcome, Cancelled) else None)
 
 
 def _failed(task: Task, failure: Failure, jitter: float) -> Verdict:
@@ -95,7 +97,7 @@ def _failed(task: Task, failure: Failure, jitter: float) -> Verdict:
 def _handed_back(task: Task, outcome: HandedBack, jitter: float) -> Verdict:
     worker_id = task.worker.worker_id if task.worker else "unknown"
     why = f"handed back by worker {worker_id}: {outcome.message}"
-    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=outcome.reason)
+    ending = Ending(TaskState.QUEUED, burns=False, wait_reason=why, given_back=outcome.reason, spent=outcome.usage)
     if outcome.provider and outcome.retry_after:
         # The Routers keep the whole model waiting. The next attempt waits in their sight, not unseen in a timer.
         return Verdict(ending)
@@ -114,14 +116,15 @@ def _pause_between_free_ones(task: Task, jitter: float) -> float:
     return _pause(earlier - 1, jitter) if earlier > 0 else 0.0
 
 
-def _lost(task: Task, worker_id: str, message: str, losses: int) -> Verdict:
+def _lost(task: Task, worker_id: str, message: str, losses: int, usage: Usage) -> Verdict:
     if losses + 1 >= POISONOUS_LOSSES:
         text = (
             f"its worker vanished in each of {losses + 1} attempts, the last time {worker_id}: {message}. The task may "
             "be what brings workers down, so it is not tried again"
         )
-        return Verdict(Ending(TaskState.FAILED, burns=True, failure=Failure(FailureReason.POISON, text)))
-    failure = Failure(FailureReason.WORKER_LOST, f"worker {worker_id}{_LOST}: {message}", retryable=True)
+        poison = Failure(FailureReason.POISON, text, usage=usage)
+        return Verdict(Ending(TaskState.FAILED, burns=True, failure=poison))
+    failure = Failure(FailureReason.WORKER_LOST, f"worker {worker_id}{_LOST}: {message}", retryable=True, usage=usage)
     final = task.spec.policy.on_worker_loss is OnWorkerLoss.FAIL or _exhausted(task)
     return Verdict(Ending(TaskState.FAILED if final else TaskState.QUEUED, burns=True, failure=failure))
 

@@ -327,7 +327,8 @@ class StepDriver:
         ended = await self._ended(task, completed, report.last_seq)
         if ended is None and await self._cancelling(task):
             # It was done before it could be stopped: whoever cancelled it was told that it will not succeed.
-            too_late = Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=Cancelled()))
+            spent = report.outcome.usage
+            too_late = Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=Cancelled(), spent=spent))
             return await self._ended(task, too_late, report.last_seq)
         return ended
 
@@ -336,7 +337,7 @@ class StepDriver:
         if output is not None:
             return Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=completion)
         text = f"the output has more than {MAX_OUTPUT_BYTES // 1024**2} MiB: ask for less, or split the task"
-        failure = Failure(FailureReason.OUTPUT_TOO_LARGE, text)
+        failure = Failure(FailureReason.OUTPUT_TOO_LARGE, text, usage=completion.usage)
         return Ending(TaskState.FAILED, burns=True, failure=failure)
 
     async def _output(self, task: Task, last_seq: int) -> str | None:

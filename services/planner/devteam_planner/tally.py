@@ -59,6 +59,7 @@ def attempt_ended(model: str, ending: Ending) -> None:
         count(catalog.ATTEMPTS, 1, _outcome_of(reason), reason.value)
         _used(model, ending.failure.usage)
         return
+    _used(model, ending.spent)
     if ending.state is TaskState.QUEUED:
         count(catalog.ATTEMPTS, 1, _HANDED_BACK, (ending.given_back or GivenBack.UNKNOWN).value)
     else:

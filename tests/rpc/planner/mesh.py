@@ -12,7 +12,7 @@ from devteam_planner.admission import Admission, Bounds
 from devteam_planner.app import Stores, opened_stores
 from devteam_planner.bell import Bell
 from devteam_planner.departures import Departures
-from devteam_planner.domain import Batch, Completion, TaskState, WorkerInstance
+from devteam_planner.domain import Batch, Completion, TaskState, Usage, WorkerInstance
 from devteam_planner.erasure import Erasure
 from devteam_planner.feed import Feed
 from devteam_planner.onlookers import Onlookers
@@ -39,6 +39,8 @@ from tests.fakes.workflows import FakeWorkflows
 
 if TYPE_CHECKING:  # the stubs' types name it, the generated code does not
     from devteam.v1.planner_pb2_grpc import PlannerServiceAsyncStub
+
+COMPLETION = Completion("sim", "sim-1", usage=Usage(3, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Mesh:
     async def succeed(self, task_id: str, output: str) -> None:
         """End the task's attempt well."""
         task = await self.store.task(task_id)
-        ending = Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=Completion("sim", "sim-1"))
+        ending = Ending(TaskState.SUCCEEDED, burns=False, output=output, completion=COMPLETION)
         assert await self.store.end_attempt(task_id, task.attempt, task.worker, ending, self.clock.now())
         self.bell.ring(task.plan_id)
 

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-from devteam_planner.domain import Cancelled, TaskState
+from devteam_planner.domain import Cancelled, TaskState, Usage
 from devteam_planner.ports import Ending
 
 from devteam.v1 import planner_pb2 as pb
+from devteam.v1 import run_pb2
 from tests.fakes.clock import FakeClock
 from tests.rpc.planner.mesh import Mesh, step
 
@@ -45,6 +46,21 @@ async def test_watchers_see_every_hop_as_it_is_made(mesh: Mesh, clock: FakeClock
     hops = (trail.router_told_at, trail.worker_told_at, trail.stopped_at)
     assert [round((hop.ToNanoseconds() - start) / 1e6) for hop in hops] == [0, 4, 19]
     assert trail.model_closed_after.ToMilliseconds() == 12
+
+
+async def test_what_a_task_took_that_was_cancelled_is_told_with_it(mesh: Mesh, clock: FakeClock) -> None:
+    request = pb.CreateTaskRequest(task=pb.TaskSpec(prompt="Say hello", model="sim"))
+    task_id = (await mesh.stub.CreateTask(request)).task.task_id
+    await mesh.begin(task_id)
+    task = (await mesh.stub.GetTask(pb.GetTaskRequest(task_id=task_id))).task
+    assert not task.HasField("usage")
+    ending = Ending(TaskState.CANCELLED, burns=False, spent=Usage(100, 5, 60, 20, 0.25))
+    worker = (await mesh.store.task(task_id)).worker
+    assert await mesh.store.end_attempt(task_id, 1, worker, ending, clock.now())
+    task = (await mesh.stub.GetTask(pb.GetTaskRequest(task_id=task_id))).task
+    assert task.usage == run_pb2.Usage(
+        input_tokens=100, output_tokens=5, cache_read_tokens=60, cache_write_tokens=20, cost_usd=0.25
+    )
 
 
 async def test_steps_that_never_ran_were_asked_too(mesh: Mesh) -> None:

@@ -132,6 +132,7 @@ async def test_the_output_is_only_in_get_task(mesh: Mesh) -> None:
     assert (read.state, read.output, read.output_bytes) == (pb.TASK_STATE_SUCCEEDED, "grüner Tee", 11)
     assert (read.attempt, read.worker_id, read.queue, read.placement_reason) == (1, "w1", "default", "in turn")
     assert (read.completion.provider, read.started_at, read.ended_at) == ("sim", noon(), noon())
+    assert read.usage == read.completion.usage == run_pb2.Usage(input_tokens=3, output_tokens=5)
     (listed,) = (await mesh.stub.ListTasks(pb.ListTasksRequest())).tasks
     read.ClearField("output")
     assert listed == read

@@ -220,7 +220,15 @@ async def test_what_the_router_says_becomes_events(line: Line) -> None:
         ),
         (report(cancellation=run_pb2.Cancellation()), Cancelled()),
         (report(cancellation=run_pb2.Cancellation(took=Duration(nanos=20_000_000))), Cancelled(0.02)),
+        (
+            report(cancellation=run_pb2.Cancellation(usage=run_pb2.Usage(output_tokens=2, cost_usd=0.5))),
+            Cancelled(usage=Usage(output_tokens=2, cost_usd=0.5)),
+        ),
         (report(hand_back=run_pb2.HandBack(message="draining")), HandedBack("draining")),
+        (
+            report(hand_back=run_pb2.HandBack(message="draining", usage=run_pb2.Usage(input_tokens=1, cost_usd=-1))),
+            HandedBack("draining", usage=Usage(input_tokens=1)),
+        ),
         (
             report(hand_back=run_pb2.HandBack(message="full", retry_after=Duration(seconds=-5))),
             HandedBack("full", retry_after=0.0),

@@ -15,6 +15,7 @@ from devteam_planner.domain import (
     Task,
     TaskSpec,
     TaskState,
+    Usage,
     WorkerInstance,
 )
 from devteam_planner.ports import Ending, RunLost
@@ -24,6 +25,7 @@ W1 = WorkerInstance("w1", "i1")
 LOST = RunLost(W1, "its link broke")
 LOSS = Failure(FailureReason.WORKER_LOST, "worker w1 was lost: its link broke", retryable=True)
 BUSY = Failure(FailureReason.RATE_LIMITED, "slow down", retryable=True)
+USED = Usage(100, 5, 60, 20, 0.25)
 
 
 def a_task(
@@ -163,6 +165,22 @@ def test_a_cancelled_plan_makes_nothing_run_again(
     """Any last word of the worker says that it has stopped; only a cancellation says how long that took."""
     expected = Verdict(Ending(TaskState.CANCELLED, burns=False, stopped=stopped))
     assert decide(a_task(), outcome, cancelling=True) == expected
+
+
+@pytest.mark.parametrize(
+    "outcome", [Cancelled(0.02, USED), replace(BUSY, usage=USED), HandedBack("draining", usage=USED)]
+)
+def test_what_a_cancelled_run_took_is_known_by_whatever_its_worker_said_last(
+    outcome: Failure | HandedBack | Cancelled,
+) -> None:
+    assert decide(a_task(), outcome, cancelling=True).ending.spent == USED
+
+
+def test_what_a_run_took_is_known_though_nobody_had_asked_it_to_stop() -> None:
+    for losses in (0, 2):
+        failure = decide(a_task(), Cancelled(0.02, USED), losses=losses).ending.failure
+        assert failure
+        assert failure.usage == USED
 
 
 def test_a_run_that_no_worker_had_was_not_stopped_by_one() -> None:

@@ -9,6 +9,7 @@ from devteam_planner import meters, tally
 from devteam_planner.activities import PlanActivities
 from devteam_planner.bell import Bell
 from devteam_planner.domain import (
+    MAX_OUTPUT_BYTES,
     Cancelled,
     Failure,
     FailureReason,
@@ -32,6 +33,7 @@ from tests.fakes.step_bench import ASSIGNED, BUSY, DONE, W1, Bench, tokens
 from tests.fakes.step_script import ScriptedDriver, plan_of
 
 USED = Usage(input_tokens=100, output_tokens=5, cache_read_tokens=60, cache_write_tokens=20, cost_usd=0.25)
+ALL_USED = ({"input": 100, "output": 5, "cache_read": 60, "cache_write": 20}, 0.25)
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +133,48 @@ async def test_what_a_failed_attempt_took_counts_under_the_model_that_was_asked_
     scrape = await scraped()
     assert scrape.value("devteam_tokens_total", model="sim", kind="input") == 7
     assert scrape.value("devteam_cost_usd_total", model="sim") is None, "its price is not known"
+
+
+def taken(scrape: Scrape) -> tuple[dict[str, float], float | None]:
+    return scrape.of("devteam_tokens_total", "kind"), scrape.value("devteam_cost_usd_total", model="sim")
+
+
+async def test_what_an_attempt_took_that_was_cancelled_counts(bench: Bench) -> None:
+    bench.router.script(ASSIGNED, bench.cancel, RunReport(Cancelled(0.1, USED), 0))
+    await bench.run()
+    assert taken(await scraped()) == ALL_USED
+    assert (await bench.task()).usage == USED
+
+
+async def test_what_an_attempt_took_that_was_handed_back_counts(bench: Bench) -> None:
+    bench.router.script(ASSIGNED, RunReport(HandedBack("bye", reason=GivenBack.DRAINING, usage=USED), 0))
+    await bench.run()
+    assert taken(await scraped()) == ALL_USED
+    assert (await bench.task()).usage == USED
+
+
+async def test_what_an_attempt_took_that_was_done_when_its_cancel_came_counts(bench: Bench) -> None:
+    bench.router.script(ASSIGNED, bench.cancel, RunReport(replace(DONE, usage=USED), 0))
+    await bench.run()
+    scrape = await scraped()
+    assert (taken(scrape), attempts(scrape)) == (ALL_USED, {("cancelled", ""): 1})
+    assert (await bench.task()).usage == USED
+
+
+async def test_what_an_attempt_took_whose_output_is_too_large_counts(bench: Bench) -> None:
+    done = replace(DONE, usage=USED)
+    bench.router.script(ASSIGNED, tokens(1, "x" * MAX_OUTPUT_BYTES), tokens(2, "x"), RunReport(done, 2))
+    await bench.run()
+    scrape = await scraped()
+    assert (taken(scrape), attempts(scrape)) == (ALL_USED, {("failed", "output_too_large"): 1})
+    assert (await bench.task()).usage == USED
+
+
+async def test_what_a_worker_does_not_know_counts_as_nothing(bench: Bench) -> None:
+    """Older ones never say what a run took that did not complete."""
+    bench.router.script(ASSIGNED, bench.cancel, RunReport(Cancelled(0.1), 0))
+    await bench.run()
+    assert (await scraped()).total("devteam_tokens_total") == 0
 
 
 async def test_an_end_that_the_fence_refused_counts_as_refused_and_as_nothing_else(bench: Bench) -> None:

@@ -122,6 +122,7 @@ def task_to_proto(task: Task, *, with_output: bool = False) -> planner_pb2.Task:
         tenant=task.tenant,
         trace_id=task.trace_id,
         plan_name=task.plan_name,
+        usage=_known_to_proto(task.usage),
     )
 
 
@@ -226,6 +227,10 @@ def _completion_to_proto(completion: Completion) -> run_pb2.Completion:
     )
 
 
+def _known_to_proto(usage: Usage) -> run_pb2.Usage | None:
+    return None if usage == Usage() else _usage_to_proto(usage)
+
+
 def _usage_to_proto(usage: Usage) -> run_pb2.Usage:
     return run_pb2.Usage(
         input_tokens=usage.input_tokens,
@@ -241,7 +246,7 @@ def _failure_to_proto(failure: Failure) -> run_pb2.Failure:
         reason=run_pb2.FailureReason.Value(f"FAILURE_REASON_{failure.reason.name}"),
         message=failure.message,
         retryable=failure.retryable,
-        usage=_usage_to_proto(failure.usage) if failure.usage != Usage() else None,
+        usage=_known_to_proto(failure.usage),
         retry_after=None if failure.retry_after is None else duration_to_proto(failure.retry_after),
     )
 

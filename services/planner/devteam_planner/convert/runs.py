@@ -155,7 +155,8 @@ def outcome_from_proto(report: run_pb2.Report) -> Outcome:
         case "failure":
             return failure_from_proto(report.failure)
         case "cancellation":
-            return Cancelled(_seconds(report.cancellation, "took"))
+            usage = _usage_from_proto(report.cancellation.usage)
+            return Cancelled(_seconds(report.cancellation, "took"), usage)
         case "hand_back":
             return _handed_back_from_proto(report.hand_back)
         case _:
@@ -202,6 +203,7 @@ def _handed_back_from_proto(hand_back: run_pb2.HandBack) -> HandedBack:
         retry_after=_seconds(hand_back, "retry_after"),
         provider=_storable(hand_back.provider) if limited else "",
         reason=_GIVEN_BACK.get(hand_back.reason, GivenBack.UNKNOWN),
+        usage=_usage_from_proto(hand_back.usage),
     )
 
 

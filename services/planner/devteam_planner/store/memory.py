@@ -18,6 +18,7 @@ from devteam_planner.domain import (
     PlanState,
     Task,
     TaskState,
+    Usage,
     WorkerInstance,
 )
 from devteam_planner.ports import Ending, Entry, Stretch
@@ -117,6 +118,7 @@ class MemoryPlanStore:
             placement_reason="",
             wait_reason="",
             failure=None,
+            spent=Usage(),
         )
 
     async def attempt(self, task_id: str, number: int) -> Attempt | None:
@@ -177,6 +179,7 @@ class MemoryPlanStore:
             output_bytes=len(ending.output.encode()),
             completion=ending.completion,
             failure=ending.failure,
+            spent=ending.spent,
             ended_at=now if ending.state.ended else None,
             cancel_trail=trail,
         )

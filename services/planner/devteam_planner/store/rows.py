@@ -100,6 +100,7 @@ def row_of_task(task: Task, *, sole: bool) -> Row:
         "tenant": task.tenant,
         "wanted_queue": task.spec.queue,
         "changed_at": task.created_at,
+        "spent": row_value(task.spent),
         **_row_of_trail(task.cancel_trail),
     }
 
@@ -128,6 +129,7 @@ def task_of_row(row: sa.Row[Any]) -> Task:
         failure=row.failure and _failure(row.failure),
         started_at=row.started_at,
         ended_at=row.ended_at,
+        spent=Usage(**(row.spent or {})),
         cancel_trail=_trail(row) if row.cancel_requested_at else None,
         version=row.version,
         tenant=row.tenant,
@@ -156,9 +158,9 @@ def request_key(tenant: str, request_id: str) -> str | None:
     return f"{tenant}/{request_id}"
 
 
-def row_value(value: Completion | Failure | None) -> Row | None:
+def row_value(value: Completion | Failure | Usage | None) -> Row | None:
     """What the JSON columns of an end hold."""
-    return None if value is None else asdict(value)
+    return None if value is None or value == Usage() else asdict(value)
 
 
 def _row_of_trail(trail: CancelTrail | None) -> Row:

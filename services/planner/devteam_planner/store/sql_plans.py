@@ -21,7 +21,14 @@ from devteam_planner.store.tables import plans, tasks
 _PLAN_ENDS = [state.value for state in PlanState if state.ended]
 # The attempt has no worker.
 _UNPLACED = {"worker_id": None, "instance_id": None, "queue": "", "placement_reason": ""}
-_BEGUN = {"attempt_open": True, "state": TaskState.QUEUED.value, "wait_reason": "", "failure": None, **_UNPLACED}
+_BEGUN = {
+    "attempt_open": True,
+    "state": TaskState.QUEUED.value,
+    "wait_reason": "",
+    "failure": None,
+    "spent": None,
+    **_UNPLACED,
+}
 
 
 class SqlPlanStore:
@@ -183,6 +190,7 @@ class SqlPlanStore:
             "output_bytes": len(ending.output.encode()),
             "completion": row_value(ending.completion),
             "failure": row_value(kept.failure),
+            "spent": row_value(ending.spent),
             "ended_at": now if ending.state.ended else None,
             "cancel_stopped_at": now if ending.stopped else None,
             "cancel_model_closed_after": ending.stopped and ending.stopped.took,

@@ -104,6 +104,8 @@ tasks = sa.Table(
     sa.Column("wanted_queue", sa.Text, nullable=False, server_default=""),
     # By every write that changes what is seen of the task; for its index only.
     sa.Column("changed_at", Moment),
+    # What the newest attempt took, if it ended with neither a completion nor a failure.
+    sa.Column("spent", sa.JSON(none_as_null=True)),
     sa.Index("ix_tasks_plan", "plan_id", "position"),
     sa.Index("ix_tasks_sole", "sole", "task_id"),
     sa.Index("ix_tasks_changed", "changed_at", "task_id", "version"),
