@@ -161,7 +161,8 @@ class Task:
     """A task, be it a step of a plan or one of its own.
 
     `cancel_trail` is there once a cancel was asked for. `attempt` counts from 1; 0 is "none yet". `output` is there
-    in what `get_task` and `wait` return.
+    in what `get_task` and `wait` return. `usage` is what the last attempt consumed, however it ended; None while it is
+    open, and where its worker did not say.
     """
 
     id: str
@@ -186,6 +187,7 @@ class Task:
     tenant: str = ""
     trace_id: str = ""
     plan_name: str = ""
+    usage: Usage | None = None
 
     @property
     def prompt(self) -> str:

@@ -57,6 +57,7 @@ def task_from_proto(task: planner_pb2.Task) -> Task:
         tenant=task.tenant,
         trace_id=task.trace_id,
         plan_name=task.plan_name,
+        usage=_usage(task.usage) if task.HasField("usage") else None,
     )
 
 

@@ -159,7 +159,7 @@ def _placed(task: Task, at: datetime) -> Happening:
 def _ended(task: Task, at: datetime) -> Happening:
     words = summary(task) if task.completion else note(task)
     length = task.ended_at - task.started_at if task.ended_at and task.started_at else None
-    usage = task.completion.usage if task.completion else task.failure.usage if task.failure else None
+    usage = task.completion.usage if task.completion else task.failure.usage if task.failure else task.usage
     details: dict[str, object] = {"seconds": length and length.total_seconds()}
     if usage:
         details |= {

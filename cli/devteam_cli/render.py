@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from devteam.models import Plan, Task, Vitals, WorkerInfo, WorkerStatus
+from devteam.models import Plan, Task, Usage, Vitals, WorkerInfo, WorkerStatus
 from devteam_cli.cancel_view import CancelView
 from devteam_cli.text import ago, clock, left, printable, span
 
@@ -174,7 +174,7 @@ def task_details(task: Task) -> "Table":
             ("attempt", str(task.attempt)),
             ("created", ago(task.created_at)),
             ("cancel", ", ".join(" ".join(line.split()) for line in CancelView().news(task))),
-            ("result", summary(task) if task.completion else ""),
+            ("result", summary(task) if task.completion or (task.usage and task.ended_at) else ""),
         )
     )
 
@@ -187,9 +187,11 @@ def summary(task: Task) -> str:
     if task.attempt > 1:
         parts.append(f"attempt {task.attempt}")
     if task.completion:
-        parts += [task.completion.model, _usage(task)]
+        parts += [task.completion.model, _counted(task.completion.usage)]
         if task.completion.time_to_first_token:
             parts.append(f"first token after {span(task.completion.time_to_first_token)}")
+    elif task.usage:
+        parts.append(_counted(task.usage))
     if task.started_at and task.ended_at:
         parts.append(span(task.ended_at - task.started_at))
     return " · ".join(parts)
@@ -202,9 +204,7 @@ def note(task: Task) -> str:
     return task.wait_reason if task.state.value in {"queued", "pending"} else ""
 
 
-def _usage(task: Task) -> str:
-    assert task.completion
-    usage = task.completion.usage
+def _counted(usage: Usage) -> str:
     counted = f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
     return counted if usage.cost_usd is None else f"{counted}, ${usage.cost_usd:.4f}"
 

@@ -108,6 +108,7 @@ class FakePlan:
         task.completion.CopyFrom(
             run_pb2.Completion(provider="fake", model=run.model, stop_reason="end_turn", usage=usage)
         )
+        task.usage.CopyFrom(usage)
         self._end(task, pb.TASK_STATE_SUCCEEDED)
 
     def _run_of(self, task: pb.Task) -> Run:

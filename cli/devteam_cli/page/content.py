@@ -33,9 +33,9 @@ def task_content(task: Task) -> Content:
     content["queue"] = task.queue or task.spec.queue
     if task.failure:
         content["failure"] = f"{task.failure.reason.value}: {task.failure.message}"
-    if task.completion:
-        content["output_tokens"] = task.completion.usage.output_tokens
-        content["cost_usd"] = task.completion.usage.cost_usd
+    if task.usage:
+        content["output_tokens"] = task.usage.output_tokens
+        content["cost_usd"] = task.usage.cost_usd
     return content
 
 

@@ -19,6 +19,7 @@ async def test_a_task_is_created_watched_and_fetched() -> None:
         assert (fetched.state, fetched.output, fetched.queue) == (TaskState.SUCCEEDED, "you said good morning", "cpu")
         assert fetched.completion is not None
         assert fetched.completion.usage.output_tokens == 4
+        assert fetched.usage == fetched.completion.usage
 
 
 async def test_wait_returns_a_task_with_its_output() -> None:

@@ -134,6 +134,12 @@ def test_an_end_says_what_it_took() -> None:
     }
 
 
+def test_an_end_says_what_it_took_though_it_did_not_complete() -> None:
+    cancelled = replace(STOPPING, state=TaskState.CANCELLED, usage=DONE.usage, ended_at=at(5))
+    [end] = happenings.of_task(STOPPING, cancelled, NOON, LATER)
+    assert end.details == {"seconds": 3.0, "input_tokens": 5, "output_tokens": 9, "cost_usd": 0.25}
+
+
 def test_what_was_before_is_not_told() -> None:
     """Of a task that is seen for the first time."""
     assert [one.kind for one in happenings.of_task(None, SUCCEEDED, at(3), LATER)] == ["task.succeeded"]

@@ -51,6 +51,12 @@ def test_what_it_cost_is_told_where_that_is_known() -> None:
     assert "2 out, $0.0123" in summary(replace(task, completion=replace(task.completion, usage=usage)))
 
 
+def test_what_a_task_took_is_told_though_it_did_not_complete() -> None:
+    task = done("Hello")
+    stopped = replace(task, state=TaskState.CANCELLED, completion=None, usage=Usage(input_tokens=3, cost_usd=0.5))
+    assert summary(stopped) == "cancelled · worker w1 · 3 tokens in, 0 out, $0.5000"
+
+
 def test_a_terminal_shows_the_answer_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
     """Each token at once, the end of the line at the end, the rest on stderr."""
     view = TaskView(streams=True, thinks=False)

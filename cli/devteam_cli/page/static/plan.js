@@ -87,7 +87,7 @@ function top() {
 
 function factsOf(plan, steps) {
   const done = steps.filter((step) => step.state === "succeeded").length;
-  const spent = steps.map((step) => step.completion?.usage).filter(Boolean);
+  const spent = steps.map((step) => step.usage).filter(Boolean);
   const cost = spent.reduce((sum, usage) => sum + (usage.cost_usd ?? 0), 0);
   const end = plan.ended_at ? Date.parse(plan.ended_at) : now();
   return [

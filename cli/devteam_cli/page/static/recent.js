@@ -71,7 +71,7 @@ function recentRow(first) {
 
 function taskWords(task) {
   if (task.failure) return line(task.failure.message, 160);
-  const usage = task.completion?.usage;
+  const usage = task.usage;
   const spent = usage ? [many(usage.output_tokens, "token"), usage.cost_usd === null ? "" : dollars(usage.cost_usd)] : [];
   return line([task.spec.model, task.worker_id, ...spent].filter(Boolean).join(" · "), 160);
 }

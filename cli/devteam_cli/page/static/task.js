@@ -106,7 +106,7 @@ export function drawFacts(list, facts) {
 }
 
 function factsOf(task) {
-  const usage = task.completion?.usage;
+  const usage = task.usage;
   const end = task.ended_at ? Date.parse(task.ended_at) : now();
   const pace = mesh.pace.get(task.id);
   const rate = !hasEnded(task) && pace && isFresh(pace.at) ? pace.rate : 0;
