@@ -20,7 +20,7 @@ from devteam_planner.domain import (
     WorkerInstance,
     task_id_of,
 )
-from devteam_planner.ports import RunAssigned, RunTokens
+from devteam_planner.ports import Ending, RunAssigned, RunTokens
 from devteam_planner.step_driver import StepDriver
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.token_log import TokenLog
@@ -93,6 +93,11 @@ class Bench:
         """The first attempt has begun, and W1 has it."""
         await self.store.begin_attempt(task_id, after=0, reason="first attempt", now=self.clock.now())
         await self.store.note_assigned(task_id, 1, W1, "default", "why", self.clock.now())
+
+    async def ends_elsewhere(self) -> None:
+        """Another driver ends the first attempt, which W1 has."""
+        ending = Ending(TaskState.FAILED, burns=True, failure=Failure(FailureReason.REFUSED, "no"))
+        assert await self.store.end_attempt("p-1.a", 1, W1, ending, self.clock.now())
 
     async def cancel(self) -> None:
         """Somebody asks for the plan to stop."""

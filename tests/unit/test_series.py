@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from devteam_planner import tally
-from devteam_planner.domain import Completion, Failure, FailureReason, TaskState, Usage
+from devteam_planner.domain import Completion, Failure, FailureReason, StepOutcome, TaskState, Usage
 from devteam_planner.domain import WorkerInstance as Placed
 from devteam_planner.ports import Ending, RunAssigned
 from devteam_router.dispatch import Stage
@@ -35,13 +35,14 @@ def submit(bench: RouterBench, number: int) -> None:
 
 def drive(number: int, clock: FakeClock) -> None:
     """What the step driver tells of a task that fails once and then succeeds."""
-    model, pace = f"model-{number}", tally.Pace(clock)
+    model = f"model-{number}"
+    pace = tally.Pace(clock, model)
     pace.assigned(RunAssigned(Placed(f"worker-{number}", "i1"), f"queue-{number}", "why"))
     pace.heard()
     tally.attempt_ended(model, Ending(TaskState.QUEUED, burns=True, failure=BUSY))
     done = replace(DONE, model=model)
     tally.attempt_ended(model, Ending(TaskState.SUCCEEDED, burns=False, completion=done))
-    pace.ended(done, model)
+    pace.ended(done, StepOutcome(TaskState.SUCCEEDED))
 
 
 async def test_ten_thousand_tasks_of_as_many_queues_and_models_make_a_bounded_number_of_series(

@@ -269,7 +269,7 @@ class StepDriver:
                 self._ring(task.plan_id)
 
     async def _dispatched(self, run: Run, backoff: Backoff) -> StepOutcome | None:
-        task, told, pace = run.task, False, tally.Pace(self._clock)
+        task, told, pace = run.task, False, tally.Pace(self._clock, run.task.spec.model)
         stored = await self._log.settle(task.task_id, task.attempt)
         async with aclosing(self._router.dispatch(run, last_seq=stored, assigned=task.worker)) as events:
             async for event in events:
@@ -281,7 +281,7 @@ class StepDriver:
                         await self._cancels.worker_told(task)
                     case RunReport():
                         outcome = await self._reported(task, event)
-                        pace.ended(event.outcome, task.spec.model)
+                        pace.ended(event.outcome, outcome)
                         return outcome
                     case RunLost():
                         return await self._ended(task, await self._verdict(task, event), 0)

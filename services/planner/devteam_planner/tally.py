@@ -3,7 +3,17 @@
 from devteam.mesh.clock import Clock
 from devteam.mesh.metrics import catalog
 from devteam.mesh.metrics.instruments import count, record
-from devteam_planner.domain import Completion, FailureReason, GivenBack, Outcome, Plan, PlanState, TaskState, Usage
+from devteam_planner.domain import (
+    Completion,
+    FailureReason,
+    GivenBack,
+    Outcome,
+    Plan,
+    PlanState,
+    StepOutcome,
+    TaskState,
+    Usage,
+)
 from devteam_planner.ports import Ending, RunAssigned
 
 _SUCCEEDED, _FAILED, _LOST, _CANCELLED, _HANDED_BACK = "succeeded", "failed", "lost", "cancelled", "handed_back"
@@ -69,10 +79,11 @@ def attempt_ended(model: str, ending: Ending) -> None:
 
 
 class Pace:
-    """How fast one run is, as its driver sees it; only of runs that it saw begin."""
+    """How fast one run is, as its driver sees it; only of runs that it saw begin. `model` as the task names it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, model: str) -> None:
         self._clock = clock
+        self._model = model
         self._given: float | None = None
         self._spoke: float | None = None
 
@@ -86,11 +97,11 @@ class Pace:
         if self._spoke is None:
             self._spoke = self._clock.monotonic()
 
-    def ended(self, outcome: Outcome, model: str) -> None:
-        """Its report is stored; `model` as the task names it."""
-        if not isinstance(outcome, Completion):
+    def ended(self, outcome: Outcome, stored: StepOutcome | None) -> None:
+        """Its report came, and was stored as this; None: it was refused."""
+        if not isinstance(outcome, Completion) or stored is None or stored.state is not TaskState.SUCCEEDED:
             return
-        now, model = self._clock.monotonic(), outcome.model or model
+        now, model = self._clock.monotonic(), outcome.model or self._model
         if outcome.time_to_first_token > 0:
             record(catalog.TIME_TO_FIRST_TOKEN, outcome.time_to_first_token, model)
         if self._given is None:

@@ -20,7 +20,7 @@ from devteam_planner.domain import (
     TaskState,
     Usage,
 )
-from devteam_planner.ports import Ending, RunAssigned, RunEvent, RunLost, RunReport
+from devteam_planner.ports import RunAssigned, RunEvent, RunLost, RunReport
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
 from devteam_planner.token_log import TokenLog
 
@@ -90,6 +90,26 @@ async def test_of_a_run_that_was_not_seen_from_its_start_no_pace_is_told(bench: 
     assert scrape.value("devteam_time_per_output_token_seconds_count", model="sim") is None
     assert scrape.value("devteam_run_duration_seconds_count", model="sim") is None
     assert scrape.value("devteam_time_to_first_token_seconds_count", model="sim") == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "end"),
+    [
+        ("somebody else ends it", {}),
+        ("it is cancelled", {"cancelled": 1}),
+    ],
+)
+async def test_of_a_run_whose_completion_was_not_stored_no_pace_is_told(
+    bench: Bench, before: str, end: dict[str, float]
+) -> None:
+    first = {"somebody else ends it": bench.ends_elsewhere, "it is cancelled": bench.cancel}[before]
+    done = replace(DONE, usage=Usage(output_tokens=5), time_to_first_token=0.5)
+    bench.router.script(ASSIGNED, first, RunReport(done, last_seq=0))
+    await bench.run()
+    scrape = await scraped()
+    assert ends(scrape) == end
+    for figure in ("time_to_first_token", "run_duration"):
+        assert scrape.value(f"devteam_{figure}_seconds_count", model="sim") is None
 
 
 @pytest.mark.parametrize(
@@ -178,12 +198,7 @@ async def test_what_a_worker_does_not_know_counts_as_nothing(bench: Bench) -> No
 
 
 async def test_an_end_that_the_fence_refused_counts_as_refused_and_as_nothing_else(bench: Bench) -> None:
-    async def somebody_else_ends_it() -> None:
-        task = await bench.task()
-        ending = Ending(TaskState.FAILED, burns=True, failure=Failure(FailureReason.REFUSED, "no"))
-        assert await bench.store.end_attempt(task.task_id, 1, W1, ending, bench.clock.now())
-
-    bench.router.script(ASSIGNED, somebody_else_ends_it, RunReport(DONE, 0))
+    bench.router.script(ASSIGNED, bench.ends_elsewhere, RunReport(DONE, 0))
     await bench.run()
     scrape = await scraped()
     assert (attempts(scrape), ends(scrape)) == ({}, {})
