@@ -23,6 +23,7 @@ from devteam_planner.domain import (
 from devteam_planner.ports import Ending, RunAssigned, RunTokens
 from devteam_planner.step_driver import StepDriver
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
+from devteam_planner.store.memory_overview import MemoryOverview
 from devteam_planner.token_log import TokenLog
 
 from devteam.v1 import run_pb2
@@ -53,6 +54,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.token_store = MemoryTokenStore(self.store)
+        self.overview = MemoryOverview(self.store, self.token_store)
         self.log = TokenLog(self.token_store, Bell(self.clock), self.router.acknowledge, self.clock)
         self.driver = StepDriver(
             store=self.store,

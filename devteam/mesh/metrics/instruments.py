@@ -29,6 +29,11 @@ class _Instruments:
         """Add to a counter."""
         self._counters[metric].add(amount, self._attributes(metric, values))
 
+    def expect(self, metric: Metric, values: tuple[str, ...]) -> None:
+        """Begin a counter."""
+        if all(map(self._labels.comes_early, metric.labels, values)):
+            self.count(metric, 0, values)
+
     def record(self, metric: Metric, value: float, values: tuple[str, ...]) -> None:
         """Put a value into a histogram."""
         self._histograms[metric].record(value, self._attributes(metric, values))
@@ -45,6 +50,15 @@ def count(metric: Metric, amount: float = 1, *values: str) -> None:
     """Add to a counter; `values` are those of its labels, in their order. An empty one is left out."""
     if _current is not None:
         _current.count(metric, amount, values)
+
+
+def expect(metric: Metric, *values: str) -> None:
+    """Begin a counter at 0, so that its first step shows as one; `values` as in `count`.
+
+    Names of callers get at most half of the places that there are for them so: what is counted later may need the rest.
+    """
+    if _current is not None:
+        _current.expect(metric, values)
 
 
 def record(metric: Metric, value: float, *values: str) -> None:

@@ -38,6 +38,10 @@ class Bounded:
             self._known[value] = None
         return value
 
+    def comes_early(self, value: str) -> bool:
+        """Whether it is one of them, or half of the places are free for those that nothing is known of yet."""
+        return value[:_LONGEST] in self._known or len(self._known) < self._most // 2
+
 
 class Labels:
     """The values that one process tells apart."""
@@ -49,6 +53,11 @@ class Labels:
         """The value that a series gets."""
         what = _HOLDS.get(label)
         return value if what is None else self._bounded[what].of(value)
+
+    def comes_early(self, label: str, value: str) -> bool:
+        """Whether there may be a series of this value before there is anything to tell."""
+        what = _HOLDS.get(label)
+        return what is None or self._bounded[what].comes_early(value)
 
     def known(self, label: str) -> list[str]:
         """Values of a bounded label that have series of their own."""

@@ -111,6 +111,7 @@ async def mounted(
                 await execute()
 
         tally.begin()
+        await tally.recall(stores.overview, clock)
         stack.enter_context(readable(partial(meters.read, log, bell)))
         yield job
 

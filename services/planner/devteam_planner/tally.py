@@ -1,8 +1,13 @@
 """What became of the work, in metrics: each end once, as the store took it."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+
 from devteam.mesh.clock import Clock
+from devteam.mesh.errors import Unavailable
 from devteam.mesh.metrics import catalog
-from devteam.mesh.metrics.instruments import count, record
+from devteam.mesh.metrics.instruments import count, expect, record
 from devteam_planner.domain import (
     Completion,
     FailureReason,
@@ -11,9 +16,11 @@ from devteam_planner.domain import (
     Plan,
     PlanState,
     StepOutcome,
+    Task,
     TaskState,
     Usage,
 )
+from devteam_planner.overview import Overview
 from devteam_planner.ports import Ending, RunAssigned
 
 _SUCCEEDED, _FAILED, _LOST, _CANCELLED, _HANDED_BACK = "succeeded", "failed", "lost", "cancelled", "handed_back"
@@ -24,6 +31,9 @@ _OUTCOMES = {
 }
 _LOSSES = {FailureReason.WORKER_LOST, FailureReason.POISON}
 _FENCED = ("tokens", "end", "assigned", "waiting")
+_KINDS = ("input", "output", "cache_read", "cache_write")
+# Models of tasks that ended within these are in use.
+_LATELY, _LAST = timedelta(days=7), 200
 
 
 def begin() -> None:
@@ -40,6 +50,16 @@ def begin() -> None:
         count(catalog.ATTEMPTS, 0, _outcome_of(reason), reason.value)
     for what in _FENCED:
         count(catalog.FENCED_WRITES, 0, what)
+
+
+async def recall(overview: Overview, clock: Clock) -> None:
+    """What is counted by model is there, and 0, for models that were in use lately: what they took is known by name."""
+    # A store that is away now tells nothing: the counters begin with what comes first.
+    with suppress(Unavailable):
+        ended = await overview.ended(clock.now() - _LATELY, _LAST)
+        for task in reversed(await overview.tasks(ended)):
+            if task.usage != Usage():
+                _expect(_names(task), priced=task.usage.cost_usd is not None)
 
 
 def created(plan: Plan) -> None:
@@ -91,6 +111,7 @@ class Pace:
         """A worker has it."""
         self._given = None if event.adopted else self._clock.monotonic()
         self._spoke = None
+        _expect([self._model], priced=False)
 
     def heard(self) -> None:
         """Tokens have come."""
@@ -115,15 +136,26 @@ def _outcome_of(reason: FailureReason) -> str:
     return _LOST if reason in _LOSSES else _FAILED
 
 
+def _names(task: Task) -> list[str]:
+    """The model as the task names it, and as its provider does."""
+    provided = task.completion.model if task.completion else ""
+    return [name for name in (provided, task.spec.model) if name]
+
+
+def _expect(models: Iterable[str], *, priced: bool) -> None:
+    """Runs of these models may take something. Those without a price never take dollars."""
+    for model in models:
+        for kind in _KINDS:
+            expect(catalog.TOKENS, model, kind)
+        if priced:
+            expect(catalog.COST_USD, model)
+
+
 def _used(model: str, usage: Usage) -> None:
     if usage == Usage():
         return
-    for kind, tokens in (
-        ("input", usage.input_tokens),
-        ("output", usage.output_tokens),
-        ("cache_read", usage.cache_read_tokens),
-        ("cache_write", usage.cache_write_tokens),
-    ):
+    taken = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
+    for kind, tokens in zip(_KINDS, taken, strict=True):
         count(catalog.TOKENS, tokens, model, kind)
     if usage.cost_usd is not None:
         count(catalog.COST_USD, usage.cost_usd, model)

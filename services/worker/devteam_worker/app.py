@@ -19,7 +19,7 @@ from devteam.mesh.metrics.loop_lag import watch_loop
 from devteam.mesh.metrics.readings import readable
 from devteam.mesh.redaction import keep_hidden
 from devteam.mesh.tasks import background
-from devteam_worker import content, meters
+from devteam_worker import content, measure, meters
 from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.data_folder import folder
 from devteam_worker.desk import Desk
@@ -131,6 +131,7 @@ async def _workplace(
         return _Workplace(handling, Inventory(_no_models, take_vitals=vitals), Toolbox(code.tools).names)
     catalog = await found_providers(settings, clock)
     stack.push_async_callback(catalog.close)
+    measure.begin(provider.name for provider in catalog.providers.values())
     inventory = Inventory(catalog.local_models, take_vitals=vitals, aliases=catalog.aliases)
     await inventory.look()
     toolbox = await stack.enter_async_context(equipped(settings, code.tools, clock, data))

@@ -1,14 +1,34 @@
 """One question to a model, in metrics: how long it took, and what it took."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from devteam.mesh.clock import Clock
 from devteam.mesh.metrics import catalog
 from devteam.mesh.metrics.instruments import count, record
-from devteam_worker.providers.base import ProviderError, Usage
+from devteam_worker.providers.base import FailureReason, ProviderError, Usage
 
 _OPERATION = "chat"
+# Of what ends a run, all that a question to a model can end with.
+_ERRORS = (
+    FailureReason.INVALID_REQUEST,
+    FailureReason.MODEL_NOT_FOUND,
+    FailureReason.CREDENTIALS,
+    FailureReason.RATE_LIMITED,
+    FailureReason.PROVIDER_UNAVAILABLE,
+    FailureReason.PROVIDER_CONNECTION,
+    FailureReason.REFUSED,
+    FailureReason.TRUNCATED,
+    FailureReason.PROMPT_TOO_LARGE,
+    FailureReason.OUTPUT_TOO_LARGE,
+)
+
+
+def begin(providers: Iterable[str]) -> None:
+    """None of these providers has been asked yet: their errors are there, and 0."""
+    for provider in providers:
+        for reason in _ERRORS:
+            count(catalog.PROVIDER_ERRORS, 0, provider, reason.value)
 
 
 class Measure:

@@ -3,7 +3,10 @@
 import asyncio
 import signal
 
+from devteam_cli.ports import free_port
+
 from tests.fakes.mesh_server import ENDLESS
+from tests.fakes.scrape import scraped_from
 from tests.rpc.worker.machine import Machine, report_of
 
 
@@ -34,6 +37,14 @@ async def test_a_restarted_worker_hands_back_its_run_and_comes_back_with_new_set
         worker.send_signal(signal.SIGTERM)
         assert await worker.wait() == 0
         assert not machine.state.exists()
+
+
+async def test_errors_of_a_workers_providers_are_counted_from_its_start(machine: Machine) -> None:
+    port = free_port()
+    async with machine.worker("--metrics-port", str(port)):
+        await machine.is_ready()
+        scrape = await asyncio.to_thread(scraped_from, f"http://127.0.0.1:{port}/metrics")
+    assert scrape.value("devteam_provider_errors_total", provider="sim", reason="INVALID_REQUEST") == 0
 
 
 async def test_a_worker_goes_on_when_its_new_settings_are_wrong(machine: Machine) -> None:

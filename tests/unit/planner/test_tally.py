@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from devteam_planner import meters, tally
@@ -22,6 +23,7 @@ from devteam_planner.domain import (
 )
 from devteam_planner.ports import RunAssigned, RunEvent, RunLost, RunReport
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
+from devteam_planner.store.memory_overview import MemoryOverview
 from devteam_planner.token_log import TokenLog
 
 from devteam.mesh.errors import Unavailable
@@ -239,6 +241,63 @@ async def test_nothing_is_there_yet_but_what_is_asked_for_is_0() -> None:
     assert scrape.value("devteam_attempts_total", outcome="lost", reason="worker_lost") == 0
     assert scrape.value("devteam_attempts_total", outcome="succeeded") == 0
     assert set(scrape.of("devteam_fenced_writes_total", "what")) == {"tokens", "end", "assigned", "waiting"}
+
+
+async def test_a_model_has_its_tokens_at_0_before_its_first_run_has_ended(bench: Bench) -> None:
+    """Or what that took would not show as an increase."""
+
+    async def begun() -> None:
+        scrape = await scraped()
+        assert scrape.of("devteam_tokens_total", "kind") == dict.fromkeys(ALL_USED[0], 0)
+        assert scrape.value("devteam_tokens_total", model="sim", kind="input") == 0
+        assert scrape.value("devteam_cost_usd_total", model="sim") is None, "its price is not known"
+        seen.append(scrape)
+
+    seen: list[Scrape] = []
+    bench.router.script(ASSIGNED, begun, RunReport(replace(DONE, usage=USED), 0))
+    await bench.run()
+    assert seen
+    assert taken(await scraped()) == ALL_USED
+
+
+async def test_models_that_were_in_use_are_there_after_a_restart(empty: Bench) -> None:
+    """As their tasks name them, and as their providers do; dollars of those whose price was known."""
+    named = replace(DONE, model="claude-opus-5-5", usage=USED)
+    await empty.add(*(TaskSpec(prompt="hi", model=model) for model in ("opus", "ollama:x", "handled")))
+    for outcome in (named, replace(DONE, model="ollama:x", usage=Usage(1, 1)), DONE):
+        empty.router.script(ASSIGNED, RunReport(outcome, 0))
+    for step in "abc":
+        await empty.run(f"p-1.{step}")
+    async with metered():
+        await tally.recall(empty.overview, empty.clock)
+        scrape = await scraped()
+        assert scrape.total("devteam_tokens_total") == 0
+        assert set(scrape.of("devteam_tokens_total", "model")) == {"opus", "claude-opus-5-5", "ollama:x"}
+        assert scrape.of("devteam_cost_usd_total", "model") == {"opus": 0, "claude-opus-5-5": 0}
+
+
+async def test_models_of_long_ago_are_not_in_use(bench: Bench) -> None:
+    bench.router.script(ASSIGNED, RunReport(replace(DONE, usage=USED), 0))
+    await bench.run()
+    bench.clock.advance(8 * 86_400)
+    async with metered():
+        await tally.recall(bench.overview, bench.clock)
+        assert (await scraped()).of("devteam_tokens_total", "model") == {}
+
+
+async def test_a_planner_whose_store_is_away_begins_all_the_same(clock: FakeClock) -> None:
+    await tally.recall(_AwayOverview(), clock)
+
+
+class _AwayOverview(MemoryOverview):
+    """Cannot be read."""
+
+    def __init__(self) -> None:
+        plans = MemoryPlanStore()
+        super().__init__(plans, MemoryTokenStore(plans))
+
+    async def ended(self, since: datetime, limit: int, whose: str = "") -> list[str]:
+        raise Unavailable("the store is away")
 
 
 class _AwayStore(MemoryTokenStore):

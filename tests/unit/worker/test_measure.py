@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from devteam_worker.measure import measured
+from devteam_worker.measure import begin, measured
 from devteam_worker.providers.base import FailureReason, ProviderError, Usage
 
 from tests.fakes.clock import FakeClock
@@ -36,6 +36,13 @@ async def test_a_question_tells_its_first_word_its_length_and_its_tokens(clock: 
         for kind in ("input", "output")
     }
     assert usage == {"input": 100, "output": 7}
+
+
+async def test_errors_of_providers_begin_at_0(clock: FakeClock) -> None:
+    begin(["ollama"])
+    errors = (await scraped()).of("devteam_provider_errors_total", "reason")
+    assert set(errors.values()) == {0}
+    assert {"CREDENTIALS", "RATE_LIMITED", "PROVIDER_UNAVAILABLE"} < set(errors)
 
 
 async def test_a_provider_that_fails_is_counted_with_its_reason(clock: FakeClock) -> None:

@@ -2,7 +2,7 @@
 
 from devteam.mesh import names
 from devteam.mesh.metrics import catalog
-from devteam.mesh.metrics.instruments import count, record
+from devteam.mesh.metrics.instruments import count, expect, record
 from devteam.mesh.metrics.labels import OTHER, Bounded, Labels
 from devteam.mesh.metrics.observables import merged
 from devteam.mesh.metrics.readings import Reading
@@ -43,6 +43,22 @@ async def test_ten_thousand_models_make_a_hundred_and_one_series() -> None:
     costs = scrape.of("devteam_cost_usd_total", "model")
     assert len(costs) == len(scrape.of("devteam_time_to_first_token_seconds_count", "model")) == 101
     assert (sum(costs.values()), costs["m0"], costs[OTHER]) == (5_000.0, 0.5, 4_950.0)
+
+
+async def test_models_that_nothing_is_known_of_take_half_of_the_places() -> None:
+    async with metered():
+        for number in range(10_000):
+            expect(catalog.TOKENS, f"made-up-{number}", "input")
+        for number in range(60):
+            count(catalog.COST_USD, 0.5, f"m{number}")
+        expect(catalog.TOKENS, "m49", "input")
+        expect(catalog.TOKENS, "m50", "input")
+        scrape = await scraped()
+    expected = scrape.of("devteam_tokens_total", "model")
+    assert len(expected) == 51
+    assert set(expected.values()) == {0}
+    assert "m49" in expected
+    assert len(scrape.of("devteam_cost_usd_total", "model")) == 51  # 50 of them, and the others
 
 
 def test_values_of_the_same_labels_are_added_up_or_the_largest_holds() -> None:
