@@ -10,10 +10,10 @@ import pytest
 from devteam_cli.ports import free_port
 
 from devteam.client import DevTeamClient
-from devteam.events import Tokens
-from devteam.models import Plan, PlanState, TaskState
+from devteam.events import TextToken, Tokens
+from devteam.models import Plan, PlanState, Task, TaskState
 from devteam.specs import Generation, Step
-from tests.e2e.programs import PATIENCE, Mesh, Program, devteam, environment, up
+from tests.e2e.programs import PATIENCE, REPOSITORY, Mesh, Program, devteam, environment, up
 from tests.e2e.services import service, variables
 from tests.fakes.scrape import Scrape, scraped_from
 
@@ -86,6 +86,31 @@ async def test_slots_that_are_taken_are_demand_though_nothing_waits(tmp_path: Pa
             await client.cancel_task(task.id)
             assert (await client.wait(task.id)).state is TaskState.CANCELLED
         assert (await asyncio.to_thread(scraped_from, url)).value("devteam_attempts_total", outcome="cancelled") == 1
+
+
+async def test_what_a_task_took_before_it_was_cancelled_is_counted_and_shown(tmp_path: Path) -> None:
+    """Of the turn that had ended, in which it called a tool; not of the one in which it was stopped."""
+    slow = Generation(options={"tokens": 100_000, "tokens_per_second": 20})
+    library = REPOSITORY / "examples" / "research-with-documents" / "worker.yaml"
+    with up(tmp_path, "--no-worker") as mesh, mesh.worker("--config", str(library), "--provider", "sim"):
+        async with DevTeamClient(mesh.url, api_key="", timeout=PATIENCE) as client:
+            task = await client.create_task(
+                "Tides", model="sim", queue="research-queue", tools=("library.search",), generation=slow
+            )
+            async with aclosing(client.watch_task(task.id)) as events:
+                async for event in events:
+                    if isinstance(event, Tokens) and any(isinstance(token, TextToken) for token in event.tokens):
+                        break
+            await client.cancel_task(task.id)
+            ended = await client.wait(task.id)
+        scrape = await asyncio.to_thread(scraped_from, metrics_of(mesh))
+        shown = mesh.run("task", "get", task.id).stdout
+    assert isinstance(ended, Task)
+    assert ended.state is TaskState.CANCELLED
+    assert ended.usage is not None
+    assert (ended.usage.input_tokens > 0, ended.usage.output_tokens) == (True, 1)
+    assert scrape.total("devteam_tokens_total", kind="input") == ended.usage.input_tokens
+    assert f"{ended.usage.input_tokens} tokens in, 1 out" in shown
 
 
 def test_a_metrics_port_that_is_asked_for_and_taken_is_refused_with_what_to_do(tmp_path: Path) -> None:
