@@ -33,16 +33,25 @@ def completed(shell: str, words: str, url: str, **environ: str) -> "subprocess.C
     )
 
 
+async def found(shell: str, words: str, url: str) -> "subprocess.CompletedProcess[str]":
+    """The same; a mesh has half a second to answer, and who saw nothing on a loaded machine asks again."""
+    for _ in range(10):
+        answer = await to_thread(completed, shell, words, url)
+        if answer.stdout.strip() or answer.stderr:
+            break
+    return answer
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_commands_and_ids_are_completed(shell: str) -> None:
     """Ids of what the command is about, asked of the mesh."""
     workers = [WorkerInfo(id="asus"), WorkerInfo(id="atlas"), WorkerInfo(id="laptop")]
     async with FakeMesh(workers=workers) as mesh:
         commands = await to_thread(completed, shell, "devteam dr", mesh.url)
-        found = await to_thread(completed, shell, "devteam drain a", mesh.url)
+        ids = await found(shell, "devteam drain a", mesh.url)
     assert "drain" in commands.stdout
-    assert ("asus" in found.stdout, "atlas" in found.stdout, "laptop" in found.stdout) == (True, True, False)
-    assert (commands.stderr, found.stderr) == ("", "")
+    assert ("asus" in ids.stdout, "atlas" in ids.stdout, "laptop" in ids.stdout) == (True, True, False)
+    assert (commands.stderr, ids.stderr) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,7 @@ async def test_commands_and_ids_are_completed(shell: str) -> None:
 async def test_tasks_are_completed(words: str) -> None:
     async with FakeMesh() as mesh, mesh.client() as client:
         task = await client.create_task("p", model="m")
-        done = await to_thread(completed, "bash", words, mesh.url)
+        done = await found("bash", words, mesh.url)
     assert done.stdout.split() == [task.id]
 
 
@@ -60,9 +69,9 @@ async def test_plans_and_queues_are_completed() -> None:
     """On the mesh that the line itself names, too."""
     async with FakeMesh(queues=[QueueInfo(name="gpu-queue")]) as mesh, mesh.client() as client:
         plan = await client.create_plan("research", [{"id": "a", "prompt": "p", "model": "m"}])
-        plans = await to_thread(completed, "bash", f"devteam --api-url {mesh.url} plan watch ", "http://127.0.0.1:1")
-        queues = await to_thread(completed, "bash", "devteam queue pause g", mesh.url)
-        option = await to_thread(completed, "bash", "devteam task run --queue g", mesh.url)
+        plans = await found("bash", f"devteam --api-url {mesh.url} plan watch ", "http://127.0.0.1:1")
+        queues = await found("bash", "devteam queue pause g", mesh.url)
+        option = await found("bash", "devteam task run --queue g", mesh.url)
     assert plans.stdout.split() == [plan.id]
     assert (queues.stdout.split(), option.stdout.split()) == (["gpu-queue"], ["gpu-queue"])
 
