@@ -1,7 +1,7 @@
 """A real Envoy, with the product's own files."""
 
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -57,13 +57,27 @@ def place_of(port: int, **differing: Any) -> Place:
 
 
 @asynccontextmanager
-async def gateway(place: Place, folder: Path) -> AsyncIterator[Gateway]:
-    """Envoy at a place, with its files in a folder. Skips the test where there is none for this machine."""
+async def gateway(
+    place: Place, folder: Path, change: Callable[[GatewayFolder], None] = lambda _: None
+) -> AsyncIterator[Gateway]:
+    """Envoy at a place, with its files in a folder, after a test's own changes to them.
+
+    Skips the test where there is none for this machine.
+    """
     skip_without_envoy()
     log = folder / "gateway.log"
     files = write(place, folder)
+    change(files)
     async with envoy(files, log):
         yield Gateway(place, files, log)
+
+
+def replaced(file: Path, old: str, new: str) -> None:
+    """Have another text in a file. Raises ValueError where the old one is not there."""
+    text = file.read_text()
+    if old not in text:
+        raise ValueError(f"{file} does not have {old!r}")
+    file.write_text(text.replace(old, new))
 
 
 @cache

@@ -1,9 +1,10 @@
-"""A client of HTTP/2 that begins to send messages and never ends them. gRPC's own clients cannot."""
+"""Clients that begin to send messages and never end them. gRPC's own clients cannot."""
 
 import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _WINDOW = 0, 1, 3, 4, 6, 8
@@ -12,10 +13,13 @@ _INITIAL_WINDOW = 4
 _LARGEST_FRAME = 16_384
 # What each message says that it has, in bytes.
 _SAID = 4_000_000
+_HTTP1 = "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4100000\r\n\r\n"
+# Seconds between bytes of those that have sent all else.
+_BETWEEN = 0.5
 
 
 class HalfSent:
-    """One connection.
+    """One connection of HTTP/2.
 
     `taken`: the bytes of messages that the server had room for before it ended a call; `ended`: the calls it has ended.
     """
@@ -27,27 +31,44 @@ class HalfSent:
         self._writer = writer
         self._window = self._initial = 65_535
         self._windows: dict[int, int] = {}
-        self._left: dict[int, bytes] = {}
+        self._left: dict[int, memoryview] = {}
         writer.write(_GREETING + _frame(_SETTINGS, 0, 0))
 
     def begin(self, path: str, size: int, key: str = "") -> int:
         """Begin a call, and send so many bytes of its message as soon as the server has room. Returns its number."""
         call = 2 * len(self._windows) + 1
         self._windows[call] = self._initial
-        self._left[call] = b"\0" + struct.pack(">I", _SAID) + bytes(size - 5)
-        names = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "mesh", "te": "trailers"}
+        self._left[call] = _message(size)
+        names = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "localhost", "te": "trailers"}
         names["content-type"] = "application/grpc"
         names |= {"x-api-key": key} if key else {}
         self._writer.write(_frame(_HEADERS, _WHOLE_HEADERS, call, b"".join(map(_field, names, names.values()))))
         self._send(call)
         return call
 
+    @property
+    def all_sent(self) -> bool:
+        """Whether what was to be sent is, of every call that has not ended."""
+        return not any(self._left.values())
+
+    async def drip(self) -> None:
+        """Send one byte more of every call, again and again, until all have ended."""
+        while self._left:
+            for call, left in list(self._left.items()):
+                self._left[call] = left or memoryview(b"\0")
+                self._send(call)
+            await asyncio.sleep(_BETWEEN)
+
     async def run(self) -> None:
         """Send what there is room for, until the connection ends."""
-        while True:
-            head = await self._reader.readexactly(9)
-            length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
-            self._hear(kind, flags, int.from_bytes(head[5:], "big"), await self._reader.readexactly(length))
+        try:
+            while True:
+                head = await self._reader.readexactly(9)
+                length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
+                self._hear(kind, flags, int.from_bytes(head[5:], "big"), await self._reader.readexactly(length))
+        finally:
+            # A door that has reset very many of its calls ends it.
+            self._left.clear()
 
     def _hear(self, kind: int, flags: int, call: int, content: bytes) -> None:
         if kind == _SETTINGS and not flags & _ACK:
@@ -84,7 +105,7 @@ class HalfSent:
 
 @asynccontextmanager
 async def half_sent(port: int) -> AsyncIterator[HalfSent]:
-    """A connection to a server without TLS."""
+    """A connection of HTTP/2 to a server without TLS."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     client = HalfSent(reader, writer)
     running = asyncio.create_task(client.run())
@@ -96,7 +117,46 @@ async def half_sent(port: int) -> AsyncIterator[HalfSent]:
         writer.close()
 
 
-def _frame(kind: int, flags: int, call: int, content: bytes = b"") -> bytes:
+async def half_sent_by_http1(port: int, path: str, size: int, sent: asyncio.Event) -> str:
+    """Call on a connection of its own, and say when so many bytes have been sent. Then a byte comes now and then.
+
+    Returns the first line of the answer, "" when there is none.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(reader.readline())
+    try:
+        writer.write(_HTTP1.format(path=path).encode())
+        await _unless(answer, writer, size)
+        sent.set()
+        while not answer.done():
+            writer.write(b"\0")
+            await asyncio.wait({answer}, timeout=_BETWEEN)
+        return answer.result().decode().strip()
+    except ConnectionError:
+        return ""
+    finally:
+        sent.set()
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
+        writer.transport.abort()
+
+
+async def _unless(answer: asyncio.Task[bytes], writer: asyncio.StreamWriter, size: int) -> None:
+    """Send so much, until it is answered."""
+    for _ in range(0, size, _LARGEST_FRAME):
+        if answer.done():
+            return
+        writer.write(bytes(_LARGEST_FRAME))
+        await writer.drain()
+
+
+@cache
+def _message(size: int) -> memoryview:
+    """So much of one: the same bytes, however many calls send them."""
+    return memoryview(b"\0" + struct.pack(">I", _SAID) + bytes(size - 5))
+
+
+def _frame(kind: int, flags: int, call: int, content: bytes | memoryview = b"") -> bytes:
     return len(content).to_bytes(3, "big") + bytes((kind, flags)) + call.to_bytes(4, "big") + content
 
 

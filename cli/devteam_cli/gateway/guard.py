@@ -9,6 +9,10 @@ from devteam_cli.gateway.resources import Resource, extension, typed
 # As a name that somebody else owns never looks. It cannot be pointed at this machine to read what it answers.
 _ADDRESSES = (r"localhost", r"\d+\.\d+\.\d+\.\d+", r"\[[0-9A-Fa-f:.]+\]")
 _ANY: Resource = {"any": True}
+_ADDRESS: Resource = {"remote_address": {}}
+_EACH: Resource = {"key": "remote_address"}
+# Of how many calls one may be a large one.
+_LARGE_SHARE = 25
 
 
 def guard(place: Place) -> Resource:
@@ -27,7 +31,7 @@ def guard(place: Place) -> Resource:
 
 
 def rate(place: Place) -> Resource:
-    """A bucket of calls for each address that calls."""
+    """Two buckets for each address that calls: of all calls, and of large ones, which are held until they are whole."""
     always = {"default_value": {"numerator": 100}}
     config = typed(
         "extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
@@ -39,14 +43,28 @@ def rate(place: Place) -> Resource:
         filter_enforced=always,
         rate_limited_as_resource_exhausted=True,
         response_headers_to_add=[{"header": {"key": "retry-after", "value": "1"}}],
-        rate_limits=[{"actions": [{"remote_address": {}}]}],
-        descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": _bucket(place.rate)}],
+        rate_limits=[{"actions": [_ADDRESS]}, *({"actions": [large, _ADDRESS]} for large in _LARGE)],
+        descriptors=[
+            {"entries": [_EACH], "token_bucket": _bucket(place.rate)},
+            {"entries": [{"key": "header_match", "value": "large"}, _EACH], "token_bucket": _large(place.rate)},
+        ],
     )
     return extension("rate", config)
 
 
 def _bucket(rate: int) -> Resource:
     return {"max_tokens": rate * 10, "tokens_per_fill": rate, "fill_interval": "1s"}
+
+
+def _large(rate: int) -> Resource:
+    """With 15 s for a body to come and 4 MiB for each, 640 MiB at the rate of a place that says nothing of it."""
+    share = max(1, rate // _LARGE_SHARE)
+    return {"max_tokens": share * 5, "tokens_per_fill": share, "fill_interval": "1s"}
+
+
+def _json(*headers: Resource) -> Resource:
+    path = {"name": ":path", "string_match": {"prefix": "/api/"}}
+    return {"header_value_match": {"descriptor_value": "large", "headers": [path, *headers]}}
 
 
 def _policy(principals: Sequence[Resource]) -> Resource:
@@ -71,3 +89,13 @@ def _named(names: Sequence[str]) -> Resource:
 
 def _matching(header: str, pattern: str) -> Resource:
     return {"header": {"name": header, "string_match": {"safe_regex": {"regex": pattern}}}}
+
+
+# JSON that says that it is large, and such as does not say how long it is.
+_LARGE = (
+    _json({"name": "content-length", "range_match": {"start": 32_768, "end": 2**62}}),
+    _json(
+        {"name": "content-length", "present_match": False},
+        {"name": ":method", "string_match": {"safe_regex": {"regex": "POST|PATCH"}}},
+    ),
+)

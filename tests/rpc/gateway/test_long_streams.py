@@ -14,10 +14,11 @@ from tests.fakes.gateway import PATIENCE, Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# Longer than everything that the front door waits for: 15 s for calls with one answer, 10 s for headers.
+# Longer than the front door waits for a word of a call with one answer, and than JSON may take to come: 15 s each.
 SHORT = 20.0
 LONG = 600.0
 _WATCH, _CONNECT = "/devteam.v1.PlannerService/WatchTask", "/devteam.v1.WorkerService/Connect"
+_ERASE = "/devteam.v1.PlannerService/EraseTenant"
 
 
 def tokens(seq: int) -> planner_pb2.WatchTaskResponse:
@@ -35,9 +36,12 @@ async def a_quiet_watcher(door: Gateway, silent: asyncio.Barrier) -> list[int]:
         return [event.tokens.first_seq for event in (first, cast("Any", await call.read()))]
 
 
-async def a_quiet_browser(http: httpx.AsyncClient, silent: asyncio.Barrier) -> list[str]:
-    """What server-sent events bring of it."""
-    async with http.stream("GET", "/api/tasks/t-1:watch", timeout=None) as answer:
+async def a_quiet_browser(
+    http: httpx.AsyncClient, silent: asyncio.Barrier, verb: str = "GET", path: str = "/api/tasks/t-1:watch"
+) -> list[str]:
+    """What server-sent events bring of it, or of something else. What has a body was waited for before."""
+    body = b"{}" if verb == "POST" else None
+    async with http.stream(verb, path, content=body, timeout=None) as answer:
         lines = (line async for line in answer.aiter_lines() if line)
         first = await anext(lines)
         await silent.wait()
@@ -55,22 +59,26 @@ async def a_quiet_worker(door: Gateway, silent: asyncio.Barrier) -> list[Any]:
 
 
 async def silence(mesh: EchoingMesh, door: Gateway, http: httpx.AsyncClient, seconds: float) -> None:
-    """All three at once; each hears what is said before and after the silence."""
+    """All four at once; each hears what is said before and after the silence."""
     go_on = asyncio.Event()
     attached = worker_pb2.ConnectResponse(attached=worker_pb2.Attached())
     drain = worker_pb2.ConnectResponse(drain=worker_pb2.Drain())
+    erased = [planner_pb2.EraseTenantResponse(tasks=count) for count in (1, 2)]
     mesh.says.update({_WATCH: [tokens(1), go_on, tokens(2)], _CONNECT: [attached, go_on, drain]})
-    silent = asyncio.Barrier(4)
+    mesh.says[_ERASE] = [erased[0], go_on, erased[1]]
+    silent = asyncio.Barrier(5)
     async with asyncio.timeout(seconds + PATIENCE), asyncio.TaskGroup() as group:
         watcher = group.create_task(a_quiet_watcher(door, silent))
         browser = group.create_task(a_quiet_browser(http, silent))
         worker = group.create_task(a_quiet_worker(door, silent))
+        owner = group.create_task(a_quiet_browser(http, silent, "POST", "/api/tenants/acme:erase"))
         await silent.wait()
         # Time is what is tested here.
         await asyncio.sleep(seconds)
         go_on.set()
     assert watcher.result() == [1, 2]
     assert [("word-1" in line, "word-2" in line) for line in browser.result()] == [(True, False), (False, True)]
+    assert [('"1"' in line, '"2"' in line) for line in owner.result()] == [(True, False), (False, True)]
     assert worker.result() == ["attached", "drain"]
 
 

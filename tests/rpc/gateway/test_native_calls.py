@@ -149,7 +149,8 @@ async def test_streams_have_no_timer_and_calls_with_one_answer_do(door: Gateway)
             assert (route["timeout"], route["idle_timeout"]) == ("0s", "0s"), name
             assert not {"retry_policy", "max_stream_duration"} & route.keys(), name
         else:
-            assert route["timeout"] == "15s", name
+            whole = {"max_stream_duration": "30s"}
+            assert (route["timeout"], route["max_stream_duration"]) == ("15s", whole), name
 
 
 async def test_a_create_may_be_sent_again_only_when_nobody_heard_it(door: Gateway) -> None:
