@@ -9,8 +9,9 @@ from devteam_cli.gateway.resources import Resource, extension, typed
 # As a name that somebody else owns never looks. It cannot be pointed at this machine to read what it answers.
 _ADDRESSES = (r"localhost", r"\d+\.\d+\.\d+\.\d+", r"\[[0-9A-Fa-f:.]+\]")
 _ANY: Resource = {"any": True}
-_ADDRESS: Resource = {"remote_address": {}}
-_EACH: Resource = {"key": "remote_address"}
+# As services count callers: whoever has one address of IPv6 has all of its network.
+_ADDRESS: Resource = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
+_EACH: Resource = {"key": "masked_remote_address"}
 # Of how many calls one may be a large one.
 _LARGE_SHARE = 25
 

@@ -7,7 +7,8 @@ from devteam.mesh.address import is_loopback
 from devteam.mesh.errors import InvalidInput, Violation
 from devteam.mesh.tls import TlsFiles
 
-# Calls a second that one address may make; ten times as many at once. Streams count once, when they are opened.
+# Calls a second that one address, or network of IPv6, may make; ten times as many at once. Streams count once, when
+# they are opened.
 DEFAULT_RATE = 200
 
 

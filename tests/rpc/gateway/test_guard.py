@@ -8,12 +8,12 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from devteam_cli.gateway.folder import write
+from devteam_cli.gateway.folder import GatewayFolder, write
 from devteam_cli.gateway.place import Address
 
 from devteam.v1 import planner_pb2, planner_pb2_grpc
 from tests.fakes.echoing_mesh import EchoingMesh
-from tests.fakes.gateway import PATIENCE, Gateway, gateway, place_of
+from tests.fakes.gateway import PATIENCE, Gateway, gateway, place_of, replaced
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,6 +71,36 @@ async def test_who_calls_too_often_is_told_when_to_come_again(mesh: EchoingMesh,
         assert "too many calls" in (refused.value.details() or "")
         # Whoever asks whether it is alive is no caller.
         assert (await http.get("/healthz")).status_code == 200
+
+
+def told_who_calls(files: GatewayFolder) -> None:
+    """Connections say in their first line whose they are, as those of some load balancers do."""
+    kind = "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
+    told = f"{{name: envoy.filters.listener.proxy_protocol, typed_config: {{'@type': {kind}}}}}"
+    replaced(files.config / "listeners.yaml", "  filter_chains:\n", f"  listener_filters: [{told}]\n  filter_chains:\n")
+
+
+async def called_from(door: Gateway, address: str) -> int:
+    """The status of one call."""
+    listen = door.place.listen
+    reader, writer = await asyncio.open_connection(listen.host, listen.port)
+    family = "TCP6 {} 2001:db8::f" if ":" in address else "TCP4 {} 192.0.2.1"
+    writer.write(f"PROXY {family.format(address)} 40000 443\r\n".encode())
+    writer.write(b"GET /api/tasks HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return int(answer.split()[1])
+
+
+async def test_whoever_has_a_network_of_ipv6_is_one_caller(mesh: EchoingMesh, folder: Path) -> None:
+    """It has 2**64 addresses, and calls from another one each time; those of IPv4 are callers each."""
+    async with gateway(place_of(mesh.port, rate=1), folder, told_who_calls) as door:
+        of_one_network = [await called_from(door, f"2001:db8:0:1::{number:x}") for number in range(1, 41)]
+        assert {200, 429} == Counter(of_one_network).keys()
+        assert await called_from(door, "2001:db8:0:2::1") == 200
+        assert {await called_from(door, f"198.51.100.{number}") for number in range(1, 41)} == {200}
 
 
 async def test_alive_and_ready_are_two_things(mesh: EchoingMesh, http: httpx.AsyncClient, folder: Path) -> None:
