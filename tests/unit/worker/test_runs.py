@@ -217,14 +217,12 @@ async def test_what_a_run_had_taken_is_told_however_it_was_stopped(
     play.taken = TAKEN
     runs.cancel(T1, fenced=False)
     assert await ended(news, cancelled) == Cancelled(took=0.0, usage=TAKEN)
-
     play, broken = await begun(runs, agent, an_assignment("t2"))
     play.taken = TAKEN
     play.break_down(KeyError("secret"))
     failed = await ended(news, broken)
     assert isinstance(failed, Failed)
     assert (failed.reason, failed.usage) == (FailureReason.INTERNAL, TAKEN)
-
     play, handed_back = await begun(runs, agent, an_assignment("t3"))
     play.taken = TAKEN
     async with asyncio.TaskGroup() as group:
