@@ -1,10 +1,12 @@
 """Spans of what a run asks: one for each turn of its model, one for each call of a tool."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
 
 from devteam.mesh import names
 from devteam.mesh.clock import Clock
@@ -108,7 +110,8 @@ class ToolSpan:
 
 
 @contextmanager
-def _started(name: str, kind: SpanKind, attributes: dict[str, str]) -> Iterator[Span]:
+def _started(name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue]) -> Iterator[Span]:
+    attributes = {**_whose(trace.get_current_span()), **attributes}
     # What is raised may quote what was asked or said: it is for the log and for the task, not for the span.
     with _tracer.start_as_current_span(
         name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
@@ -120,6 +123,12 @@ def _started(name: str, kind: SpanKind, attributes: dict[str, str]) -> Iterator[
         except Exception as error:
             _fail(span, type(error).__name__)
             raise
+
+
+def _whose(run: Span) -> Mapping[str, AttributeValue]:
+    """The attempt that the run's span names: it is told at its end, and never where its process is killed before."""
+    told = (run.attributes if isinstance(run, ReadableSpan) else None) or {}
+    return {name: told[name] for name in (names.TASK_ID, names.ATTEMPT) if name in told}
 
 
 def _fail(span: Span, reason: str) -> None:
