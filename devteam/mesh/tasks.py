@@ -72,5 +72,10 @@ class Backoff:
 
     async def pause(self) -> None:
         """Wait between half of the current pause and all of it, then double it."""
-        await self._clock.sleep(self._next * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        await self._clock.sleep(self.step())
+
+    def step(self) -> float:
+        """The seconds to wait now, for who waits by himself; the next ones are twice as many."""
+        seconds = self._next * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         self._next = min(self._next * 2, self._longest)
+        return seconds

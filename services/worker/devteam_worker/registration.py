@@ -27,6 +27,11 @@ _log = structlog.get_logger()
 # Trying again changes nothing: the settings are wrong, or the key is.
 _FINAL = (InvalidInput, PermissionDenied, Unauthenticated)
 _CALL_TIMEOUT = 10.0
+# A beat is given up while there is time for more of them before the Registry takes its worker for unhealthy.
+_BEAT_PART, _BEAT_TIMEOUT = 0.25, 5.0
+# Of the interval, between beats that were not heard: the first pause, and the longest. A Registry that is overloaded
+# does not get them much more often than it asked for.
+_FIRST_PART, _LONGEST_PART = 0.1, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +96,24 @@ class Registration:
     async def beat(self) -> None:
         """Beat for ever, at the Registry's pace.
 
-        Raises Aborted when another instance took over this worker's id, Unauthenticated when its key is valid no more.
+        One that is not heard is followed by others before its turn. Raises Aborted when another instance took over this
+        worker's id, Unauthenticated when its key is valid no more.
         """
+        unheard: Backoff | None = None
         while True:
-            await self._wait_for_turn()
+            await self._wait_for_turn(unheard.step() if unheard else self._interval)
             try:
                 await self._declare_anew()
                 await self._beat()
+                unheard = None
             except (NotFound, PermissionDenied):
                 await self.register()
+                unheard = None
             except (Aborted, Unauthenticated):
                 raise
             except DevTeamError as error:
                 _log.warning("beat not heard", why=error.message)
+                unheard = unheard or self._soon_again()
 
     async def declare(self, declaration: Declaration, *, patience: float) -> str:
         """Say something else of this worker from now on, and at once; returns why the Registry refuses it, if it does.
@@ -178,7 +188,7 @@ class Registration:
         self._inventory.beaten()
         request = self._heartbeat(models)
         try:
-            response = await self._stub.Heartbeat(request, timeout=min(_CALL_TIMEOUT, self._interval))
+            response = await self._stub.Heartbeat(request, timeout=self._patience())
         except grpc.aio.AioRpcError as error:
             raise status.from_rpc(error) from error
         if models is not None:
@@ -204,8 +214,14 @@ class Registration:
         # A Registry that has just started knows of none yet: those that it named before may well be there.
         self.router_addresses = tuple(addresses) or self.router_addresses
 
-    async def _wait_for_turn(self) -> None:
-        timer = self._clock.call_later(self._interval, self._due.set)
+    def _patience(self) -> float:
+        return min(max(self._interval * _BEAT_PART, min(self._interval, _BEAT_TIMEOUT)), _CALL_TIMEOUT)
+
+    def _soon_again(self) -> Backoff:
+        return Backoff(self._clock, first=self._interval * _FIRST_PART, longest=self._interval * _LONGEST_PART)
+
+    async def _wait_for_turn(self, seconds: float) -> None:
+        timer = self._clock.call_later(seconds, self._due.set)
         try:
             await self._due.wait()
         finally:
