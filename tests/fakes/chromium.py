@@ -129,8 +129,8 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, script: str) -> Any:
-        """Wait until an expression is true, and return it. Looks whenever the page has drawn a frame."""
-        wait = f"new Promise(done => {{ const look = () => {{ const it = ({script}); \
+        """Wait until an expression is true, and return it; what it looks for may not be there yet."""
+        wait = f"new Promise(done => {{ const look = () => {{ let it; try {{ it = ({script}); }} catch {{ }} \
             it ? done(it) : setTimeout(look, 30); }}; look(); }})"
         try:
             return await self.run(wait)

@@ -109,18 +109,19 @@ async def test_a_task_appears_streams_and_ends(browser: Chromium) -> None:
         await tab.until("document.querySelector('.now .empty code')?.innerText.startsWith('devteam task run')")
         task = await client.create_task("to say hello", model="haiku")
         await tab.until("document.querySelector('.tasks a')?.innerText.includes('haiku')")
-        assert await tab.text(".card .slots") == "1 of 1 busy"
-        assert await tab.run("document.querySelectorAll('.squares .used').length") == 1
+        # Workers are told of by a stream of their own.
+        await tab.until("document.querySelector('.card .slots')?.innerText === '1 of 1 busy'")
+        await tab.until("document.querySelectorAll('.squares .used').length === 1")
         await tab.run("document.querySelector('.tasks a').click()")
         await tab.until("document.querySelector('.answer')?.innerText === 'begun to say hello\\n'")
         assert await tab.run("location.hash") == f"#/task/{task.id}"
-        await tab.until("document.querySelector('.candidates').innerText.includes('fake-1')")
-        assert "was taken" in await tab.text(".candidates")
-        assert "running" in await tab.text(".detail header")
+        await tab.until("document.querySelector('.candidates')?.innerText.includes('fake-1')")
+        await tab.until("document.querySelector('.candidates').innerText.includes('was taken')")
+        await tab.until("document.querySelector('.detail header').innerText.includes('running')")
         gates.open()
         await tab.until("document.querySelector('.answer').innerText === 'begun to say hello\\nand done'")
         await tab.until("document.querySelector('.detail header').innerText.includes('succeeded')")
-        assert "3 in, 2 out" in await tab.text(".facts")
+        await tab.until("document.querySelector('.facts').innerText.includes('3 in, 2 out')")
         history = await tab.run("[...document.querySelectorAll('.out')].map(it => it.href)")
         assert history[1] == f"http://127.0.0.1:1/namespaces/default/workflows/plan-{task.id}"
         await tab.run("document.querySelector('.brand').click()")
