@@ -419,6 +419,7 @@ class Run(_message.Message):
     SCHEDULE_DEADLINE_FIELD_NUMBER: _builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    SCHEDULE_WITHIN_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     attempt: _builtins.int
     plan_id: _builtins.str
@@ -445,11 +446,17 @@ class Run(_message.Message):
     def run_timeout(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def schedule_deadline(self) -> _timestamp_pb2.Timestamp:
-        """Absolute: after it the Router no longer places the run. Unset: no limit."""
+        """By the Planner's clock: for Routers that do not know schedule_within, and read only where that is unset."""
 
     @_builtins.property
     def trace_context(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """W3C trace context of the attempt ("traceparent", "tracestate"). Carried here because one stream carries many runs."""
+
+    @_builtins.property
+    def schedule_within(self) -> _duration_pb2.Duration:
+        """What is left, from its dispatch on, in which the Router may place the run; nothing, or less, means never. Set with
+        every dispatch anew, so that no two machines' clocks are compared. Unset, and schedule_deadline too: no limit.
+        """
 
     def __init__(
         self,
@@ -469,10 +476,11 @@ class Run(_message.Message):
         schedule_deadline: _timestamp_pb2.Timestamp | None = ...,
         trace_context: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         tenant: _builtins.str = ...,
+        schedule_within: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "placement", b"placement", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "placement", b"placement", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline", "schedule_within", b"schedule_within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "generation", b"generation", "model", b"model", "placement", b"placement", "plan_id", b"plan_id", "prompt", b"prompt", "queue", b"queue", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline", "step_id", b"step_id", "system_prompt", b"system_prompt", "task_id", b"task_id", "tenant", b"tenant", "tools", b"tools", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "generation", b"generation", "model", b"model", "placement", b"placement", "plan_id", b"plan_id", "prompt", b"prompt", "queue", b"queue", "run_timeout", b"run_timeout", "schedule_deadline", b"schedule_deadline", "schedule_within", b"schedule_within", "step_id", b"step_id", "system_prompt", b"system_prompt", "task_id", b"task_id", "tenant", b"tenant", "tools", b"tools", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

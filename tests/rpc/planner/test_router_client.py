@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -140,7 +140,27 @@ async def test_a_run_is_sent_whole(line: Line) -> None:
     )
     expected.run.generation.options.update({"num_ctx": 8192, "deep": {"list": [1, "x", None]}})
     expected.run.schedule_deadline.FromDatetime(datetime(2026, 11, 22, 12, 1, tzinfo=UTC))
+    expected.run.schedule_within.FromSeconds(60)
     assert request == expected
+
+
+async def test_each_dispatch_says_what_is_left_by_the_planners_clock(line: Line) -> None:
+    run = replace(RUN, schedule_deadline=line.clock.now() + timedelta(seconds=60))
+    for passes in (20.5, 39.5, 5.0):
+        line.router.script(DONE)
+        line.clock.advance(passes)
+        await line.events(run=run)
+    left = [request.run.schedule_within.ToTimedelta().total_seconds() for request in line.router.dispatched]
+    assert left == [39.5, 0.0, -5.0]
+    assert all(request.run.HasField("schedule_within") for request in line.router.dispatched)
+
+
+async def test_a_run_without_a_limit_says_none(line: Line) -> None:
+    line.router.script(DONE)
+    await line.events()
+    (request,) = line.router.dispatched
+    assert not request.run.HasField("schedule_within")
+    assert not request.run.HasField("schedule_deadline")
 
 
 async def test_a_run_carries_the_trace_it_is_sent_in(line: Line) -> None:

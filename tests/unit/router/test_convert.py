@@ -29,6 +29,7 @@ from devteam_router.frames import Drain, DrainReason
 from devteam_router.ports import LinkReport, LinkState
 from devteam_router.preferences import Preferences
 from devteam_router.worker_side import InHand
+from google.protobuf.duration_pb2 import Duration
 
 from devteam.mesh.errors import FailedPrecondition, InvalidInput
 from devteam.v1 import registry_pb2, run_pb2, worker_pb2
@@ -91,6 +92,21 @@ class TestRun:
             None,
         )
 
+    def test_a_planner_that_does_not_say_what_is_left_is_taken_at_its_clock(self, clock: FakeClock) -> None:
+        message = a_message()
+        message.schedule_deadline.FromDatetime(clock.now() + timedelta(seconds=30))
+        ahead = clock.now() + timedelta(seconds=31)
+        assert run_from_proto(message, PREFERENCES, ahead).schedule_within == -1.0
+
+    @pytest.mark.parametrize(
+        ("left", "within"),
+        [(Duration(), 0.0), (Duration(seconds=-5, nanos=-500_000_000), -5.5), (Duration(nanos=250_000_000), 0.25)],
+    )
+    def test_what_is_left_goes_before_the_deadline(self, clock: FakeClock, left: Duration, within: float) -> None:
+        message = a_message(schedule_within=left)
+        message.schedule_deadline.FromDatetime(clock.now() + timedelta(days=1))
+        assert run_from_proto(message, PREFERENCES, clock.now()).schedule_within == within
+
     def test_every_violation_is_named_at_once(self, clock: FakeClock) -> None:
         message = run_pb2.Run(
             task_id="a b",
@@ -104,6 +120,7 @@ class TestRun:
             ),
         )
         message.schedule_deadline.seconds = 2**62
+        message.schedule_within.seconds = -(2**62)
         with pytest.raises(InvalidInput) as caught:
             run_from_proto(message, PREFERENCES, clock.now())
         assert fields_of(caught) == [
@@ -111,6 +128,7 @@ class TestRun:
             ("run.attempt", "OUT_OF_BOUNDS"),
             ("run.prompt", "TEXT_FORBIDDEN_CHAR"),
             ("run.schedule_deadline.seconds", "OUT_OF_BOUNDS"),
+            ("run.schedule_within.seconds", "OUT_OF_BOUNDS"),
             ("run.model", "FIELD_REQUIRED"),
             ("run.queue", "ID_FORMAT"),
             ("run.placement.strategy", "UNKNOWN_ENUM"),

@@ -1,11 +1,19 @@
 """A run that has to find a worker in time."""
 
-import pytest
-from devteam_router.dispatch import NeverRan
-from devteam_router.frames import Assign
+from datetime import UTC, datetime, timedelta
 
+import pytest
+from devteam_router.convert.runs import run_from_proto
+from devteam_router.dispatch import NeverRan
+from devteam_router.domain import Run
+from devteam_router.frames import Assign
+from google.protobuf.duration_pb2 import Duration
+
+from devteam.v1 import run_pb2
 from tests.fakes.router_bench import RouterBench
 from tests.fakes.router_samples import a_run, a_worker
+
+PLANNERS_NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 async def test_a_run_that_finds_no_worker_in_time_never_ran(bench: RouterBench) -> None:
@@ -71,3 +79,25 @@ async def test_a_rejection_after_the_deadline_ends_it(bench: RouterBench) -> Non
     await bench.settled()
     assert planner.story == ["assigned to w1", "out of time"]
     assert other.heard() == []
+
+
+class TestClocksApart:
+    """The Router's clock is ahead of the Planner's, or behind it."""
+
+    @pytest.fixture(params=[31, -31])
+    def run(self, bench: RouterBench, request: pytest.FixtureRequest) -> Run:
+        message = run_pb2.Run(task_id="t1", attempt=1, prompt="hi", model="sim", schedule_within=Duration(seconds=30))
+        message.schedule_deadline.FromDatetime(PLANNERS_NOW + timedelta(seconds=30))
+        return run_from_proto(message, bench.core.preferences, PLANNERS_NOW + timedelta(seconds=request.param))
+
+    async def test_a_free_worker_takes_the_run(self, bench: RouterBench, run: Run) -> None:
+        bench.worker()
+        planner = await bench.dispatch(run)
+        assert planner.story == ["assigned to w1"]
+
+    async def test_the_limit_is_neither_early_nor_late(self, bench: RouterBench, run: Run) -> None:
+        planner = await bench.dispatch(run)
+        await bench.advance(29.9)
+        assert not planner.over
+        await bench.advance(0.1)
+        assert planner.story == ["waits: no_worker_in_queue", "out of time"]

@@ -1,7 +1,7 @@
 """Runs on their way to the Router, and what it says about them on the way back."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 
 from google.protobuf.duration_pb2 import Duration
@@ -37,10 +37,12 @@ _GIVEN_BACK = {
 }
 
 
-def dispatch_to_proto(run: Run, *, last_seq: int, assigned: WorkerInstance | None) -> router_pb2.DispatchRequest:
-    """The request that begins, or goes on with, one attempt."""
+def dispatch_to_proto(
+    run: Run, *, last_seq: int, assigned: WorkerInstance | None, now: datetime
+) -> router_pb2.DispatchRequest:
+    """The request that begins, or goes on with, one attempt, made at `now`."""
     return router_pb2.DispatchRequest(
-        run=run_to_proto(run),
+        run=run_to_proto(run, now),
         last_seq=last_seq,
         assigned=router_pb2.WorkerInstance(worker_id=assigned.worker_id, instance_id=assigned.instance_id)
         if assigned
@@ -58,8 +60,8 @@ def acks_to_proto(acks: Iterable[Ack]) -> router_pb2.AckDispatchesRequest:
     )
 
 
-def run_to_proto(run: Run) -> run_pb2.Run:
-    """One attempt for the Router."""
+def run_to_proto(run: Run, now: datetime) -> run_pb2.Run:
+    """One attempt for the Router, dispatched at `now`."""
     task, spec = run.task, run.task.spec
     message = run_pb2.Run(
         task_id=task.task_id,
@@ -79,6 +81,7 @@ def run_to_proto(run: Run) -> run_pb2.Run:
     message.run_timeout.FromTimedelta(timedelta(seconds=spec.policy.run_timeout))
     if run.schedule_deadline is not None:
         message.schedule_deadline.FromDatetime(run.schedule_deadline)
+        message.schedule_within.FromTimedelta(run.schedule_deadline - now)
     return message
 
 

@@ -61,7 +61,8 @@ class RouterLine:
     ) -> AsyncGenerator[RunEvent, None]:
         """Carry out one attempt; see the port. Closing the generator ends the call and cancels nothing."""
         traced = replace(run, trace_context=carried() or run.trace_context)
-        call = self._stub.Dispatch(dispatch_to_proto(traced, last_seq=last_seq, assigned=assigned))
+        request = dispatch_to_proto(traced, last_seq=last_seq, assigned=assigned, now=self._clock.now())
+        call = self._stub.Dispatch(request)
         heard, stored = False, last_seq
         try:
             async for message in call:

@@ -21,6 +21,8 @@ _TENANT_CHARACTERS = 64
 NO_TENANT = "default"
 # The first and the last second that a Timestamp may hold: years 1 to 9999.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+# The most that a Duration may hold, either way: ten thousand years.
+_LONGEST_SECONDS = 315_576_000_000
 _PROMPT_BYTES = 512 * 1024
 _LAST_SEQ = 2**63 - 1
 
@@ -36,15 +38,16 @@ def run_from_proto(run: run_pb2.Run, preferences: Preferences, now: datetime, *,
         found.text("system_prompt", run.system_prompt, limit=_PROMPT_BYTES)
         found.between("schedule_deadline.seconds", run.schedule_deadline.seconds, _FIRST_SECOND, _LAST_SECOND)
         found.between("schedule_deadline.nanos", run.schedule_deadline.nanos, 0, 999_999_999)
+        found.between("schedule_within.seconds", run.schedule_within.seconds, -_LONGEST_SECONDS, _LONGEST_SECONDS)
+        found.between("schedule_within.nanos", run.schedule_within.nanos, -999_999_999, 999_999_999)
         _check_signature(found, run)
     found.raise_if_any()
-    deadline = run.schedule_deadline.ToDatetime(now.tzinfo) if run.HasField("schedule_deadline") else None
     return Run(
         AttemptId(run.task_id, run.attempt),
         signature_of(run, preferences),
         payload=run,
         priority=run.placement.priority or 3,
-        schedule_within=None if deadline is None else (deadline - now).total_seconds(),
+        schedule_within=_schedule_within(run, now),
         tenant=run.tenant or NO_TENANT,
     )
 
@@ -76,6 +79,15 @@ def signature_of(run: run_pb2.Run, preferences: Preferences) -> Signature:
 def _interned(**parts: Any) -> Signature:
     """The same object for equal parts: signatures are compared with every decision, and most runs share a few."""
     return Signature(**parts)
+
+
+def _schedule_within(run: run_pb2.Run, now: datetime) -> float | None:
+    if run.HasField("schedule_within"):
+        return run.schedule_within.seconds + run.schedule_within.nanos / 1e9
+    if run.HasField("schedule_deadline"):
+        # An older Planner says no more than this: its clock has to agree with this one.
+        return (run.schedule_deadline.ToDatetime(now.tzinfo) - now).total_seconds()
+    return None
 
 
 def _check_signature(found: Violations, run: run_pb2.Run) -> None:
