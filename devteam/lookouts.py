@@ -30,9 +30,9 @@ class TaskLookout:
 
     def begin(self) -> datetime | None:
         """A connection begins; returns since when it has to tell of changes."""
-        if self._current:
-            last = self._newest or self._heard_at
-            self._since = last and last - _OVERLAP
+        # This machine's clock may be ahead of the mesh's: it has to do only where there is no moment of the mesh.
+        if self._current and (last := self._newest or (None if self._since else self._heard_at)):
+            self._since = last - _OVERLAP
         self._current = False
         self._missing = set(self._open)
         return self._since

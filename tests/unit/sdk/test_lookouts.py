@@ -60,7 +60,15 @@ def test_a_new_connection_goes_on_a_little_before_the_newest_moment_that_was_tol
     assert lookout.begin() == NOON + 15 * SECOND
 
 
-def test_without_any_task_this_machines_clock_has_to_do() -> None:
+def test_where_no_task_was_told_of_it_begins_where_it_was_asked_to() -> None:
+    """By its own clock, which may be ahead of the mesh's, it would miss ends, or ask for the future."""
+    lookout = TaskLookout(NOON)
+    lookout.begin()
+    lookout.seen(told(), NOON + 900 * SECOND)
+    assert lookout.begin() == NOON
+
+
+def test_without_any_moment_of_the_mesh_this_machines_clock_has_to_do() -> None:
     lookout = TaskLookout(None)
     assert lookout.begin() is None
     lookout.seen(told(), NOON)
