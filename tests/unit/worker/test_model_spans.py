@@ -72,7 +72,7 @@ async def test_each_turn_and_each_call_is_a_span_without_a_word_of_what_was_said
 
 async def test_they_name_the_attempt_themselves_as_its_run_may_never_be_told(clock: FakeClock, spans: Spans) -> None:
     """Where its process is killed. Of the run's other attributes they have none."""
-    whose = {"devteam.task.id": "t1", "devteam.task.attempt": 2}
+    whose: dict[str, str | int] = {"devteam.task.id": "t1", "devteam.task.attempt": 2}
     with spans.tracer.start_as_current_span("run", attributes={**whose, "devteam.queue": "gpu"}):
         await Scene(talkative(), clock).run()
     chat, tool, *_ = map(attributes, spans.all)
