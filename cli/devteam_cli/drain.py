@@ -34,7 +34,11 @@ async def drain(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the worker has left.")] = False,
 ) -> Exit | None:
-    """Give a worker no new work, let it finish or hand back what runs, then let it leave."""
+    """Give a worker no new work, let it finish or hand back what runs, then let it leave.
+
+    Without a deadline it has its own (drainDeadlineMs of its settings, 25 s). `devteam-worker drain`, on its machine,
+    has more patience: without one it waits for a week.
+    """
     within = None if deadline is None else length_of_time(deadline)
     worker = await session.client.drain_worker(worker_id, deadline=within)
     if not session.is_text:

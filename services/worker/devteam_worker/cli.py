@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from devteam_worker import config_commands, join_command, log_commands, owner_commands, service_commands
-from devteam_worker.command_line import Data, file_of, presences_in, write
+from devteam_worker.command_line import Data, file_of, presences_in, seconds_of, write
 from devteam_worker.data_folder import folder
 from devteam_worker.doctor.command import doctor
 
@@ -84,7 +84,7 @@ def start(
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", callback=_filled)] = None,
     alias: Annotated[list[str] | None, typer.Option(help="NAME=MODEL: what a short name stands for.")] = None,
     drain_deadline: Annotated[
-        float | None, typer.Option(help="Seconds for runs to end once it stops.", min=0.001, max=86_400)
+        str | None, typer.Option(help="How long runs may take to end once it stops: 90, 30s, 5m [default: 25s].")
     ] = None,
     trace_file: Annotated[Path | None, typer.Option(help="Keep spans in this file [they go to the mesh].")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Port for /metrics [none].", min=0, max=65535)] = None,
@@ -107,7 +107,7 @@ def start(
         "trace_file": trace_file,
         "metrics_port": metrics_port,
         "aliases": alias and _aliases(alias),
-        "drain_deadline_ms": None if drain_deadline is None else int(drain_deadline * 1000),
+        "drain_deadline_ms": None if drain_deadline is None else _milliseconds("--drain-deadline", drain_deadline),
     }
     given: dict[str, object] = {name: value for name, value in flags.items() if value is not None}
     again = asyncio.Event()
@@ -125,6 +125,10 @@ app.command()(log_commands.logs)
 app.command()(doctor)
 app.add_typer(config_commands.config)
 app.add_typer(service_commands.service)
+
+
+def _milliseconds(option: str, text: str) -> int:
+    return round(seconds_of(option, text, least="1ms", most="1d") * 1000)
 
 
 def _aliases(pairs: list[str]) -> dict[str, str]:

@@ -78,6 +78,19 @@ def running(presences: "Presences", worker_id: str | None) -> "Presence | None":
     return presences.the_one(worker_id) if worker_id or presences.meant(None) else None
 
 
+def seconds_of(option: str, text: str, *, least: str, most: str) -> float:
+    """The seconds that 90, 90s, 5m or 2h means, from `least` to `most`. Raises typer.BadParameter."""
+    from devteam.plans import duration
+
+    try:
+        length = duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    if not duration(least) <= length <= duration(most):
+        raise typer.BadParameter(f"{text!r} is not from {least} to {most}", param_hint=option)
+    return length.total_seconds()
+
+
 def write(text: str) -> None:
     """Put a line on stdout."""
     print(text, flush=True)  # noqa: T201 - the command's output

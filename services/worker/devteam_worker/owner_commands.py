@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from devteam_worker.command_line import Data, Timeout, WorkerId, complaining, presences_in, say, write
+from devteam_worker.command_line import Data, Timeout, WorkerId, complaining, presences_in, say, seconds_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from devteam_worker.presence import Presence
 
 # As long as an operator may give a worker.
-_WEEK = 7 * 86_400.0
+_WEEK = "7d"
 
 
 def restart(worker_id: WorkerId = None, data: Data = None, timeout: Timeout = 300.0) -> None:
@@ -39,21 +39,26 @@ def drain(
     data: Data = None,
     *,
     deadline: Annotated[
-        float, typer.Option(help="Seconds until what still runs is handed back.", min=0.0, max=_WEEK)
-    ] = _WEEK,
+        str | None,
+        typer.Option(help="Hand back what still runs after this time: 90, 30s, 5m [default: a week]."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has left.")] = False,
 ) -> None:
     """Give a worker no new work, let what runs come to its end however long that takes, then let the worker end.
 
-    `stop` is for those in a hurry: it hands back what still runs when the worker's own deadline has passed
-    (drainDeadlineMs, 25 s), waits for that, and may follow a drain that takes too long.
+    `devteam drain WORKER`, from anywhere, has less patience: without a deadline it takes the worker's own
+    (drainDeadlineMs, 25 s).
+
+    `stop` is for those in a hurry: it hands back what still runs when the worker's own deadline has passed, waits for
+    that, and may follow a drain that takes too long.
     """
     from devteam_worker import owner
 
+    within = seconds_of("--deadline", _WEEK if deadline is None else deadline, least="0s", most=_WEEK)
     with complaining():
         presences = presences_in(data)
         name = presences.the_one(worker_id).worker_id
-        now = owner.drain(presences, name, say, within=deadline, wait=wait)
+        now = owner.drain(presences, name, say, within=within, wait=wait)
         write(f"Worker {name} drains: {now.running} runs in hand" if now else f"Worker {name} has left")
 
 

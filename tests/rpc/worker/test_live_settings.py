@@ -132,7 +132,7 @@ async def test_a_worker_that_drains_takes_no_more_and_leaves_when_its_runs_have_
     async with machine.worker() as worker:
         line = await machine.is_ready()
         assert await assigned(line, "t1") == "accepted"
-        code, out, err = await machine.command("drain", "--deadline", "3600")
+        code, out, err = await machine.command("drain", "--deadline", "1h")
         assert (code, out) == (0, "Worker w1 drains: 1 runs in hand\n")
         assert err == "w1 drains: 1 runs in hand\n"
         assert await assigned(line, "t2") == "rejected"
@@ -149,7 +149,7 @@ async def test_a_drain_hands_back_at_its_deadline(machine: Machine) -> None:
     async with machine.worker() as worker:
         line = await machine.is_ready()
         assert await assigned(line, "t1") == "accepted"
-        draining = machine.command("drain", "--deadline", "0.2", "--wait")
+        draining = machine.command("drain", "--deadline", "200ms", "--wait")
         code, out, _ = await draining
         assert (code, out) == (0, "Worker w1 has left\n")
         assert (await report_of(line)).WhichOneof("outcome") == "hand_back"
@@ -157,7 +157,7 @@ async def test_a_drain_hands_back_at_its_deadline(machine: Machine) -> None:
 
 
 async def test_a_stop_ends_a_drain_that_takes_too_long(machine: Machine) -> None:
-    async with machine.worker("--drain-deadline", "0.2") as worker:
+    async with machine.worker("--drain-deadline", "200ms") as worker:
         line = await machine.is_ready()
         assert await assigned(line, "t1") == "accepted"
         assert (await machine.command("drain"))[0] == 0

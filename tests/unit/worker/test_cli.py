@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from devteam_worker.cli import app
+from devteam_worker.command_line import seconds_of
 from typer.testing import CliRunner
 
 # Nothing that whoever runs the tests has set decides what the command is told.
@@ -44,7 +45,9 @@ def test_a_variable_is_named_as_it_was_set() -> None:
         (["--config", "missing.yaml"], "'missing.yaml'"),
         (["--alias", "fast"], "'fast' is not of the form NAME=MODEL"),
         (["--alias", "=sim"], "'=sim' is not of the form NAME=MODEL"),
-        (["--drain-deadline", "0"], "0.0"),
+        (["--drain-deadline", "0"], "'0' is not from 1ms to 1d"),
+        (["--drain-deadline", "25h"], "'25h' is not from 1ms to 1d"),
+        (["--drain-deadline", "soon"], "'soon' is no length of time; write 90s, 15m, 2h or 1d"),
         (["--concurrency", "0"], "equal to 1"),
         (["--queue", ""], "must not be empty"),
         (["--queue", "default", "--queue", " "], "must not be empty"),
@@ -63,6 +66,34 @@ def test_a_wrong_flag_is_refused(arguments: list[str], said: str) -> None:
     assert arguments[0] in refused.stderr
     assert said in refused.stderr
     assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("soon", "'soon' is no length of time; write 90s, 15m, 2h or 1d"),
+        ("", "'' is no length of time"),
+        ("8d", "'8d' is not from 0s to 7d"),
+    ],
+)
+def test_a_deadline_that_is_none_is_refused_before_anything_drains(tmp_path: Path, given: str, said: str) -> None:
+    arguments = ["drain", "--deadline", given, "--data", str(tmp_path)]
+    refused = CliRunner().invoke(app, arguments, env={"TERM": "dumb", "COLUMNS": "120"})
+    assert f"Invalid value for --deadline: {said}" in refused.stderr
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("200ms", 0.2), ("1.5m", 90.0), ("2h", 7200.0), ("1d", 86_400.0)]
+)
+def test_lengths_of_time_are_read_as_everywhere(text: str, seconds: float) -> None:
+    assert seconds_of("--deadline", text, least="0s", most="1d") == seconds
+
+
+def test_the_patience_of_a_drain_is_told_in_words() -> None:
+    helped = CliRunner().invoke(app, ["drain", "--help"], env={"TERM": "dumb", "COLUMNS": "120"})
+    assert "[default: a week]" in " ".join(helped.stdout.split())
+    assert "604800" not in helped.stdout
 
 
 @pytest.mark.parametrize("command", ["start", "status", "stop", "restart", "drain", "logs", "config show", "doctor"])
