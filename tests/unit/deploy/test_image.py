@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,7 +12,7 @@ from devteam_cli.container import command_of
 
 from scripts.deploy import MADE
 from scripts.locked import PROJECT, ROOT, image_needs, locked
-from tests.fakes.build_context import in_context, instructions
+from tests.fakes.build_context import Instruction, in_context, instructions
 
 RECIPE = instructions(ROOT / "deploy" / "Dockerfile")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
@@ -21,11 +22,25 @@ def said(word: str) -> list[str]:
     return [each.rest for each in RECIPE if each.word == word]
 
 
+def stages() -> Iterator[tuple[str, list[Instruction]]]:
+    """Each stage's name, empty for the one without, and its instructions."""
+    starts = [number for number, each in enumerate(RECIPE) if each.word == "FROM"]
+    for start, end in zip(starts, [*starts[1:], len(RECIPE)], strict=True):
+        yield RECIPE[start].rest.partition(" AS ")[2], RECIPE[start:end]
+
+
+def inherited(target: str) -> dict[str, str]:
+    """What holds in the image of a stage: the last of each instruction, its base's where it has none of its own."""
+    lines = dict(stages())[target]
+    base = lines[0].rest.partition(" AS ")[0]
+    return (inherited(base) if base in dict(stages()) else {}) | {each.word: each.rest for each in lines}
+
+
 class TestRecipe:
     def test_the_base_is_pinned_and_the_only_one(self) -> None:
         [python] = [rest for rest in said("ARG") if rest.startswith("PYTHON=")]
         assert re.fullmatch(r"PYTHON=python:3\.11\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", python)
-        assert said("FROM") == ["${PYTHON} AS build", "${PYTHON}"]
+        assert said("FROM") == ["${PYTHON} AS build", "${PYTHON} AS mesh", "mesh AS worker", "mesh"]
 
     def test_it_runs_as_nobody_in_particular(self) -> None:
         assert said("USER") == ["65532:65532"]
@@ -37,11 +52,20 @@ class TestRecipe:
         for options in map(str.split, installs):
             assert "--require-hashes" in options or {"--no-deps", "--no-index"} <= set(options)
 
-    def test_the_command_needs_no_shell(self) -> None:
-        [entry], [command] = said("ENTRYPOINT"), said("CMD")
-        python, dash_m, module = json.loads(entry)
+    @pytest.mark.parametrize(
+        ("target", "becomes"), [("", ["devteam_cli", "--help"]), ("worker", ["devteam_worker", "start"])]
+    )
+    def test_without_a_command_each_image_is_what_it_is_for(self, target: str, becomes: list[str]) -> None:
+        """A Deployment of workers may give none. No shell is needed."""
+        image = inherited(target)
+        python, dash_m, module = json.loads(image["ENTRYPOINT"])
         assert (python, dash_m, find_spec(module) is not None) == ("python", "-m", True)
-        assert command_of(json.loads(command))[0] == "devteam_cli"
+        assert command_of(json.loads(image["CMD"])) == becomes
+
+    def test_what_is_built_unless_a_target_is_named_is_the_image_for_every_part(self) -> None:
+        """That is the last stage."""
+        *_, (name, last) = stages()
+        assert (name, [each.rest for each in last]) == ("", ["mesh"])
 
     def test_nothing_is_written_beside_the_code_nor_imported_from_the_working_folder(self) -> None:
         told = dict(pair.partition("=")[::2] for pair in shlex.split(said("ENV")[-1]))
