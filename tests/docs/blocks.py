@@ -49,7 +49,9 @@ class Block:
 
 def pages() -> list[str]:
     """Every page that is for people, as paths from the root."""
-    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "deploy").rglob("*.md")]
+    folders = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "deploy").rglob("*.md")]
+    # Not all that lies below: documents of an example are its data, and packages bring pages of their own.
+    found = [*folders, *REPOSITORY.glob("examples/*/README.md")]
     return sorted(str(path.relative_to(REPOSITORY)) for path in found if path.name != "CHANGELOG.md")
 
 

@@ -1,4 +1,4 @@
-"""What pages call metrics and variables, they are called."""
+"""What pages call metrics, variables and commands, they are called."""
 
 import re
 
@@ -12,6 +12,7 @@ from devteam.mesh.metrics.catalog import CATALOG
 from devteam.mesh.settings import ServiceSettings, variable
 from tests.docs.blocks import pages, text_of
 from tests.e2e.programs import REPOSITORY
+from tests.fakes.deployed import misunderstood
 
 _SERVICES: tuple[type[ServiceSettings], ...] = (RegistrySettings, RouterSettings, PlannerSettings)
 # A histogram's series, and what is left where a page writes `devteam_queue_...` or names a file.
@@ -32,6 +33,14 @@ def test_variables(page: str) -> None:
     assert named - _of_services() - set(ENVIRONMENT) - _in_code() == set()
 
 
+@pytest.mark.parametrize("page", pages())
+def test_commands(page: str) -> None:
+    """Those within sentences; the ones in blocks are run."""
+    named = re.findall(r"`(devteam(?:-worker)?\s[^`]+)`", text_of(page))
+    said = {command: misunderstood([word for word in command.split() if word != "..."]) for command in named}
+    assert {command: wrong for command, wrong in said.items() if wrong} == {}
+
+
 def _whole(name: str) -> str:
     return next((name.removesuffix(series) for series in _SERIES if name.endswith(series)), name)
 
@@ -47,5 +56,6 @@ def _of_services() -> set[str]:
 def _in_code() -> set[str]:
     """Those that are read by name, and not by way of settings."""
     folders = ("devteam", "cli", "services")
-    texts = (path.read_text(encoding="utf-8") for folder in folders for path in (REPOSITORY / folder).rglob("*.py"))
+    programs = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
+    texts = (path.read_text(encoding="utf-8") for path in (*programs, *REPOSITORY.glob("examples/*/*.mjs")))
     return {name for text in texts for name in re.findall(r"\bDEVTEAM_[A-Z_]+[A-Z]\b", text)}
