@@ -156,14 +156,15 @@ def begun(watcher: Program, worker_id: str) -> str:
 def test_the_hook_before_the_end_lets_runs_end_and_the_signal_after_it_takes_nothing_back(mesh: Mesh) -> None:
     """A kubelet runs the hook first; it sends the signal when the hook has ended, or has failed."""
     queue, once = "hooked", ("--queue", "hooked", "--max-attempts", "1")
+    of_pod = ("--id", "pod-1", "--queue", queue, "--provider", "sim")
     before = time.monotonic()
     with ExitStack() as stack:
-        pod = stack.enter_context(mesh.worker("--id", "pod-1", "--queue", queue, "--provider", "sim"))
+        pod = stack.enter_context(mesh.worker(*of_pod, DEVTEAM_DRAIN_DEADLINE_MS="60000"))
         # The run must not end before the commands below have begun, however long this machine takes to start them.
         long_run = lasting(4 + 4 * (time.monotonic() - before))
         watcher = stack.enter_context(mesh.watching("task", "run", *long_run, *once, "Take your time"))
         begun(watcher, "pod-1")
-        assert mesh.own("drain", "--id", "pod-1", "--deadline", "60").stdout == "Worker pod-1 drains: 1 runs in hand\n"
+        assert mesh.own("drain", "--id", "pod-1", "--deadline", "own").stdout == "Worker pod-1 drains: 1 runs in hand\n"
         pod.signal_end()
         with (
             mesh.watching("task", "run", *SHORT_RUN, *once, "Go elsewhere") as later,

@@ -54,10 +54,13 @@ def stop(presences: Presences, worker_id: str | None, say: Say, *, timeout: floa
     raise _too_long(before, "ended", timeout)
 
 
-def drain(presences: Presences, worker_id: str | None, say: Say, *, within: float, wait: bool) -> Presence | None:
+def drain(
+    presences: Presences, worker_id: str | None, say: Say, *, within: float | None, wait: bool
+) -> Presence | None:
     """Let a worker finish within so many seconds, and leave; returns what it says once it drains, None once it is gone.
 
-    With `wait`, returns when it is gone. Raises FailedPrecondition while it has nothing to drain.
+    `within` None stands for the deadline of its own settings. With `wait`, returns when it is gone. Raises
+    FailedPrecondition while it has nothing to drain.
     """
     before = presences.the_one(worker_id)
     if before.phase in {Phase.STARTING, *_ON_ITS_WAY}:
@@ -65,7 +68,8 @@ def drain(presences: Presences, worker_id: str | None, say: Say, *, within: floa
         raise FailedPrecondition(
             f"worker {name} is {before.phase}: there is nothing to drain; `devteam-worker stop --id {name}` ends it"
         )
-    _look(before, lambda: leave_wish(presences.folder, before, within))
+    seconds = before.drain_deadline if within is None else within
+    _look(before, lambda: leave_wish(presences.folder, before, seconds))
     for now in _watched(presences, before, say, float("inf") if wait else _ANSWER_WITHIN):
         if now is None:
             return None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # As long as an operator may give a worker.
 _WEEK = "7d"
+# The worker's own deadline, instead of a time.
+_OWN = "own"
 
 
 def restart(worker_id: WorkerId = None, data: Data = None, timeout: Timeout = 300.0) -> None:
@@ -40,21 +42,22 @@ def drain(
     *,
     deadline: Annotated[
         str | None,
-        typer.Option(help="Hand back what still runs after this time: 90, 30s, 5m [default: a week]."),
+        typer.Option(help="Hand back what still runs after this time: 90, 30s, 5m, or own [default: a week]."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has left.")] = False,
 ) -> None:
     """Give a worker no new work, let what runs come to its end however long that takes, then let the worker end.
 
-    `devteam drain WORKER`, from anywhere, has less patience: without a deadline it takes the worker's own
-    (drainDeadlineMs, 25 s).
+    `--deadline own` takes the worker's own (drainDeadlineMs, 25 s), as `devteam drain WORKER`, from anywhere, does
+    without a deadline.
 
     `stop` is for those in a hurry: it hands back what still runs when the worker's own deadline has passed, waits for
     that, and may follow a drain that takes too long.
     """
     from devteam_worker import owner
 
-    within = seconds_of("--deadline", _WEEK if deadline is None else deadline, least="0s", most=_WEEK)
+    told = _WEEK if deadline is None else deadline
+    within = None if told == _OWN else seconds_of("--deadline", told, least="0s", most=_WEEK)
     with complaining():
         presences = presences_in(data)
         name = presences.the_one(worker_id).worker_id

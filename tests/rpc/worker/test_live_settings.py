@@ -156,6 +156,16 @@ async def test_a_drain_hands_back_at_its_deadline(machine: Machine) -> None:
         assert await worker.wait() == 0
 
 
+async def test_a_drain_may_have_the_deadline_of_the_worker_itself(machine: Machine) -> None:
+    async with machine.worker("--drain-deadline", "200ms") as worker:
+        line = await machine.is_ready()
+        assert await assigned(line, "t1") == "accepted"
+        code, out, _ = await machine.command("drain", "--deadline", "own", "--wait")
+        assert (code, out) == (0, "Worker w1 has left\n")
+        assert (await report_of(line)).WhichOneof("outcome") == "hand_back"
+        assert await worker.wait() == 0
+
+
 async def test_a_stop_ends_a_drain_that_takes_too_long(machine: Machine) -> None:
     async with machine.worker("--drain-deadline", "200ms") as worker:
         line = await machine.is_ready()

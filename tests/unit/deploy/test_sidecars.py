@@ -37,8 +37,8 @@ class TestLeaving:
     def test_a_proxy_stays_for_as_long_as_its_worker_drains(self, overlay: str) -> None:
         worker = cluster(overlay).pod("devteam-worker")
         [container] = worker.spec["containers"]
-        words = container["lifecycle"]["preStop"]["exec"]["command"]
-        drains = int(words[words.index("--deadline") + 1])
+        told = {each["name"]: each.get("value") for each in container["env"]}
+        drains = int(told["DEVTEAM_DRAIN_DEADLINE_MS"]) / 1000
         assert drains < proxy_stays(worker) <= grace_of(worker)
 
     def test_no_pod_waits_for_a_proxy_that_nobody_needs_any_more(self) -> None:
