@@ -1,9 +1,11 @@
 """What every token store does: one suite for memory, SQLite and PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+import sqlalchemy as sa
 from devteam_planner.domain import Batch, TaskState, WorkerInstance
 from devteam_planner.ports import Ending, Entry, PlanStore, TokenStore
 from devteam_planner.store.memory import MemoryPlanStore, MemoryTokenStore
@@ -59,6 +61,21 @@ async def begun(stores: Stores) -> Stores:
     for task_id in ("p-1.a", "p-1.b"):
         await stores.begin(task_id)
     return stores
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is asked of databases meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 async def test_tokens_are_read_in_order_after_any_of_them(stores: Stores) -> None:
@@ -151,3 +168,29 @@ async def test_in_one_transaction_each_is_judged_by_itself(stores: Stores) -> No
     assert await stores.tokens.append([late, replay, fine, unknown]) == [late, unknown]
     assert await stores.read() == [ONE]
     assert await stores.tokens.last_seq("p-1.b", 1) == 2
+
+
+async def test_many_are_judged_with_two_statements(stores: Stores) -> None:
+    """However many of them are refused or there already; the order is kept, and those refused are the very ones."""
+    large = Batch(10_001, 10_900, b"merged")
+    await stores.append(a_batch(1, "a"), a_batch(2, "b"), large)
+    entries = [
+        entry
+        for seq in range(1, 301)
+        for entry in (
+            Entry("p-1.b", 1, W1, Batch(seq, seq, b"fine")),
+            Entry("p-1.a", 1, W2, Batch(seq, seq, b"there or late")),
+            Entry("p-1.a", 1, W2, Batch(10_000 + seq, 10_000 + seq, b"in the large one")),
+            Entry("p-1.a", 1, W2, Batch(2**40 + seq, 2**40 + seq, b"late")),
+            Entry('p-"9"\\.ä', 1, W1, Batch(seq, seq, b"unknown")),
+        )
+    ]
+    with statements() as asked:
+        refused = await stores.tokens.append(entries)
+    assert len(asked) <= 2
+    late = [e for e in entries if e.batch.payload == b"there or late" and e.batch.last_seq > 2]
+    late += [e for e in entries if e.batch.payload in (b"late", b"unknown")]
+    expected = set(map(id, late))
+    assert [id(entry) for entry in refused] == [id(entry) for entry in entries if id(entry) in expected]
+    assert await stores.tokens.last_seq("p-1.b", 1) == 300
+    assert await stores.read(limit=999) == [a_batch(1, "a"), a_batch(2, "b"), large]

@@ -178,7 +178,7 @@ class TokenStore(Protocol):
     """What models said, by attempt."""
 
     async def append(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Store entries in one transaction; returns those that were refused.
+        """Store entries in one transaction; returns those that were refused, the very ones, in their order.
 
         Fenced, entry by entry, in the write itself: the attempt must be its task's newest and open, and the worker
         instance the one that has it. A batch already stored is left as it is, and not refused; also one whose tokens

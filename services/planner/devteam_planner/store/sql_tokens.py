@@ -25,6 +25,7 @@ class SqlTokenStore:
         self._sealing = Sealing(cipher or Cipher())
         insert = sqlite.insert if database.dialect == "sqlite" else postgresql.insert
         self._append = statements.append_tokens(insert)
+        self._unstored = statements.unstored(database.dialect)
 
     async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """See the port."""
@@ -32,7 +33,9 @@ class SqlTokenStore:
             stored = await connection.execute(self._append, [self._row(entry) for entry in entries])
             if stored.rowcount == len(entries):
                 return []
-            return [entry for entry in entries if not await _is_stored(connection, entry)]
+            wanted = [(place, e.task_id, e.attempt, e.batch.last_seq) for place, e in enumerate(entries)]
+            places = set((await connection.execute(self._unstored, {"entries": wanted})).scalars())
+        return [entry for place, entry in enumerate(entries) if place in places]
 
     async def read(self, task_id: str, attempt: int, *, after: int, limit: int) -> list[Batch]:
         """See the port."""
@@ -103,8 +106,3 @@ async def _delete(connection: Connection, within: Row, count: int) -> None:
     """Delete what was read, and nothing that has come or gone since."""
     if (await connection.execute(statements.DELETE_WITHIN, within)).rowcount != count:
         raise _Changed
-
-
-async def _is_stored(connection: Connection, entry: Entry) -> bool:
-    found = await connection.execute(statements.IS_STORED, row_of_entry(entry))
-    return found.scalar_one_or_none() is not None

@@ -68,6 +68,24 @@ def append_tokens(insert: Any) -> sa.Insert:
     return statement.execution_options(preserve_rowcount=True)
 
 
+def unstored(dialect: str) -> sa.Select[int]:
+    """The places of those of `entries` that are not stored, not even in a batch that is larger by now.
+
+    `entries` is a list of lists: a place, a task's id, an attempt, a last seq. One statement, however many there are.
+    """
+    each = sa.func.json_each if dialect == "sqlite" else sa.func.json_array_elements
+    entries = each(sa.bindparam("entries", type_=sa.JSON())).table_valued(sa.column("value", sa.JSON()))
+    place, task_id, attempt, last_seq = (entries.c.value[index] for index in range(4))
+    seq = sa.cast(last_seq.as_string(), sa.BigInteger())
+    stored = sa.exists().where(
+        token_batches.c.task_id == task_id.as_string(),
+        token_batches.c.attempt == attempt.as_integer(),
+        token_batches.c.last_seq >= seq,
+        token_batches.c.first_seq <= seq,
+    )
+    return sa.select(place.as_integer()).where(~stored)
+
+
 HEAD = sa.select(plans).where(plans.c.plan_id == sa.bindparam("of_plan"))
 # What a task shows of its plan.
 OF_PLAN = (plans.c.name.label("plan_name"), plans.c.trace_context)
@@ -110,17 +128,6 @@ NOTE_ROUTER_TOLD = _told(tasks.c.cancel_router_told_at).values(cancel_router_tol
 # A worker that was told was told by the Router, whose own answer may be on its way still.
 NOTE_WORKER_TOLD = _told(tasks.c.cancel_worker_told_at).values(
     cancel_worker_told_at=_NOW, cancel_router_told_at=sa.func.coalesce(tasks.c.cancel_router_told_at, _NOW)
-)
-# Also in a batch that is larger by now.
-IS_STORED = (
-    sa.select(sa.true())
-    .where(
-        token_batches.c.task_id == sa.bindparam("of_task"),
-        token_batches.c.attempt == sa.bindparam("of_attempt"),
-        token_batches.c.last_seq >= sa.bindparam("its_last_seq"),
-        token_batches.c.first_seq <= sa.bindparam("its_last_seq"),
-    )
-    .limit(1)
 )
 LAST_SEQ = sa.select(sa.func.max(token_batches.c.last_seq)).where(
     token_batches.c.task_id == sa.bindparam("of_task"), token_batches.c.attempt == sa.bindparam("of_attempt")
