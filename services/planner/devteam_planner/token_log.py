@@ -1,4 +1,4 @@
-"""What models said, on its way to the store: one writer, and as many tokens a transaction as have gathered."""
+"""What models said, on its way to the store: one writer, which takes what has gathered, a bounded part at a time."""
 
 import asyncio
 from collections import Counter, deque
@@ -19,6 +19,8 @@ _log = structlog.get_logger()
 
 # What a batch costs in memory beyond its payload, roughly.
 _OVERHEAD_BYTES = 200
+# SQLite is written to from the event loop, which a transaction of so many batches holds for some tens of milliseconds.
+_MOST_BATCHES = 1_000
 
 # A task and the number of one of its attempts.
 _Key = tuple[str, int]
@@ -28,14 +30,17 @@ _Key = tuple[str, int]
 class _Group:
     """What goes into one transaction."""
 
+    # When the first of them came, on the monotonic clock.
+    since: float
     entries: list[Entry] = field(default_factory=list)
     # The plan of each attempt in it.
     plans: dict[_Key, str] = field(default_factory=dict)
     size: int = 0
-    # When the first of them came, on the monotonic clock.
-    since: float = 0.0
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
     stored: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _size_of(batch: Batch) -> int:
+    return len(batch.payload) + _OVERHEAD_BYTES
 
 
 class _Tail:
@@ -51,9 +56,9 @@ class _Tail:
             self._batches.clear()
             self._size = 0
         self._batches.append(batch)
-        self._size += len(batch.payload) + _OVERHEAD_BYTES
+        self._size += _size_of(batch)
         while self._size > limit and len(self._batches) > 1:
-            self._size -= len(self._batches.popleft().payload) + _OVERHEAD_BYTES
+            self._size -= _size_of(self._batches.popleft())
 
     @property
     def last_seq(self) -> int:
@@ -75,8 +80,9 @@ class _Tail:
 class TokenLog:
     """Takes tokens from step drivers and hands them to watchers, once they are stored.
 
-    While a transaction is under way the next one gathers; when nothing is, tokens are written at once. `on_stored` is
-    told task, attempt and the last stored seq after each transaction; it must not wait and must not raise.
+    While a transaction is under way the next one gathers; when nothing is, tokens are written at once. A transaction
+    that is full is followed by another, and the loop is free in between. `on_stored` is told task, attempt and the last
+    stored seq after each transaction; it must not wait and must not raise.
     """
 
     def __init__(
@@ -97,7 +103,9 @@ class TokenLog:
         self._tail_bytes = tail_bytes
         self._pending = 0
         self._room = asyncio.Event()
-        self._gathering = _Group()
+        # All but the last are full.
+        self._gathering: deque[_Group] = deque()
+        self._gathered = asyncio.Event()
         self._writing: _Group | None = None
         self._newest: dict[_Key, _Group] = {}
         self._tails: dict[_Key, _Tail] = {}
@@ -111,17 +119,15 @@ class TokenLog:
         """
         if (task_id, attempt) in self._fenced:
             raise Aborted(f"attempt {attempt} of {task_id} is over, or another worker's", reason=fencing.FENCED)
-        while self._pending and self._pending + len(batch.payload) > self._max_pending:
+        size = _size_of(batch)
+        while self._pending and self._pending + size > self._max_pending:
             self._room.clear()
             await self._room.wait()
-        self._pending += len(batch.payload)
-        key, group = (task_id, attempt), self._gathering
-        if not group.entries:
-            group.since = self._clock.monotonic()
+        self._pending += size
+        key, group = (task_id, attempt), self._with_room()
         group.entries.append(Entry(task_id, attempt, worker, batch))
         group.plans[key] = plan_id
-        group.size += len(batch.payload)
-        group.begun.set()
+        group.size += size
         self._newest[key] = group
         self._tails.setdefault(key, _Tail())
 
@@ -145,13 +151,13 @@ class TokenLog:
 
     @property
     def pending_bytes(self) -> int:
-        """What waits for the store."""
+        """What waits for the store, with what it costs in memory beyond the tokens themselves."""
         return self._pending
 
     def lag(self) -> float:
         """How many seconds the oldest tokens have waited for the store; 0 when none wait."""
-        oldest = self._writing or self._gathering
-        return self._clock.monotonic() - oldest.since if oldest.entries else 0.0
+        oldest = self._writing or next(iter(self._gathering), None)
+        return self._clock.monotonic() - oldest.since if oldest else 0.0
 
     def follows(self, task_id: str, attempt: int) -> bool:
         """Whether tokens of the attempt pass through here, so that the bell tells of each."""
@@ -166,13 +172,26 @@ class TokenLog:
         """The one writer. Never returns; a store that is unavailable is tried again for ever, nothing is dropped."""
         backoff = Backoff(self._clock)
         while True:
-            await self._gathering.begun.wait()
-            group = self._writing = self._gathering
-            self._gathering = _Group()
+            await self._gathered.wait()
+            group = self._writing = self._taken()
             refused = await self._write(group, backoff)
             self._writing = None
             self._fence(refused)
             self._announce(group, refused)
+            # Neither a store in memory nor what has gathered already makes this wait.
+            await asyncio.sleep(0)
+
+    def _with_room(self) -> _Group:
+        if not self._gathering or len(self._gathering[-1].entries) >= _MOST_BATCHES:
+            self._gathering.append(_Group(self._clock.monotonic()))
+            self._gathered.set()
+        return self._gathering[-1]
+
+    def _taken(self) -> _Group:
+        group = self._gathering.popleft()
+        if not self._gathering:
+            self._gathered.clear()
+        return group
 
     async def _write(self, group: _Group, backoff: Backoff) -> list[Entry]:
         while True:
@@ -193,8 +212,9 @@ class TokenLog:
 
     def _announce(self, group: _Group, refused: list[Entry]) -> None:
         last: dict[_Key, int] = {}
+        without = {id(entry) for entry in refused}
         for entry in group.entries:
-            if refused and entry in refused:
+            if id(entry) in without:
                 continue
             key = (entry.task_id, entry.attempt)
             if tail := self._tails.get(key):
@@ -207,5 +227,7 @@ class TokenLog:
                 self._on_stored(*key, last[key])
                 self._bell.ring(plan_id, key[0])
         self._pending -= group.size
-        self._room.set()
+        if self._pending <= self._max_pending // 2:
+            # Not for each transaction: all who wait wake up, and thousands may, of whom few would find room.
+            self._room.set()
         group.stored.set()

@@ -69,7 +69,7 @@ class Setting:
             self.bell,
             lambda *what: self.stored.append(what),
             self.clock,
-            max_pending_bytes=100,
+            max_pending_bytes=1000,
             tail_bytes=1000,
         )
 
@@ -143,7 +143,7 @@ async def test_settling_an_attempt_without_tokens_does_not_wait(setting: Setting
 
 async def test_too_much_that_waits_holds_the_driver_back(setting: Setting) -> None:
     """Until there is room; a single batch larger than the bound passes when nothing else waits."""
-    huge = a_batch(1, "x" * 500)
+    huge = a_batch(1, "x" * 1500)
     await setting.append(huge)
     held = asyncio.create_task(setting.append(ONE, "t-2"))
     for _ in range(5):
@@ -152,6 +152,22 @@ async def test_too_much_that_waits_holds_the_driver_back(setting: Setting) -> No
     assert await setting.write() == [("t-1", 1, huge)]
     await held
     assert await setting.write() == [("t-2", 1, ONE)]
+
+
+async def test_many_small_batches_hold_the_driver_back_too(setting: Setting) -> None:
+    """What they cost in memory is more than what is in them."""
+    for seq in range(1, 5):
+        await setting.append(a_batch(seq, "x"))
+    assert setting.log.pending_bytes > 4 * 200
+    held = asyncio.create_task(setting.append(a_batch(5, "x")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not held.done()
+    await setting.write()
+    await held
+    await setting.write()
+    assert await setting.settle() == 5
+    assert setting.log.pending_bytes == 0
 
 
 async def test_a_store_that_fails_is_tried_again_and_nothing_is_lost(setting: Setting, clock: FakeClock) -> None:
