@@ -1,11 +1,13 @@
-"""Paging, ids, addresses, validation."""
+"""Paging, ids, addresses, lengths of time, validation."""
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devteam.mesh import paging
 from devteam.mesh.address import is_loopback, target_of
+from devteam.mesh.durations import duration_of, seconds_of
 from devteam.mesh.errors import FailedPrecondition, InvalidInput
 from devteam.mesh.ids import TimeOrderedIds
 from devteam.mesh.server import Listen, refuse_exposure
@@ -27,6 +29,13 @@ def test_a_forged_page_token_is_refused(forged: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         paging.page_start(forged)
     assert caught.value.violations[0].reason == "PAGE_TOKEN_INVALID"
+
+
+@given(st.integers(-(10**11), 10**11))
+def test_a_length_of_time_comes_back_to_the_microsecond(microseconds: int) -> None:
+    length = duration_of(microseconds / 1e6)
+    assert length == Duration(seconds=length.seconds, nanos=length.nanos // 1_000 * 1_000)
+    assert round(seconds_of(length) * 1e6) == microseconds
 
 
 def test_ids_sort_by_the_time_they_were_made_at(clock: FakeClock) -> None:

@@ -1,12 +1,13 @@
 """Runs on their way to the Router, and what it says about them on the way back."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import isfinite
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import ParseDict
 
+from devteam.mesh.durations import duration_of, seconds_of
 from devteam.v1 import router_pb2, run_pb2
 from devteam_planner.acks import Ack
 from devteam_planner.domain import (
@@ -75,10 +76,10 @@ def run_to_proto(run: Run, now: datetime) -> run_pb2.Run:
         tools=spec.tools,
         placement=placement_to_proto(spec.placement),
         generation=generation_to_proto(spec.generation),
+        run_timeout=duration_of(spec.policy.run_timeout),
         trace_context=dict(run.trace_context),
         tenant=task.tenant,
     )
-    message.run_timeout.FromTimedelta(timedelta(seconds=spec.policy.run_timeout))
     if run.schedule_deadline is not None:
         message.schedule_deadline.FromDatetime(run.schedule_deadline)
         message.schedule_within.FromTimedelta(run.schedule_deadline - now)
@@ -244,4 +245,4 @@ def _seconds(
         return None
     value: Duration = getattr(message, field)
     # Whatever a worker claims, nothing here lasts longer than a day.
-    return min(max(0.0, value.seconds + value.nanos / 1e9), _LONGEST_SECONDS)
+    return min(max(0.0, seconds_of(value)), _LONGEST_SECONDS)

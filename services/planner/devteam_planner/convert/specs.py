@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from devteam.mesh.durations import seconds_of
 from devteam.v1 import planner_pb2, run_pb2
 from devteam_planner.convert.findings import Findings
 from devteam_planner.convert.runs import generation_to_proto, placement_to_proto
@@ -202,7 +203,7 @@ def _policy_from_proto(message: run_pb2.RunPolicy, found: Findings) -> RunPolicy
 
 
 def _seconds_from_proto(field: str, message: Duration, longest: float, found: Findings) -> float:
-    seconds = message.seconds + message.nanos / 1e9
+    seconds = seconds_of(message)
     found.between(field, seconds, 1, longest)
     return seconds
 

@@ -6,9 +6,9 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from devteam.mesh.durations import duration_of
 from devteam.mesh.paging import page_token
 from devteam.v1 import registry_pb2 as pb
-from devteam_registry.convert.durations import duration_of
 from devteam_registry.convert.enums import AVAILABILITIES, STATES
 from devteam_registry.convert.routing import routing_to_proto
 from devteam_registry.domain import (

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from devteam.mesh.durations import seconds_of
 from devteam.mesh.paging import page_size, page_start
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2 as pb
@@ -15,7 +16,6 @@ from devteam_registry.convert.checks import (
     check_vitals,
     check_weight,
 )
-from devteam_registry.convert.durations import seconds_of
 from devteam_registry.convert.enums import AVAILABILITIES_BY_NUMBER, STATES_BY_NUMBER
 from devteam_registry.domain import (
     Availability,

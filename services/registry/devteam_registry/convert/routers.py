@@ -2,11 +2,11 @@
 
 from pydantic import TypeAdapter, ValidationError
 
+from devteam.mesh.durations import seconds_of
 from devteam.mesh.settings import Address, HostPort
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2 as pb
 from devteam_registry.convert.checks import MAX_CONCURRENCY
-from devteam_registry.convert.durations import seconds_of
 from devteam_registry.links import LinkReport, LinkWord
 
 _MOST_LINKS = 1_000

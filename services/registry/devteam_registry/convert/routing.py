@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from devteam.mesh.durations import duration_of, seconds_of
 from devteam.mesh.validation import NAME_PATTERN, Violations
 from devteam.v1 import registry_pb2 as pb
 from devteam.v1 import run_pb2
 from devteam_registry.convert.checks import check_mask
-from devteam_registry.convert.durations import duration_of, seconds_of
 from devteam_registry.convert.enums import STRATEGIES, STRATEGIES_BY_NUMBER
 from devteam_registry.routing import (
     ModelLimit,

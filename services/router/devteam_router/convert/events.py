@@ -2,8 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from google.protobuf import duration_pb2
-
+from devteam.mesh.durations import duration_of
 from devteam.v1 import router_pb2, run_pb2
 from devteam_router import dispatch
 from devteam_router.convert.runs import STRATEGIES
@@ -73,7 +72,7 @@ def _decision_to_proto(decision: Decision) -> router_pb2.Decision:
         queue=decision.queue,
         reason=decision.reason,
         eligible=decision.eligible,
-        waited=_duration(decision.waited),
+        waited=duration_of(decision.waited),
         tied=decision.tied,
     )
 
@@ -116,12 +115,6 @@ def queue_to_proto(view: QueueView, now: datetime) -> router_pb2.Queue:
     if view.oldest_wait is not None:
         queue.oldest_waiting_since.FromDatetime(now - timedelta(seconds=view.oldest_wait))
     return queue
-
-
-def _duration(seconds: float) -> duration_pb2.Duration:
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(timedelta(seconds=seconds))
-    return duration
 
 
 def throttle_to_proto(throttle: Throttle, waiting: int, now: datetime, monotonic: float) -> router_pb2.Throttle:

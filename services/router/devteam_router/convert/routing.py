@@ -2,6 +2,7 @@
 
 from google.protobuf import duration_pb2
 
+from devteam.mesh.durations import seconds_of
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2, router_pb2, run_pb2
 from devteam_router.convert.runs import STRATEGIES
@@ -17,7 +18,7 @@ def wishes_from_proto(routing: registry_pb2.Routing) -> Wishes:
     """The Registry has checked them; a strategy that this Router does not know is none."""
     return Wishes(
         strategy=_strategy(routing.strategy),
-        locality_wait=_seconds(routing.locality_wait) if routing.HasField("locality_wait") else None,
+        locality_wait=seconds_of(routing.locality_wait) if routing.HasField("locality_wait") else None,
         preferences={preference.model: tuple(preference.queues) for preference in routing.preferences},
         queues={policy.name: _policy(policy) for policy in routing.queues},
         limits=tuple(ModelLimit(limit.model, limit.queue, limit.starts_per_minute) for limit in routing.limits),
@@ -28,7 +29,7 @@ def _policy(policy: registry_pb2.QueuePolicy) -> QueuePolicy:
     return QueuePolicy(
         paused=policy.paused,
         strategy=_strategy(policy.strategy),
-        locality_wait=_seconds(policy.locality_wait) if policy.HasField("locality_wait") else None,
+        locality_wait=seconds_of(policy.locality_wait) if policy.HasField("locality_wait") else None,
         tenant_weights=dict(policy.tenant_weights),
     )
 
@@ -40,7 +41,7 @@ def _strategy(number: run_pb2.Strategy.ValueType) -> StrategyName | None:
 def throttle_from_proto(request: router_pb2.ShareThrottleRequest) -> ThrottleWord:
     """What another Router heard of a model. Raises InvalidInput."""
     found = Violations()
-    seconds = _seconds(request.remaining)
+    seconds = seconds_of(request.remaining)
     found.text("model", request.model, limit=255, required=True)
     found.text("reason", request.reason, limit=_REASON_BYTES)
     if not 0 < seconds <= _LONGEST:
@@ -54,7 +55,3 @@ def throttle_to_proto(word: ThrottleWord) -> router_pb2.ShareThrottleRequest:
     remaining = duration_pb2.Duration()
     remaining.FromNanoseconds(int(word.seconds * 1e9))
     return router_pb2.ShareThrottleRequest(model=word.model, remaining=remaining, reason=word.reason)
-
-
-def _seconds(duration: duration_pb2.Duration) -> float:
-    return duration.seconds + duration.nanos / 1e9

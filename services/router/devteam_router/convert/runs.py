@@ -4,6 +4,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from devteam.mesh.durations import seconds_of
 from devteam.mesh.validation import Violations
 from devteam.v1 import router_pb2, run_pb2
 from devteam_router.domain import AttemptId, Requirements, Run, Signature, StrategyName, WorkerInstance
@@ -83,7 +84,7 @@ def _interned(**parts: Any) -> Signature:
 
 def _schedule_within(run: run_pb2.Run, now: datetime) -> float | None:
     if run.HasField("schedule_within"):
-        return run.schedule_within.seconds + run.schedule_within.nanos / 1e9
+        return seconds_of(run.schedule_within)
     if run.HasField("schedule_deadline"):
         # An older Planner says no more than this: its clock has to agree with this one.
         return (run.schedule_deadline.ToDatetime(now.tzinfo) - now).total_seconds()

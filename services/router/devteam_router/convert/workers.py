@@ -1,10 +1,8 @@
 """What workers say and hear, and what the Registry says of them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 
-from google.protobuf import duration_pb2
-
+from devteam.mesh.durations import duration_of
 from devteam.mesh.errors import FailedPrecondition
 from devteam.mesh.validation import Violations
 from devteam.v1 import registry_pb2, run_pb2, worker_pb2
@@ -122,7 +120,7 @@ def frame_to_proto(frame: frames.Frame) -> worker_pb2.ConnectResponse:
         case frames.BeatAck(number):
             return worker_pb2.ConnectResponse(beat_ack=worker_pb2.BeatAck(number=number))
         case frames.Drain(reason, deadline):
-            rest = None if deadline is None else _duration(deadline)
+            rest = None if deadline is None else duration_of(deadline)
             return worker_pb2.ConnectResponse(drain=worker_pb2.Drain(reason=_DRAIN_REASONS[reason], deadline=rest))
         case frames.Slots(concurrency):
             return worker_pb2.ConnectResponse(slots=worker_pb2.Slots(concurrency=concurrency))
@@ -152,8 +150,8 @@ def _about_attempt(
 
 def _attached_to_proto(frame: frames.Attached) -> worker_pb2.Attached:
     return worker_pb2.Attached(
-        beat_interval=_duration(frame.beat_interval),
-        beat_timeout=_duration(frame.beat_timeout),
+        beat_interval=duration_of(frame.beat_interval),
+        beat_timeout=duration_of(frame.beat_timeout),
         window_bytes=frame.window_bytes,
         router_id=frame.router_id,
         concurrency=frame.concurrency,
@@ -199,7 +197,7 @@ def _link_to_proto(link: LinkState) -> registry_pb2.WorkerLink:
         instance_id=link.worker.instance_id,
         connected=link.connected,
         running=min(link.running, _MOST_RUNNING),
-        given_up_in=None if link.given_up_in is None else _duration(link.given_up_in),
+        given_up_in=None if link.given_up_in is None else duration_of(link.given_up_in),
     )
 
 
@@ -209,9 +207,3 @@ def _drain_rest(worker: registry_pb2.Worker) -> float | None:
     # Against the Registry's own clock as of this message: the Router's may tell another time.
     said_at = worker.registered_at.ToDatetime() + worker.uptime.ToTimedelta()
     return max(0.0, (worker.drain_deadline_at.ToDatetime() - said_at).total_seconds())
-
-
-def _duration(seconds: float) -> duration_pb2.Duration:
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(timedelta(seconds=seconds))
-    return duration

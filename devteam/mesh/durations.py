@@ -11,7 +11,7 @@ def seconds_of(length: Duration) -> float:
 
 
 def duration_of(seconds: float) -> Duration:
-    """So many seconds."""
+    """So many seconds, to the microsecond."""
     length = Duration()
     length.FromTimedelta(timedelta(seconds=seconds))
     return length
