@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import ollama
 
-from devteam_worker.providers.base import Prompt, Text, Thinking, Token, ToolCall, ToolResult, ToolSpec, Turn
+from devteam_worker.providers.base import Prompt, Text, Thinking, Token, ToolCall, ToolResult, Turn
+from devteam_worker.providers.chat_prompt import content_of, messages_of, tool_of
 from devteam_worker.providers.options import plain
 
 # Options that the API takes beside the model's own.
@@ -26,8 +27,8 @@ def body_of(prompt: Prompt, model: str, keep_alive: str | int | None) -> dict[st
         options["num_predict"] = prompt.max_tokens
     body = {
         "model": model,
-        "messages": _messages(prompt),
-        "tools": [_tool(spec) for spec in prompt.offered],
+        "messages": messages_of(prompt, _said),
+        "tools": [tool_of(spec) for spec in prompt.offered],
         "think": _think(thinking, prompt.effort),
         "keep_alive": keep_alive,
         **beside,
@@ -72,12 +73,6 @@ class Reply:
         return ToolCall(call_id, function.name, json.dumps(arguments, ensure_ascii=False))
 
 
-def _messages(prompt: Prompt) -> list[dict[str, Any]]:
-    system = [{"role": "system", "content": prompt.system_prompt}] if prompt.system_prompt else []
-    said = [message for turn in prompt.turns for message in _said(turn)]
-    return [*system, {"role": "user", "content": prompt.prompt}, *said]
-
-
 def _said(turn: Turn) -> list[dict[str, Any]]:
     reply = cast("dict[str, Any]", turn.reply)
     names = {call["id"]: call["function"]["name"] for call in reply["tool_calls"]}
@@ -85,14 +80,8 @@ def _said(turn: Turn) -> list[dict[str, Any]]:
 
 
 def _result(result: ToolResult, name: str) -> dict[str, Any]:
-    """By name and by id: templates of models know one or the other. There is no flag for an error."""
-    content = f"Error: {result.content}" if result.is_error else result.content
-    return {"role": "tool", "tool_name": name, "tool_call_id": result.call_id, "content": content}
-
-
-def _tool(spec: ToolSpec) -> dict[str, Any]:
-    function = {"name": spec.name, "description": spec.description, "parameters": spec.parameters}
-    return {"type": "function", "function": function}
+    """By name and by id: templates of models know one or the other."""
+    return {"role": "tool", "tool_name": name, "tool_call_id": result.call_id, "content": content_of(result)}
 
 
 def _think(thinking: object, effort: str) -> Any:

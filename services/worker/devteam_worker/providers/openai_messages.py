@@ -5,7 +5,8 @@ from typing import Any, cast
 
 from openai.types.chat.chat_completion_chunk import ChoiceDelta, ChoiceDeltaToolCall
 
-from devteam_worker.providers.base import Prompt, Text, Thinking, Token, ToolCall, ToolResult, ToolSpec, Turn
+from devteam_worker.providers.base import Prompt, Text, Thinking, Token, ToolCall, ToolResult, Turn
+from devteam_worker.providers.chat_prompt import content_of, messages_of, tool_of
 from devteam_worker.providers.options import plain
 
 # Handed on as they are; the rest of a task's options is meant for other providers.
@@ -35,13 +36,13 @@ def request_of(prompt: Prompt, model: str, *, openai_itself: bool) -> dict[str, 
     options = plain(prompt.options)
     request: dict[str, Any] = {
         "model": model,
-        "messages": _messages(prompt),
+        "messages": messages_of(prompt, _said),
         "stream": True,
         "stream_options": {"include_usage": True},
         **{name: options[name] for name in _PASSED_ON if name in options},
     }
     if prompt.offered:
-        request["tools"] = [_tool(spec) for spec in prompt.offered]
+        request["tools"] = [tool_of(spec) for spec in prompt.offered]
     if prompt.max_tokens:
         # OpenAI's newer models refuse the old name, and many other servers do not know the new one.
         request["max_completion_tokens" if openai_itself else "max_tokens"] = prompt.max_tokens
@@ -140,22 +141,9 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _messages(prompt: Prompt) -> list[dict[str, Any]]:
-    system = [{"role": "system", "content": prompt.system_prompt}] if prompt.system_prompt else []
-    said = [message for turn in prompt.turns for message in _said(turn)]
-    return [*system, {"role": "user", "content": prompt.prompt}, *said]
-
-
 def _said(turn: Turn) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", turn.reply), *(_result(result) for result in turn.results)]
 
 
 def _result(result: ToolResult) -> dict[str, Any]:
-    """There is no flag for an error."""
-    content = f"Error: {result.content}" if result.is_error else result.content
-    return {"role": "tool", "tool_call_id": result.call_id, "content": content}
-
-
-def _tool(spec: ToolSpec) -> dict[str, Any]:
-    function = {"name": spec.name, "description": spec.description, "parameters": spec.parameters}
-    return {"type": "function", "function": function}
+    return {"role": "tool", "tool_call_id": result.call_id, "content": content_of(result)}
