@@ -1,5 +1,6 @@
 """Spans as tests make them, and as they find them in a store."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
+from devteam.mesh.spans.file import connected
 from devteam.mesh.spans.record import Record
 from devteam.mesh.spans.store import SpanStore
 from devteam.trace_wire import span_from_proto
@@ -60,5 +62,12 @@ def stored_spans(file: Path, trace_id: str = "") -> list[Span]:
 
 def all_stored_spans(file: Path) -> list[Span]:
     """The spans in a store, of all its traces."""
-    store = SpanStore(file)
-    return [span for trace_id in store.trace_ids() for span in stored_spans(file, trace_id.hex())]
+    return [span for trace_id in stored_traces(file) for span in stored_spans(file, trace_id.hex())]
+
+
+def stored_traces(file: Path) -> list[bytes]:
+    """The ids of all traces in a store, those told of last at the end."""
+    if not file.exists():
+        return []
+    with closing(connected(file)) as connection:
+        return [trace_id for (trace_id,) in connection.execute("SELECT trace_id FROM traces ORDER BY told")]

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.spans import file as span_file
 from devteam.mesh.spans.store import Bounds, SpanStore
-from tests.fakes.stored_spans import BEGIN, record, stored_spans
+from tests.fakes.stored_spans import BEGIN, record, stored_spans, stored_traces
 
 TRACE_1 = (1).to_bytes(16, "big")
 
@@ -124,7 +124,7 @@ def test_a_file_of_before_tenants_were_noted_is_gone_on_with(file: Path, monkeyp
         connection.execute("INSERT INTO traces (trace_id, told, spans, bytes) VALUES (?, -1, 1, 160)", (TRACE_1,))
     store = SpanStore(file)
     store.add([record(2, tenant="acme")])
-    assert store.trace_ids() == [TRACE_1, (2).to_bytes(16, "big")]
+    assert stored_traces(file) == [TRACE_1, (2).to_bytes(16, "big")]
 
 
 def test_the_file_stays_as_small_as_it_was_told_to(file: Path) -> None:

@@ -81,10 +81,6 @@ class SpanStore:
         statement = "SELECT data FROM spans WHERE trace_id = ? ORDER BY start, span_id LIMIT ?"
         return self._read(lambda db: [data for (data,) in db.execute(statement, (trace_id, limit))], [])
 
-    def trace_ids(self) -> list[bytes]:
-        """The ids of all traces, those told of last at the end. Raises Unavailable."""
-        return self._read(lambda db: [row[0] for row in db.execute("SELECT trace_id FROM traces ORDER BY told")], [])
-
     def largest(self) -> bytes | None:
         """The id of the trace with the most spans; None when there is none. Raises Unavailable."""
         statement = "SELECT trace_id FROM traces ORDER BY spans DESC LIMIT 1"

@@ -158,11 +158,6 @@ class Leases:
         holdings = self._by_worker.get(worker_id)
         return holdings.taken if holdings else 0
 
-    def active_in(self, worker_id: str, queue: str) -> int:
-        """Slots taken out of one queue."""
-        holdings = self._by_worker.get(worker_id)
-        return len(holdings.queues.get(queue, ())) if holdings else 0
-
     def running(self) -> Counter[str]:
         """Slots taken out of each queue, over all workers."""
         return self._running.copy()

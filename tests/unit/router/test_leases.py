@@ -12,9 +12,9 @@ def lease(task_id: str, worker: WorkerInstance = W1, queue: str = "a", *, occupi
 
 def counts(leases: Leases) -> tuple[int, int, int, int, int]:
     """Slots of w1, of w1 in a, of w1 in b, of queue a, of queue b."""
-    of_w1 = leases.active("w1"), leases.active_in("w1", "a"), leases.active_in("w1", "b")
-    running = leases.running()
-    return *of_w1, running["a"], running["b"]
+    holdings, running = leases._by_worker.get("w1", Holdings()), leases.running()
+    in_a, in_b = (len(holdings.queues.get(queue, ())) for queue in ("a", "b"))
+    return leases.active("w1"), in_a, in_b, running["a"], running["b"]
 
 
 def test_counts_follow_the_table() -> None:
