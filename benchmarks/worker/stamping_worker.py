@@ -13,7 +13,7 @@ from devteam_worker.agent import ModelAgent
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Queue
 from devteam_worker.inventory import Inventory
-from devteam_worker.link import Link
+from devteam_worker.link import Link, Switchboard
 from devteam_worker.links import Links
 from devteam_worker.providers.base import Ended, LocalModel, Prompt, Text, Token, Usage
 from devteam_worker.providers.catalog import Catalog
@@ -65,7 +65,7 @@ async def provider(url: str) -> None:
     agent = ModelAgent(Catalog({"sim": StampingProvider()}), Toolbox(), clock)
 
     def dial(router: str) -> Link:
-        return Link(router, links, declaration, registration, desk, runs, lambda _: None, clock)
+        return Link(router, board)
 
     async with (
         open_channel(url) as channel,
@@ -74,6 +74,7 @@ async def provider(url: str) -> None:
         inventory = Inventory(StampingProvider().models)
         registration = Registration(channel, declaration, runs.active, inventory, lambda _: None, clock)
         links = Links(runs, dial, clock)
+        board = Switchboard(links, declaration, registration, desk, runs, lambda _: None, clock)
         await registration.register()
         links.follow((url,))
         async with background(registration.beat, links.run):

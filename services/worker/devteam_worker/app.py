@@ -9,6 +9,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+import grpc
 import structlog
 
 from devteam.mesh.channel import open_channel
@@ -30,7 +31,7 @@ from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.hardware import Hardware, detect
 from devteam_worker.helm import Helm
 from devteam_worker.inventory import Inventory
-from devteam_worker.link import Link
+from devteam_worker.link import Link, Switchboard
 from devteam_worker.links import Links
 from devteam_worker.model_spans import ModelSpans
 from devteam_worker.prices import listed
@@ -151,65 +152,98 @@ async def _serve(
     owner: Owner,
     clock: Clock,
 ) -> None:
-    queues = {queue.name: queue for queue in declaration.queues}
-    desk = Desk(queues, declaration.concurrency, frozenset(declaration.tools))
-    draining = Draining(clock, settings.drain_deadline_ms / 1000)
-
-    def on_wishes(wishes: Wishes) -> None:
-        desk.concurrency = wishes.concurrency or helm.declaration.concurrency
-        owner.on_slots(desk.concurrency, helm.declaration.concurrency)
-        links.follow(registration.router_addresses or (settings.api_url,))
-        if wishes.draining:
-            draining.wish(wishes.drain_deadline)
-
-    async def stop() -> None:
-        # Beside everything else, to the end: a worker that drains for hours must still be able to stop soon.
-        await owner.until()
-        draining.stop()
-
     api_key = settings.api_key.get_secret_value()
     keep_hidden(api_key)
     channel = await stack.enter_async_context(open_channel(settings.api_url, api_key=api_key, tls=settings.tls))
-    runs = await stack.enter_async_context(
-        Runs(workplace.agent, lambda router: links.wake(router), clock, window_bytes=_WINDOW_BYTES)  # noqa: PLW0108 - bound late
-    )
-    registration = Registration(channel, declaration, runs.active, workplace.inventory, on_wishes, clock)
-    helm = Helm(settings, declaration, desk, registration, draining)
-
-    def dial(router: str) -> Link:
-        return Link(
-            *(router, links, declaration, registration, desk, runs, draining.wish, clock),
-            api_key=api_key,
-            tls=settings.tls,
-        )
-
-    stack.enter_context(readable(partial(meters.read, runs, desk)))
-    links = Links(runs, dial, clock)
-    await _first(owner.until, registration.register)
-    if not registration.session_token:
-        return  # stopped before the Registry answered
-    links.follow(registration.router_addresses or (settings.api_url,))
-    steering = [] if owner.steer is None else [partial(owner.steer, helm)]
-    looking = partial(workplace.inventory.run, registration.beat_now)
-    with _ungrouped():
-        async with background(registration.beat, links.run, looking, stop, partial(watch_loop, clock), *steering):
-            owner.on_ready(Ready(declaration, workplace.simulated, desk.concurrency))
-            await _drained(draining, runs, desk, registration, owner.on_drain)
-    # Only now: a beat or a link that still ran would find itself unknown, and register again.
-    await registration.leave()
+    shift = _Shift(settings, declaration, workplace, owner, channel, clock)
+    await stack.enter_async_context(shift.runs)
+    stack.enter_context(readable(partial(meters.read, shift.runs, shift.desk)))
+    if await shift.begins():
+        await shift.lasts()
 
 
-async def _drained(
-    draining: Draining, runs: Runs, desk: Desk, registration: Registration, on_drain: Callable[[int], None]
-) -> None:
-    """Wait until somebody wants the worker to drain, and until it has."""
-    await draining.wished()
-    _log.info("draining", running=runs.active(), seconds=round(draining.rest, 1))
-    on_drain(runs.active())
-    desk.draining = True
-    registration.drain()
-    await _first(runs.emptied, draining.expired)
-    await runs.hand_back()
+class _Shift:
+    """One worker's parts, and how each moves the others: from before it is registered until it has taken its leave."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        declaration: Declaration,
+        workplace: _Workplace,
+        owner: Owner,
+        channel: grpc.aio.Channel,
+        clock: Clock,
+    ) -> None:
+        self._api_url = settings.api_url
+        self._workplace = workplace
+        self._owner = owner
+        self._clock = clock
+        queues = {queue.name: queue for queue in declaration.queues}
+        self.desk = desk = Desk(queues, declaration.concurrency, frozenset(declaration.tools))
+        self.runs = runs = Runs(workplace.agent, self._wake, clock, window_bytes=_WINDOW_BYTES)
+        self._draining = Draining(clock, settings.drain_deadline_ms / 1000)
+        inventory, on_wishes = workplace.inventory, self._on_wishes
+        self._registration = standing = Registration(channel, declaration, runs.active, inventory, on_wishes, clock)
+        self._helm = Helm(settings, declaration, desk, standing, self._draining)
+        self._links = links = Links(runs, self._dial, clock)
+        key, on_drain = settings.api_key.get_secret_value(), self._draining.wish
+        self._board = Switchboard(links, declaration, standing, desk, runs, on_drain, clock, key, settings.tls)
+
+    async def begins(self) -> bool:
+        """Register; False when the owner wants no more before the Registry has answered. Raises its refusal."""
+        await _first(self._owner.until, self._registration.register)
+        return bool(self._registration.session_token)
+
+    async def lasts(self) -> None:
+        """Work until somebody wants it to drain, drain, and take leave. Raises what the Registry refuses meanwhile."""
+        self._follow()
+        with _ungrouped():
+            async with background(*self._jobs()):
+                self._owner.on_ready(Ready(self._helm.declaration, self._workplace.simulated, self.desk.concurrency))
+                await self._drained()
+        # Only now: a beat or a link that still ran would find itself unknown, and register again.
+        await self._registration.leave()
+
+    def _jobs(self) -> Iterator[Callable[[], Awaitable[None]]]:
+        yield self._registration.beat
+        yield self._links.run
+        yield partial(self._workplace.inventory.run, self._registration.beat_now)
+        yield self._stop
+        yield partial(watch_loop, self._clock)
+        if self._owner.steer is not None:
+            yield partial(self._owner.steer, self._helm)
+
+    async def _drained(self) -> None:
+        """Wait until somebody wants the worker to drain, and until it has."""
+        await self._draining.wished()
+        _log.info("draining", running=self.runs.active(), seconds=round(self._draining.rest, 1))
+        self._owner.on_drain(self.runs.active())
+        self.desk.draining = True
+        self._registration.drain()
+        await _first(self.runs.emptied, self._draining.expired)
+        await self.runs.hand_back()
+
+    async def _stop(self) -> None:
+        # Beside everything else, to the end: a worker that drains for hours must still be able to stop soon.
+        await self._owner.until()
+        self._draining.stop()
+
+    def _on_wishes(self, wishes: Wishes) -> None:
+        own = self._helm.declaration.concurrency
+        self.desk.concurrency = wishes.concurrency or own
+        self._owner.on_slots(self.desk.concurrency, own)
+        self._follow()
+        if wishes.draining:
+            self._draining.wish(wishes.drain_deadline)
+
+    def _follow(self) -> None:
+        self._links.follow(self._registration.router_addresses or (self._api_url,))
+
+    def _dial(self, router: str) -> Link:
+        return Link(router, self._board)
+
+    def _wake(self, router: str) -> None:
+        self._links.wake(router)
 
 
 async def _no_models() -> Sequence[LocalModel]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import grpc
 import structlog
@@ -42,39 +43,40 @@ ATTACH_TIMEOUT = 15.0
 _LONGEST_PAUSE = 2.5
 
 
+@dataclass(frozen=True, slots=True)
+class Switchboard:
+    """What all lines of a worker have in common.
+
+    `on_drain` hears that a Router wants the worker to leave, and within how many seconds. A Router that has not
+    answered `attach` after `attach_timeout` seconds is dialled again.
+    """
+
+    links: Links
+    declaration: Declaration
+    registration: Registration
+    desk: Desk
+    runs: Runs
+    on_drain: Callable[[float | None], None]
+    clock: Clock
+    api_key: str = field(default="", repr=False)
+    tls: TlsFiles | None = None
+    attach_timeout: float = ATTACH_TIMEOUT
+
+
 class Link:
     """One task reads, one writes, one beats. A broken stream stops nothing that runs.
 
     `router` is the Router's address; runs are bound to it.
     """
 
-    def __init__(
-        self,
-        router: str,
-        links: Links,
-        declaration: Declaration,
-        registration: Registration,
-        desk: Desk,
-        runs: Runs,
-        on_drain: Callable[[float | None], None],
-        clock: Clock,
-        *,
-        api_key: str = "",
-        tls: TlsFiles | None = None,
-        attach_timeout: float = ATTACH_TIMEOUT,
-    ) -> None:
+    def __init__(self, router: str, board: Switchboard) -> None:
         self._router = router
-        self._links = links
-        self._declaration = declaration
-        self._registration = registration
-        self._desk = desk
-        self._runs = runs
-        self._on_drain = on_drain
-        self._clock = clock
-        self._api_key = api_key
-        self._tls = tls
-        self._attach_timeout = attach_timeout
-        self._outbox = Outbox(router, runs)
+        self._board = board
+        self._registration = board.registration
+        self._desk = board.desk
+        self._runs = board.runs
+        self._clock = board.clock
+        self._outbox = Outbox(router, board.runs)
         self._last_ack = 0.0
 
     def wake(self) -> None:
@@ -90,7 +92,7 @@ class Link:
         backoff = Backoff(self._clock, longest=_LONGEST_PAUSE)
         while True:
             try:
-                channel = open_channel(self._router, api_key=self._api_key, tls=self._tls)
+                channel = open_channel(self._router, api_key=self._board.api_key, tls=self._board.tls)
             except FailedPrecondition as error:
                 # They could be used when the worker started: somebody is just renewing them.
                 _log.warning("certificates cannot be used now", router=self._router, why=error.message)
@@ -119,16 +121,16 @@ class Link:
             if isinstance(ended, Aborted):
                 # Another of this worker's lines leads to the same Router, which keeps only the newest: they would turn
                 # each other out for ever.
-                await self._links.cut_off()
+                await self._board.links.cut_off()
 
     async def _session(self, channel: grpc.aio.Channel, backoff: Backoff) -> DevTeamError:
         stub = worker_pb2_grpc.WorkerServiceStub(channel)
-        call: Call = stub.Connect(metadata=credentials(self._api_key), wait_for_ready=True)
+        call: Call = stub.Connect(metadata=credentials(self._board.api_key), wait_for_ready=True)
         try:
             attached = await self._attach(call)
             backoff.reset()
             self._runs.widen(attached.window_bytes)
-            with self._links.attached(self._router):
+            with self._board.links.attached(self._router):
                 return await self._converse(call, attached)
         except grpc.aio.AioRpcError as error:
             return status.from_rpc(error)
@@ -139,12 +141,12 @@ class Link:
 
     async def _attach(self, call: Call) -> worker_pb2.Attached:
         named, occupied = self._outbox.introduce()
-        await call.write(attach_to_proto(self._declaration, self._registration.session_token, named, occupied))
+        await call.write(attach_to_proto(self._board.declaration, self._registration.session_token, named, occupied))
 
         def hang_up() -> None:
             call.cancel()
 
-        late = self._clock.call_later(self._attach_timeout, hang_up)
+        late = self._clock.call_later(self._board.attach_timeout, hang_up)
         try:
             first = await _next(call)
         finally:
@@ -210,7 +212,7 @@ class Link:
             case "slots":
                 self._desk.concurrency = response.slots.concurrency
             case "drain" if response.drain.reason == worker_pb2.Drain.REASON_WORKER:
-                self._on_drain(drain_deadline_from_proto(response.drain))
+                self._board.on_drain(drain_deadline_from_proto(response.drain))
 
     def _consider(self, assign: worker_pb2.Assign) -> None:
         assignment = assignment_from_proto(assign)

@@ -10,7 +10,7 @@ from typing import Any
 from devteam_worker.desk import Desk
 from devteam_worker.domain import Declaration, Queue
 from devteam_worker.inventory import Inventory
-from devteam_worker.link import ATTACH_TIMEOUT, Link
+from devteam_worker.link import ATTACH_TIMEOUT, Link, Switchboard
 from devteam_worker.links import ADRIFT_AFTER, Links
 from devteam_worker.providers.base import LocalModel
 from devteam_worker.registration import Registration, Wishes
@@ -128,13 +128,20 @@ async def working(
         registration = Registration(channel, DECLARATION, runs.active, inventory, on_wishes, clock)
 
         def dial(router: str) -> Link:
-            return Link(
-                *(router, links, DECLARATION, registration, desk, runs, on_drain, clock),
-                api_key=api_key,
-                attach_timeout=attach_timeout,
-            )
+            return Link(router, board)
 
         links = Links(runs, dial, clock, adrift_after=adrift_after)
+        board = Switchboard(
+            links,
+            DECLARATION,
+            registration,
+            desk,
+            runs,
+            on_drain,
+            clock,
+            api_key=api_key,
+            attach_timeout=attach_timeout,
+        )
         await registration.register()
         links.follow(registration.router_addresses or (mesh.url,))
         async with background(registration.beat, links.run, partial(inventory.run, registration.beat_now)):
