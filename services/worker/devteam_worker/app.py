@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 import grpc
@@ -24,11 +23,11 @@ from devteam_worker import content, measure, meters
 from devteam_worker.agent import Bounds, ModelAgent
 from devteam_worker.data_folder import folder
 from devteam_worker.desk import Desk
-from devteam_worker.domain import Declaration, Machine, Queue
+from devteam_worker.domain import Declaration
 from devteam_worker.draining import Draining
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler, HandlerAgent
-from devteam_worker.hardware import Hardware, detect
+from devteam_worker.hardware import detect
 from devteam_worker.helm import Helm
 from devteam_worker.inventory import Inventory
 from devteam_worker.link import Link, Switchboard
@@ -38,12 +37,13 @@ from devteam_worker.prices import listed
 from devteam_worker.providers.base import LocalModel
 from devteam_worker.providers.discovery import found_providers
 from devteam_worker.registration import Registration, Wishes
-from devteam_worker.runs import Agent, Runs
+from devteam_worker.runs import Runs
 from devteam_worker.settings import WorkerSettings
 from devteam_worker.tools.base import Tool
 from devteam_worker.tools.equipment import equipped
 from devteam_worker.tools.toolbox import Toolbox
 from devteam_worker.vitals import take
+from devteam_worker.workplace import Workplace, declared
 
 _log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ async def serve(settings: WorkerSettings, owner: Owner, code: Code | None = None
     async with AsyncExitStack() as stack:
         code.loop.start()
         stack.callback(code.loop.stop)
-        made: list[_Workplace] = []
+        made: list[Workplace] = []
 
         async def make() -> None:
             made.append(await _workplace(stack, settings, code, owner, clock, folder(data)))
@@ -106,30 +106,17 @@ async def serve(settings: WorkerSettings, owner: Owner, code: Code | None = None
         # A provider or a tool may take its time to say that it is there.
         await _first(owner.until, make)
         for workplace in made:
-            declaration = _declared(settings, workplace, await detect(), TimeOrderedIds(clock).new("i"))
+            declaration = declared(settings, workplace, await detect(), TimeOrderedIds(clock).new("i"))
             await _serve(stack, settings, declaration, workplace, owner, clock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Workplace:
-    """Who does the work, and what there is to do it with."""
-
-    agent: Agent
-    inventory: Inventory
-    tools: tuple[str, ...]
-    # Patterns of models; none: every model.
-    models: tuple[str, ...] = ()
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    simulated: bool = False
 
 
 async def _workplace(
     stack: AsyncExitStack, settings: WorkerSettings, code: Code, owner: Owner, clock: Clock, data: Path
-) -> _Workplace:
+) -> Workplace:
     vitals = partial(take, data)
     if code.handler is not None:
         handling = HandlerAgent(code.handler, code.loop, owner.on_error)
-        return _Workplace(handling, Inventory(_no_models, take_vitals=vitals), Toolbox(code.tools).names)
+        return Workplace(handling, Inventory(_no_models, take_vitals=vitals), Toolbox(code.tools).names)
     catalog = await found_providers(settings, clock)
     stack.push_async_callback(catalog.close)
     measure.begin(provider.name for provider in catalog.providers.values())
@@ -141,14 +128,14 @@ async def _workplace(
     prices = listed(settings.prices)
     agent = ModelAgent(catalog, toolbox, clock, bounds, prices=prices, spans=spans, on_ended=inventory.ran)
     tools = (*toolbox.names, *catalog.tools())
-    return _Workplace(agent, inventory, tools, catalog.patterns(), catalog.aliases, catalog.simulate)
+    return Workplace(agent, inventory, tools, catalog.patterns(), catalog.aliases, catalog.simulate)
 
 
 async def _serve(
     stack: AsyncExitStack,
     settings: WorkerSettings,
     declaration: Declaration,
-    workplace: _Workplace,
+    workplace: Workplace,
     owner: Owner,
     clock: Clock,
 ) -> None:
@@ -169,7 +156,7 @@ class _Shift:
         self,
         settings: WorkerSettings,
         declaration: Declaration,
-        workplace: _Workplace,
+        workplace: Workplace,
         owner: Owner,
         channel: grpc.aio.Channel,
         clock: Clock,
@@ -278,34 +265,3 @@ async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
         await asyncio.wait(tasks)
     for task in done:
         task.result()
-
-
-def _declared(settings: WorkerSettings, workplace: _Workplace, hardware: Hardware, instance_id: str) -> Declaration:
-    queues = tuple(Queue(q.name, q.concurrency, tuple(q.models) or workplace.models) for q in settings.queues)
-    return Declaration(
-        settings.worker_id,
-        instance_id,
-        queues,
-        settings.concurrency or sum(queue.concurrency for queue in queues),
-        _machine(settings, hardware),
-        labels=settings.labels,
-        local_models=workplace.inventory.models,
-        data_sources=tuple(source.name for source in settings.data_sources),
-        tools=workplace.tools,
-        version=metadata.version("devteam-orchestrator"),
-        weight=settings.weight,
-        model_aliases=workplace.aliases,
-    )
-
-
-def _machine(settings: WorkerSettings, found: Hardware) -> Machine:
-    declared, location = settings.resources, settings.location
-    return Machine(
-        cpu_cores=found.cpu_cores if declared.cpu_cores is None else declared.cpu_cores,
-        ram_gb=found.ram_gb if declared.ram_gb is None else declared.ram_gb,
-        gpu=found.gpu if declared.gpu is None else declared.gpu,
-        gpu_model=found.gpu_model if declared.gpu_model is None else declared.gpu_model,
-        region=location.region,
-        zone=location.zone,
-        host=location.host or found.host,
-    )
