@@ -1,6 +1,6 @@
 """The Planner's composition root."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,12 +59,11 @@ from devteam_planner.token_log import TokenLog
 from devteam_planner.watch import Watch
 
 _NAME = planner_pb2.DESCRIPTOR.services_by_name["PlannerService"].full_name
+_Job = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def mounted(
-    server: MeshServer, settings: Settings, clock: Clock, ids: Ids
-) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def mounted(server: MeshServer, settings: Settings, clock: Clock, ids: Ids) -> AsyncIterator[_Job]:
     """Mount the Planner on a server; yields its background job, to be run once the server is up.
 
     Serves without Temporal, and starts what was accepted once Temporal answers. Raises Unavailable when the database
@@ -77,34 +76,10 @@ async def mounted(
         mesh_key = mesh_key_of(settings)
         router = Routers(await _channels(stack, settings, mesh_key), clock)
         following = await _following(stack, server, settings, mesh_key, clock)
-        bell = Bell(clock)
-        log = TokenLog(stores.tokens, bell, router.acknowledge, clock)
-        workflows = TemporalWorkflows(task_queue=settings.temporal_task_queue, takeover=settings.takeover_s)
-        plans = _plans(stores.plans, settings, workflows, router, bell, clock, ids)
-        feed = Feed(stores.overview, bell, clock, poll=settings.watch_poll_s)
-        departures = Departures(plans.cancel_plan, clock)
-        erasure = Erasure(stores.erasures, stores.plans, workflows, clock, cancel=plans.cancel_plan, ring=bell.ring)
-        footings = [
-            database_footing(settings.database_url, stores.database, clock),
-            Footing("temporal", settings.temporal_address, clock, workflows.trouble),
-            *router.footings(),
-            *following.footings,
-        ]
-        standing = OwnStanding("planner", clock, lambda: footings, traces=traces_go(settings.trace_file))
-        watch = Watch(stores.plans, log, bell, clock, poll=settings.watch_poll_s)
-        servicer = PlannerServicer(plans, watch, Onlookers(feed, clock), departures, standing, erasure)
-        planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
-        server.serve([_NAME], departures.close)
-        packer = Packer(stores.tokens, stores.overview, clock, join=joined, lag=log.lag)
-        driver = _driver(stores.plans, log, router, bell, packer, clock)
-        activities = PlanActivities(driver, stores.plans, bell.ring, clock)
-        execute = _execution(settings, workflows, activities, clock)
-
-        jobs = [log.run, router.run, plans.sweep, departures.run, feed.run, packer.run, following.run]
-        if settings.retention_days:
-            jobs.append(Retention(erasure, timedelta(days=settings.retention_days), clock).run)
-        if stores.database is not None:
-            jobs.append(StoreHealth(stores.database, partial(server.announce, [_NAME]), clock).run)
+        office = _Office(settings, stores, router, clock, ids)
+        office.serve(server, following.footings)
+        execute = _execution(settings, office.workflows, office.activities, clock)
+        jobs = [*office.jobs(), following.run, *office.upkeep(server)]
 
         async def job() -> None:
             async with background(*jobs):
@@ -112,7 +87,7 @@ async def mounted(
 
         tally.begin()
         await tally.recall(stores.overview, clock)
-        stack.enter_context(readable(partial(meters.read, log, bell)))
+        stack.enter_context(readable(partial(meters.read, office.log, office.bell)))
         yield job
 
 
@@ -152,6 +127,55 @@ async def opened_stores(url: str, cipher: Cipher | None = None, *, may_migrate: 
         )
     finally:
         await database.close()
+
+
+class _Office:
+    """What takes plans and carries them out, put together on its stores."""
+
+    def __init__(self, settings: Settings, stores: Stores, router: Routers, clock: Clock, ids: Ids) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._router = router
+        self._clock = clock
+        self.bell = bell = Bell(clock)
+        self.log = log = TokenLog(stores.tokens, bell, router.acknowledge, clock)
+        queue, takeover = settings.temporal_task_queue, settings.takeover_s
+        self.workflows = workflows = TemporalWorkflows(task_queue=queue, takeover=takeover)
+        self._plans = plans = _plans(stores.plans, settings, workflows, router, bell, clock, ids)
+        self._feed = Feed(stores.overview, bell, clock, poll=settings.watch_poll_s)
+        self._watch = Watch(stores.plans, log, bell, clock, poll=settings.watch_poll_s)
+        cancel = plans.cancel_plan
+        self._departures = Departures(cancel, clock)
+        self._erasure = Erasure(stores.erasures, stores.plans, workflows, clock, cancel=cancel, ring=bell.ring)
+        self._packer = Packer(stores.tokens, stores.overview, clock, join=joined, lag=log.lag)
+        driver = _driver(stores.plans, log, router, bell, self._packer, clock)
+        self.activities = PlanActivities(driver, stores.plans, bell.ring, clock)
+
+    def serve(self, server: MeshServer, beside: Sequence[Footing]) -> None:
+        """Answer the Planner's calls on this server, which stands on what is `beside` too."""
+        footings = [*self._footings(), *beside]
+        standing = OwnStanding("planner", self._clock, lambda: footings, traces=traces_go(self._settings.trace_file))
+        onlookers = Onlookers(self._feed, self._clock)
+        servicer = PlannerServicer(self._plans, self._watch, onlookers, self._departures, standing, self._erasure)
+        planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server.server)
+        server.serve([_NAME], self._departures.close)
+
+    def jobs(self) -> Sequence[_Job]:
+        """What the work needs, for ever."""
+        plans, feed = self._plans, self._feed
+        return (self.log.run, self._router.run, plans.sweep, self._departures.run, feed.run, self._packer.run)
+
+    def upkeep(self, server: MeshServer) -> Iterator[_Job]:
+        """What its stores need, for ever, as far as they do."""
+        if self._settings.retention_days:
+            yield Retention(self._erasure, timedelta(days=self._settings.retention_days), self._clock).run
+        if self._stores.database is not None:
+            yield StoreHealth(self._stores.database, partial(server.announce, [_NAME]), self._clock).run
+
+    def _footings(self) -> Sequence[Footing]:
+        database = database_footing(self._settings.database_url, self._stores.database, self._clock)
+        temporal = Footing("temporal", self._settings.temporal_address, self._clock, self.workflows.trouble)
+        return [database, temporal, *self._router.footings()]
 
 
 def _plans(
