@@ -8,7 +8,7 @@ from devteam_router.domain import AttemptId, Signature, Worker
 from devteam_router.fields import Field
 from devteam_router.fleet import Fleet
 from devteam_router.leases import Leases
-from devteam_router.lineup import Links
+from devteam_router.links import Links
 from devteam_router.placing import Placer
 from devteam_router.routing import Policy, Routing
 from devteam_router.strategies.capability_match import CapabilityMatch

@@ -11,7 +11,7 @@ from devteam_router.explain import Explainer
 from devteam_router.frames import Drain, DrainReason
 from devteam_router.graces import Graces
 from devteam_router.leases import Leases
-from devteam_router.lineup import Links
+from devteam_router.links import Links
 from devteam_router.peers import Peers
 from devteam_router.placement import Placement
 from devteam_router.planner_side import PlannerSide

@@ -17,8 +17,8 @@ from devteam_router.fleet import Fleet
 from devteam_router.frames import Attached, BeatAck, Cancel, CancelReason, RejectReason, Resume
 from devteam_router.graces import Graces
 from devteam_router.leases import Leases
-from devteam_router.lineup import Links
 from devteam_router.link import Link
+from devteam_router.links import Links
 from devteam_router.losses import Losses
 from devteam_router.matching import Matcher
 from devteam_router.peers import Peers, ThrottleWord

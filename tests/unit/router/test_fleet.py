@@ -4,7 +4,7 @@ import pytest
 from devteam_router.domain import Location, Requirements, Worker, WorkerInstance
 from devteam_router.fleet import Fleet
 from devteam_router.leases import Leases
-from devteam_router.lineup import Links
+from devteam_router.links import Links
 from devteam_router.sources import Distance
 
 from tests.fakes.router_samples import a_signature, a_worker

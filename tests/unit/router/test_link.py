@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from devteam_router.domain import WorkerInstance
 from devteam_router.frames import BeatAck
-from devteam_router.lineup import Links
 from devteam_router.link import Link
+from devteam_router.links import Links
 
 from devteam.mesh.errors import Aborted, NotFound, ResourceExhausted
 
