@@ -20,7 +20,7 @@ from devteam.mesh.tls import tls_files
 from devteam.models import Explanation, Plan, PlanState, Task, TaskState
 from devteam.onlookers import OnlookerCalls
 from devteam.operators import OperatorCalls
-from devteam.plans import steps_from_mappings
+from devteam.plans import load_balancing_from, steps_from_mappings
 from devteam.specs import Generation, LoadBalancing, Placement, RunPolicy, Step, TaskSpec
 from devteam.standing import ServiceStatus
 from devteam.status_calls import statuses
@@ -51,7 +51,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
         *,
         api_key: str | None = None,
         tenant: str | None = None,
-        load_balancing: LoadBalancing | None = None,
+        load_balancing: LoadBalancing | Mapping[str, object] | None = None,
         timeout: float = 10.0,
         patience: float | None = None,
         ca_file: str | Path | None = None,
@@ -63,6 +63,8 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
         The URL at last to port 7400 here, the tenant (1 to 64 characters of [A-Za-z0-9._-]) to what the mesh makes of
         the key. On a mesh without keys the tenant is this client's own word.
 
+        `load_balancing` is a `LoadBalancing`, or a mapping with its keys. Raises InvalidInput for a wrong one.
+
         A watch that finds no mesh looks again for `patience` seconds, unless said as many as `timeout` has, before it
         raises Unavailable: the mesh may be starting. One that has begun goes on by itself, however long that takes.
 
@@ -73,7 +75,7 @@ class DevTeamClient(OperatorCalls, OnlookerCalls, KeyCalls, EraserCalls):
         self.api_url = api_url or os.environ.get("DEVTEAM_API_URL") or DEFAULT_URL
         self._api_key = os.environ.get("DEVTEAM_API_KEY", "") if api_key is None else api_key
         self._tenant = os.environ.get("DEVTEAM_TENANT", "") if tenant is None else tenant
-        self._balancing = load_balancing or LoadBalancing()
+        self._balancing = load_balancing_from(load_balancing or {})
         self._timeout = timeout
         self._patience = timeout if patience is None else patience
         self._tls = tls_files(ca_file, cert_file, key_file, os.environ)

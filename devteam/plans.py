@@ -1,5 +1,7 @@
 """Plans as mappings, the way plan files and JSON write them, into steps; every mistake is reported at once.
 
+So is how a client spreads its work.
+
 Keys may be camelCase ("systemPrompt", "dependsOn") or snake_case. Times are seconds, or text such as "90s" or "2h".
 
 A step's `near: docs`, or `near: {dataSource: docs}`, stands for a placement with that `nearDataSource` and the strategy
@@ -16,7 +18,17 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from devteam.mesh.validation import Violations
-from devteam.specs import Generation, OnWorkerLoss, Placement, Requirements, RunPolicy, Step, Strategy, chosen
+from devteam.specs import (
+    Generation,
+    LoadBalancing,
+    OnWorkerLoss,
+    Placement,
+    Requirements,
+    RunPolicy,
+    Step,
+    Strategy,
+    chosen,
+)
 
 # Takes the collector, the field's name and its value; notes what is wrong with it and returns it as the field's type.
 _Reader: TypeAlias = Callable[[Violations, str, Any], Any]
@@ -54,6 +66,17 @@ def steps_from_mappings(steps: Sequence[Step | Mapping[str, object]]) -> list[St
     taken = [step if isinstance(step, Step) else _step(found, f"steps[{i}]", step) for i, step in enumerate(steps)]
     found.raise_if_any()
     return [step if isinstance(step, Step) else _built(step) for step in taken]
+
+
+def load_balancing_from(said: LoadBalancing | Mapping[str, object]) -> LoadBalancing:
+    """As it is, or read from a mapping. Raises InvalidInput with every mistake and its path."""
+    if isinstance(said, LoadBalancing):
+        return said
+    found = Violations()
+    with found.at("load_balancing"):
+        read = _keys(found, said, _BALANCING)
+    found.raise_if_any()
+    return LoadBalancing(**read)
 
 
 def duration(text: str) -> timedelta:
@@ -148,6 +171,14 @@ def _names(found: Violations, field: str, value: object) -> tuple[str, ...]:
         return tuple(_text(found, f"{field}[{i}]", item) for i, item in enumerate(value))
     found.add(field, "FIELD_TYPE", f"must be a list, not {_kind(value)}")
     return ()
+
+
+def _names_by_pattern(found: Violations, field: str, value: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        found.add(field, "FIELD_TYPE", f"must be a mapping of models to lists of queues, not {_kind(value)}")
+        return {}
+    with found.at(field):
+        return {str(key): _names(found, str(key), item) for key, item in value.items()}
 
 
 def _texts(found: Violations, field: str, value: object) -> dict[str, str]:
@@ -272,4 +303,5 @@ _STEP: Mapping[str, _Reader] = {
     "near": _near,
     **_SECTIONS,
 }
+_BALANCING: Mapping[str, _Reader] = {"strategy": _one_of(Strategy), "preferences": _names_by_pattern}
 _PLAN: Mapping[str, _Reader] = {"name": _text, "steps": _steps, "input": _texts, **_SECTIONS}

@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar, overload
 
-from devteam.mesh.errors import InvalidInput, Violation
 from devteam.mesh.telemetry import MeshAddress, telemetry
+from devteam.mesh.validation import Violations
 from devteam_worker.app import Code, Owner, Ready, serve
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler
@@ -19,7 +19,11 @@ from devteam_worker.tools.functions import Function, function_tool
 
 F = TypeVar("F", bound=Function)
 
-_CAPABILITIES = {"gpu": "gpu", "gpu_model": "gpu_model", "ram_gb": "ram_gb", "cpu_cores": "cpu_cores"}
+_CAPABILITIES = ("gpu", "gpu_model", "ram_gb", "cpu_cores")
+# What they are called in a worker file.
+_FILE_WORDS = ("gpuModel", "ramGB", "cpuCores")
+_NO_TEMPORAL = "workers never talk to Temporal: leave it out; the mesh at api_url is all they need"
+_LOCAL_MODELS = "detected from Ollama; narrow with models="
 
 
 class DevTeamWorker:
@@ -32,9 +36,9 @@ class DevTeamWorker:
 
     `await worker.start()` then runs until `stop` is called or an operator drains the worker. What is not given here
     comes from the environment (DEVTEAM_API_URL, DEVTEAM_API_KEY, ...). `capabilities` may hold gpu, gpu_model, ram_gb
-    and cpu_cores; the rest is detected. `data_sources` are names of data that is close at hand. `weight`, 0.01 to 100,
-    is what a slot of this worker counts for beside others'. `ca_file`, `cert_file` and `key_file` are PEM files, as the
-    client has them. Raises InvalidInput with everything that is wrong.
+    and cpu_cores, in the worker file's spelling too; the rest is detected. `data_sources` are names of data that is
+    close at hand. `weight`, 0.01 to 100, is what a slot of this worker counts for beside others'. `ca_file`,
+    `cert_file` and `key_file` are PEM files, as the client has them. Raises InvalidInput with everything that is wrong.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class DevTeamWorker:
         ca_file: str | Path | None = None,
         cert_file: str | Path | None = None,
         key_file: str | Path | None = None,
+        temporal_address: None = None,
     ) -> None:
+        _refuse_foreign(capabilities or {}, temporal_address)
         flags = {
             "api_url": api_url,
             "api_key": api_key,
@@ -61,7 +67,7 @@ class DevTeamWorker:
             "queue": queues,
             "models": models,
             "concurrency": concurrency,
-            "resources": _resources(capabilities or {}),
+            "resources": dict(capabilities or {}),
             "labels": labels,
             "data_sources": data_sources,
             "weight": weight,
@@ -164,11 +170,14 @@ def _announce(ready: Ready) -> None:
     print(announcement(ready), flush=True)  # noqa: T201 - the program's owner asked for a worker that says so
 
 
-def _resources(capabilities: Mapping[str, object]) -> dict[str, object]:
-    unknown = [name for name in capabilities if name not in _CAPABILITIES]
-    if unknown:
-        known = ", ".join(_CAPABILITIES)
-        raise InvalidInput(
-            *(Violation(f"capabilities.{name}", "UNKNOWN_KEY", f"known are {known}") for name in unknown)
-        )
-    return dict(capabilities)
+def _refuse_foreign(capabilities: Mapping[str, object], temporal_address: object) -> None:
+    """Say of what a worker is not told where it comes from instead. Raises InvalidInput."""
+    found = Violations()
+    for name in capabilities:
+        if name in {"local_models", "localModels"}:
+            found.add(f"capabilities.{name}", "UNKNOWN_KEY", _LOCAL_MODELS)
+        elif name not in _CAPABILITIES + _FILE_WORDS:
+            found.add(f"capabilities.{name}", "UNKNOWN_KEY", f"known are {', '.join(_CAPABILITIES)}")
+    if temporal_address is not None:
+        found.add("temporal_address", "UNKNOWN_KEY", _NO_TEMPORAL)
+    found.raise_if_any()

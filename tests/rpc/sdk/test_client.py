@@ -41,6 +41,13 @@ async def test_load_balancing_goes_with_every_task_and_step() -> None:
         ]
 
 
+async def test_load_balancing_in_a_mapping_goes_with_every_task() -> None:
+    said = {"strategy": "capability-match", "preferences": {"opus": ["gpu-queue"]}}
+    async with FakeMesh() as mesh, mesh.client(load_balancing=said) as client:
+        task = await client.create_task("p", model="opus")
+        assert task.spec.placement == Placement(strategy="capability-match", preferred_queues=("gpu-queue",))
+
+
 async def test_unknown_ids_are_not_found() -> None:
     """Whatever is asked about them."""
     async with FakeMesh() as mesh, mesh.client() as client:

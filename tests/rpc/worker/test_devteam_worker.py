@@ -106,6 +106,25 @@ def test_an_unknown_capability_is_refused() -> None:
     ]
 
 
+async def test_capabilities_may_be_spelt_as_in_the_worker_file(mesh: ScriptedMesh) -> None:
+    worker = a_worker(mesh, capabilities={"gpu": True, "gpuModel": "RTX 5080", "ramGB": 24, "cpuCores": 8})
+    worker.on_task(plain)
+    async with started(worker):
+        spec = (await mesh.registry.registered()).spec
+        await mesh.router.attached()
+    assert spec.resources == registry_pb2.Resources(gpu=True, gpu_model="RTX 5080", ram_gb=24, cpu_cores=8)
+
+
+@pytest.mark.parametrize("name", ["local_models", "localModels"])
+def test_what_a_worker_finds_out_by_itself_is_refused_in_words(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        DevTeamWorker(capabilities={name: ["llama3.3:70b"]}, temporal_address="temporal.example:7233")  # type: ignore[arg-type]
+    assert [(wrong.field, wrong.message) for wrong in caught.value.violations] == [
+        (f"capabilities.{name}", "detected from Ollama; narrow with models="),
+        ("temporal_address", "workers never talk to Temporal: leave it out; the mesh at api_url is all they need"),
+    ]
+
+
 def test_every_wrong_setting_is_named() -> None:
     with pytest.raises(InvalidInput) as caught:
         DevTeamWorker(worker_id="a b", queues=["ü"], concurrency=-1)
