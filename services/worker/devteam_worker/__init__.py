@@ -3,19 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from devteam_worker.failures import Fatal, RateLimited, Retryable
-    from devteam_worker.owner_task import Task
+    from devteam_worker.failures import Fatal, RateLimited, Retryable, TaskFailed
+    from devteam_worker.owner_task import StartedTask, Task
     from devteam_worker.tools.base import ToolError
     from devteam_worker.worker import DevTeamWorker
 
-__all__ = ["DevTeamWorker", "Fatal", "RateLimited", "Retryable", "Task", "ToolError"]
+__all__ = ["DevTeamWorker", "Fatal", "RateLimited", "Retryable", "StartedTask", "Task", "TaskFailed", "ToolError"]
 
 _HOMES = {
     "DevTeamWorker": "worker",
     "Fatal": "failures",
     "RateLimited": "failures",
     "Retryable": "failures",
+    "StartedTask": "owner_task",
     "Task": "owner_task",
+    "TaskFailed": "failures",
     "ToolError": "tools.base",
 }
 

@@ -33,6 +33,7 @@ from devteam_worker.inventory import Inventory
 from devteam_worker.link import Link, Switchboard
 from devteam_worker.links import Links
 from devteam_worker.model_spans import ModelSpans
+from devteam_worker.onlooking import Onlooker, WatchedAgent
 from devteam_worker.prices import listed
 from devteam_worker.providers.base import LocalModel
 from devteam_worker.providers.discovery import found_providers
@@ -65,16 +66,17 @@ class Ready:
 class Owner:
     """What the owner of a worker says and hears.
 
-    The worker works until `until` returns. `on_drain` hears how many runs are in hand when a drain begins, `on_error`
-    what the owner's own code raised, `on_slots` with each beat how many slots are in force, and how many were
-    declared. `steer` runs beside the work, while it lasts.
+    The worker works until `until` returns. `on_drain` hears how many runs are in hand when a drain begins, `on_start`
+    of each task that begins, `on_error` what the owner's own code raised and what failed on models, `on_slots` with
+    each beat how many slots are in force, and how many were declared. `steer` runs beside the work, while it lasts.
     """
 
     until: Callable[[], Awaitable[object]]
     on_ready: Callable[[Ready], None]
     on_drain: Callable[[int], None] = lambda _: None
     on_slots: Callable[[int, int], None] = lambda _slots, _declared: None
-    on_error: Callable[[Exception], None] = lambda _: None
+    on_error: Callable[[Exception], None] | None = None
+    on_start: Onlooker | None = None
     steer: Callable[[Helm], Awaitable[None]] | None = None
 
 
@@ -116,7 +118,8 @@ async def _workplace(
     vitals = partial(take, data)
     if code.handler is not None:
         handling = HandlerAgent(code.handler, code.loop, owner.on_error)
-        return Workplace(handling, Inventory(_no_models, take_vitals=vitals), Toolbox(code.tools).names)
+        watched = WatchedAgent(handling, code.loop, owner.on_start)
+        return Workplace(watched, Inventory(_no_models, take_vitals=vitals), Toolbox(code.tools).names)
     catalog = await found_providers(settings, clock)
     stack.push_async_callback(catalog.close)
     measure.begin(provider.name for provider in catalog.providers.values())
@@ -128,7 +131,8 @@ async def _workplace(
     prices = listed(settings.prices)
     agent = ModelAgent(catalog, toolbox, clock, bounds, prices=prices, spans=spans, on_ended=inventory.ran)
     tools = (*toolbox.names, *catalog.tools())
-    return Workplace(agent, inventory, tools, catalog.patterns(), catalog.aliases, catalog.simulate)
+    watched = WatchedAgent(agent, code.loop, owner.on_start, owner.on_error)
+    return Workplace(watched, inventory, tools, catalog.patterns(), catalog.aliases, catalog.simulate)
 
 
 async def _serve(

@@ -12,8 +12,8 @@ from devteam_worker.domain import Assignment, Completed, Emit, Failed, HandBackR
 from devteam_worker.elsewhere import OwnersLoop, begin_in_thread
 from devteam_worker.failures import Fatal, RateLimited, Retryable
 from devteam_worker.mouth import Mouth
-from devteam_worker.owner_task import Task
-from devteam_worker.providers.base import FailureReason
+from devteam_worker.owner_task import Task, described
+from devteam_worker.providers.base import FailureReason, Text
 
 _log = structlog.get_logger()
 
@@ -31,29 +31,33 @@ class HandlerAgent:
     `on_error` is called where the handler runs, with what it raised.
     """
 
-    def __init__(
-        self, handler: Handler, loop: OwnersLoop, on_error: Callable[[Exception], None] = lambda _: None
-    ) -> None:
+    def __init__(self, handler: Handler, loop: OwnersLoop, on_error: Callable[[Exception], None] | None = None) -> None:
         self._handler = handler
         self._loop = loop
         self._on_error = on_error
+        self._has_warned = False
 
     async def run(self, assignment: Assignment, emit: Emit, spend: Spend = lambda _: None) -> Outcome:
         """Call the handler. What it raises is an outcome; what it takes, nobody knows."""
         mouth = Mouth()
-        task = _task(assignment, mouth)
+        task = Task(*described(assignment), mouth)
         handling = self._loop.begin(self._handled(task))
         handling.when_over(mouth.shut)
+        answered = False
         try:
             async with aclosing(mouth.sayings()) as sayings:
                 async for saying in sayings:
+                    answered = answered or isinstance(saying, Text)
                     await emit(saying)
-            return await handling.outcome()
+            outcome = await handling.outcome()
         except asyncio.CancelledError:
             task.stop()
             mouth.shut()
             await handling.stopped()
             raise
+        if not answered and isinstance(outcome, Completed):
+            self._warn_of_silence()
+        return outcome
 
     async def _handled(self, task: Task) -> Outcome:
         try:
@@ -69,9 +73,22 @@ class HandlerAgent:
             return self._failed(error)
         return Completed(_PROVIDER, model=task.model, stop_reason="end")
 
+    def _warn_of_silence(self) -> None:
+        """Once: that is how some want it."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        _log.warning(
+            "the handler neither returned nor emitted anything",
+            handler=getattr(self._handler, "__qualname__", repr(self._handler)),
+            why="on_task stands in for the model: none is asked, and the task succeeds with an empty output",
+            advice="return or emit the answer; to look on while models answer, use on_task_start instead of on_task",
+        )
+
     def _failed(self, error: Exception) -> Outcome:
         try:
-            self._on_error(error)
+            if self._on_error is not None:
+                self._on_error(error)
         except Exception:  # noqa: BLE001 - as above
             _log.exception("on_error raised")
         return _outcome_of(error)
@@ -131,20 +148,3 @@ def _stream_sync(pieces: Generator[str, None, None], task: Task) -> None:
 async def _finish(answer: Any, task: Task) -> None:
     if answer is not None:
         await task.emit(answer)
-
-
-def _task(assignment: Assignment, mouth: Mouth) -> Task:
-    prompt = assignment.prompt
-    return Task(
-        assignment.id.task_id,
-        assignment.id.number,
-        assignment.plan_id,
-        assignment.step_id,
-        assignment.queue,
-        prompt.model,
-        prompt.prompt,
-        prompt.system_prompt,
-        prompt.tools,
-        dict(prompt.options),
-        mouth,
-    )

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 
+from devteam_worker.domain import Assignment
 from devteam_worker.failures import Fatal
 from devteam_worker.mouth import Mouth, Saying
 from devteam_worker.providers.base import Progress, Text
@@ -11,14 +12,12 @@ from devteam_worker.providers.base import Progress, Text
 # Seconds for which it may speak before others of its event loop do: to let them costs more than to say a token.
 _TURN = 0.001
 
+_Description = tuple[str, int, str, str, str, str, str, str, tuple[str, ...], dict[str, object]]
+
 
 @dataclass(slots=True)
-class Task:
-    """A task, as a handler sees it.
-
-    Text that is emitted is part of the answer; progress is for whoever watches. Each waits while too much is under way,
-    and raises Fatal for what is no text. The forms that end in `_sync` are for plain functions, which may block.
-    """
+class StartedTask:
+    """A task of which an attempt begins, as one sees it who only looks on."""
 
     id: str
     attempt: int
@@ -30,6 +29,16 @@ class Task:
     system_prompt: str
     tools: tuple[str, ...]
     options: dict[str, object]
+
+
+@dataclass(slots=True)
+class Task(StartedTask):
+    """A task, as a handler sees it.
+
+    Text that is emitted is part of the answer; progress is for whoever watches. Each waits while too much is under way,
+    and raises Fatal for what is no text. The forms that end in `_sync` are for plain functions, which may block.
+    """
+
     _mouth: Mouth
     _stopped: threading.Event = field(default_factory=threading.Event)
     _turn_ends: float = 0.0
@@ -67,6 +76,23 @@ class Task:
             # However fast it speaks, and whatever it does in between, others of its event loop have their turn.
             await asyncio.sleep(0)
             self._turn_ends = now + _TURN
+
+
+def described(assignment: Assignment) -> _Description:
+    """What is told of a task, in the order of StartedTask's fields."""
+    prompt = assignment.prompt
+    return (
+        assignment.id.task_id,
+        assignment.id.number,
+        assignment.plan_id,
+        assignment.step_id,
+        assignment.queue,
+        prompt.model,
+        prompt.prompt,
+        prompt.system_prompt,
+        prompt.tools,
+        dict(prompt.options),
+    )
 
 
 def _checked(text: object) -> str:

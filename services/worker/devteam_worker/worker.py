@@ -11,6 +11,7 @@ from devteam.mesh.validation import Violations
 from devteam_worker.app import Code, Owner, Ready, serve
 from devteam_worker.elsewhere import OwnersLoop
 from devteam_worker.handlers import Handler
+from devteam_worker.onlooking import Onlooker
 from devteam_worker.providers.sim import is_sim
 from devteam_worker.settings import WorkerSettings, load_settings
 from devteam_worker.stopping import Stopping
@@ -80,16 +81,27 @@ class DevTeamWorker:
         self._handler: Handler | None = None
         self._owners = OwnersLoop()
         self._tools: list[Tool] = []
-        self._on_error: Callable[[Exception], None] = lambda _: None
+        self._on_error: Callable[[Exception], None] | None = None
+        self._on_start: Onlooker | None = None
         self._on_ready: Callable[[Ready], None] = _announce
         self._stopping = Stopping()
 
     def on_task(self, handler: Handler) -> Handler:
         """Run tasks with `handler`: a function, a coroutine function or an async generator function that takes a Task.
 
-        What it returns or yields is the answer. However long it blocks, the worker keeps its beats.
+        What it returns or yields is the answer: it stands in for the model, and none is asked. However long it blocks,
+        the worker keeps its beats.
         """
         self._handler = handler
+        return handler
+
+    def on_task_start(self, handler: Onlooker) -> Onlooker:
+        """Tell `handler` of each StartedTask before it runs, on a model or by `on_task`; it only looks on.
+
+        A function or a coroutine function; the task waits until it returns, and others may: be brief. What it raises is
+        logged.
+        """
+        self._on_start = handler
         return handler
 
     @overload
@@ -113,7 +125,11 @@ class DevTeamWorker:
         return take if function is None else take(function)
 
     def on_error(self, handler: Callable[[Exception], None]) -> Callable[[Exception], None]:
-        """Tell `handler` what went wrong in a task's handler."""
+        """Tell `handler` what a task's handler raised, and TaskFailed of each attempt that failed on a model here.
+
+        What ends an attempt from outside is not told, as a cancel and its run_timeout, nor a provider's wish for
+        patience, which costs no attempt.
+        """
         self._on_error = handler
         return handler
 
@@ -131,7 +147,7 @@ class DevTeamWorker:
         its key is refused, then or later.
         """
         with self._stopping.on_signals() if handle_signals else nullcontext():
-            owner = Owner(self._stopping.wait, self._on_ready, on_error=self._on_error)
+            owner = Owner(self._stopping.wait, self._on_ready, on_error=self._on_error, on_start=self._on_start)
             async with _traced(self._settings):
                 await serve(self._settings, owner, Code(self._owners, self._handler, self._tools))
 

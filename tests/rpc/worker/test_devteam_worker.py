@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
-from devteam_worker import DevTeamWorker
+from devteam_worker import DevTeamWorker, StartedTask, TaskFailed
 from devteam_worker.app import Ready
 
 from devteam.mesh.errors import InvalidInput, Unauthenticated, Violation
 from devteam.v1 import registry_pb2
 from tests.fakes.mesh_server import ENDLESS, PATIENCE, ScriptedMesh, scripted_mesh
-from tests.rpc.worker.embedded import a_worker, plain, started
+from tests.rpc.worker.embedded import a_worker, plain, run_once, started
+from tests.rpc.worker.machine import report_of
 
 
 async def test_without_a_handler_it_runs_models(mesh: ScriptedMesh, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +26,42 @@ async def test_without_a_handler_it_runs_models(mesh: ScriptedMesh, monkeypatch:
             pass
         assert request.report.WhichOneof("outcome") == "cancellation"
         line.ack_report()
+
+
+async def test_while_models_answer_its_owner_looks_on(mesh: ScriptedMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each task that begins, and at each that fails."""
+    monkeypatch.setenv("DEVTEAM_PROVIDER", "sim")
+    worker = a_worker(mesh)
+    seen: list[str] = []
+    errors: list[Exception] = []
+
+    @worker.on_task_start
+    def look(task: StartedTask) -> None:
+        seen.append(f"Processing task {task.id} with model {task.model}")
+
+    worker.on_error(errors.append)
+    async with started(worker):
+        line = await mesh.router.attached()
+        line.assign(model="sim", options={"fail": "invalid_request"})
+        assert (await line.hears()).WhichOneof("item") == "accepted"
+        report = await report_of(line)
+        line.ack_report()
+    assert seen == ["Processing task t1 with model sim"]
+    [error] = errors
+    assert isinstance(error, TaskFailed)
+    assert (str(error), error.task_id) == (report.failure.message, "t1")
+
+
+async def test_its_owner_looks_on_while_a_handler_answers(mesh: ScriptedMesh) -> None:
+    worker = a_worker(mesh)
+    seen: list[StartedTask] = []
+    worker.on_task(plain)
+    worker.on_task_start(seen.append)
+    async with started(worker):
+        line = await run_once(mesh, plain)
+        assert (await report_of(line)).WhichOneof("outcome") == "completion"
+        line.ack_report()
+    assert [(task.id, task.model) for task in seen] == [("t1", "my-own-model")]
 
 
 async def test_it_declares_what_it_was_told(mesh: ScriptedMesh) -> None:

@@ -11,6 +11,7 @@ from devteam_worker.handlers import Handler, HandlerAgent
 from devteam_worker.mouth import Mouth
 from devteam_worker.owner_task import Task
 from devteam_worker.providers.base import FailureReason, Progress, Text
+from structlog.testing import capture_logs
 
 from tests.fakes.agent_script import PATIENCE, an_assignment
 from tests.unit.worker.listener import WELL, Listener, taking
@@ -57,6 +58,45 @@ async def test_an_async_generator_answers_piece_by_piece(emit: Listener) -> None
 async def test_returning_nothing_adds_nothing(emit: Listener) -> None:
     assert await outcome_of(lambda _: None, emit) == WELL
     assert emit.heard == []
+
+
+SILENCE = {
+    "event": "the handler neither returned nor emitted anything",
+    "log_level": "warning",
+    "handler": "test_a_handler_that_only_looks_on_is_warned_of_once.<locals>.look",
+    "why": "on_task stands in for the model: none is asked, and the task succeeds with an empty output",
+    "advice": "return or emit the answer; to look on while models answer, use on_task_start instead of on_task",
+}
+
+
+async def test_a_handler_that_only_looks_on_is_warned_of_once(emit: Listener) -> None:
+    async def look(task: Task) -> None:
+        await task.progress(f"Processing task {task.id}")
+
+    with capture_logs() as logs:
+        async with taking(look) as agent:
+            for _ in range(2):
+                assert await agent.run(an_assignment(), emit) == WELL
+    assert logs == [SILENCE]
+
+
+@pytest.mark.parametrize("answer", ["", "ANSWER"])
+async def test_a_handler_that_answers_is_not_warned_of(emit: Listener, answer: str) -> None:
+    """With an empty text, too: it is one."""
+
+    async def emitting(task: Task) -> None:
+        await task.emit(answer)
+
+    with capture_logs() as logs:
+        for handler in (lambda _: answer, emitting):
+            assert await outcome_of(handler, emit) == WELL
+    assert logs == []
+
+
+async def test_a_handler_that_fails_is_not_called_silent(emit: Listener) -> None:
+    with capture_logs() as logs:
+        assert isinstance(await outcome_of(raising("coroutine", Fatal("no such page")), emit), Failed)
+    assert logs == []
 
 
 async def test_a_handler_sees_the_whole_task(emit: Listener) -> None:
