@@ -40,6 +40,7 @@ from devteam_worker.providers.discovery import found_providers
 from devteam_worker.registration import Registration, Wishes
 from devteam_worker.runs import Runs
 from devteam_worker.settings import WorkerSettings
+from devteam_worker.timings import Expectation
 from devteam_worker.tools.base import Tool
 from devteam_worker.tools.equipment import equipped
 from devteam_worker.tools.toolbox import Toolbox
@@ -173,8 +174,10 @@ class _Shift:
         self.desk = desk = Desk(queues, declaration.concurrency, frozenset(declaration.tools))
         self.runs = runs = Runs(workplace.agent, self._wake, clock, window_bytes=_WINDOW_BYTES)
         self._draining = Draining(clock, settings.drain_deadline_ms / 1000)
-        inventory, on_wishes = workplace.inventory, self._on_wishes
-        self._registration = standing = Registration(channel, declaration, runs.active, inventory, on_wishes, clock)
+        self._registration = standing = Registration(
+            *(channel, declaration, runs.active, workplace.inventory, self._on_wishes, clock),
+            on_timings=Expectation(settings.heartbeat).compare,
+        )
         self._helm = Helm(settings, declaration, desk, standing, self._draining)
         self._links = links = Links(runs, self._dial, clock)
         key, on_drain = settings.api_key.get_secret_value(), self._draining.wish

@@ -45,7 +45,7 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
     "traceFile": ("--trace-file",),
 }
 
-Key = Annotated[str, typer.Argument(help="As in the file, with dots: concurrency, heartbeat.intervalMs.")]
+Key = Annotated[str, typer.Argument(help="As in the file, with dots: concurrency, ollama.keepAlive.")]
 
 
 @config.command()
@@ -104,10 +104,11 @@ def set_(
     """Write one setting into a worker file, and have the running worker take it over.
 
     At once: concurrency, queues (their concurrency), weight, labels, logLevel. Anything else counts after
-    `devteam-worker restart`.
+    `devteam-worker restart`. How often a worker beats, and how long it may be silent, the mesh decides.
     """
     from devteam_worker.settings_edit import set_in_file
     from devteam_worker.settings_view import harmless
+    from devteam_worker.timings import of_the_mesh
 
     with complaining():
         presences = presences_in(data)
@@ -120,10 +121,12 @@ def set_(
         # Somewhere in what is said of a server there may be a key.
         shown = "set" if key.partition(".")[0] == "mcpServers" else harmless(key, value)
         write(f"{path}: {key} is {shown}")
-        for each in [worker] if worker else presences.working_with(path):
+        decided = of_the_mesh(key)
+        # Of what the mesh decides, no worker takes anything over.
+        for each in () if decided and key != "heartbeat" else [worker] if worker else presences.working_with(path):
             say(_taken_over(presences, each, key))
-        if wasted := _wasted(path, key):
-            say(wasted)
+        if note := decided or _wasted(path, key):
+            say(note)
 
 
 def _taken_over(presences: "Presences", worker: "Presence", key: str) -> str:

@@ -16,11 +16,13 @@ from devteam_worker.convert.registry import (
     declaration_to_proto,
     drain_deadline_from_proto,
     local_model_to_proto,
+    timings_from_proto,
     vitals_to_proto,
 )
 from devteam_worker.domain import Declaration
 from devteam_worker.inventory import Inventory
 from devteam_worker.providers.base import LocalModel
+from devteam_worker.timings import Timings
 
 _log = structlog.get_logger()
 
@@ -46,8 +48,8 @@ class Wishes:
 class Registration:
     """Keeps the Registry informed, whatever happens to it.
 
-    `on_wishes` hears what operators want, with every beat. What is new in `inventory` is told with the next one. Made
-    anew for every start of a worker.
+    `on_wishes` hears what operators want, with every beat, `on_timings` how long silence may last, with every
+    registration. What is new in `inventory` is told with the next beat. Made anew for every start of a worker.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Registration:
         inventory: Inventory,
         on_wishes: Callable[[Wishes], None],
         clock: Clock,
+        on_timings: Callable[[Timings], None] = lambda _: None,
     ) -> None:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._declaration = declaration
         self._active = active
         self._inventory = inventory
         self._on_wishes = on_wishes
+        self._on_timings = on_timings
         self._clock = clock
         self._interval = 30.0
         self._draining = False
@@ -182,6 +186,7 @@ class Registration:
         self._interval = response.policy.heartbeat_interval.ToMilliseconds() / 1000
         self._inventory.told(declaration.local_models)
         _log.info("worker registered", worker_id=declaration.worker_id)
+        self._on_timings(timings_from_proto(response.policy))
 
     async def _beat(self) -> None:
         models = self._inventory.models if self._inventory.untold else None

@@ -15,6 +15,7 @@ from devteam_worker.settings import WorkerSettings, load_settings
 from devteam_worker.settings_file import read_file
 from devteam_worker.settings_joined import membership_layer
 from devteam_worker.settings_layers import ENVIRONMENT, Layer, environment_layer, file_layer
+from devteam_worker.timings import of_the_mesh
 
 DEFAULT = "default"
 DETECTED = "detected"
@@ -91,7 +92,7 @@ class _Sources:
         if name := self._variable(way):
             return f"environment variable {name}"
         if _has(self._file, way):
-            return f"file {self._path}"
+            return f"file {self._path}" + (" (the mesh's holds instead)" if of_the_mesh(".".join(way)) else "")
         if way == ("apiUrl",) and _has(self._file, ("heartbeat", "endpoint")):
             return f"file {self._path} (heartbeat.endpoint)"
         if _has(self._joined, way):

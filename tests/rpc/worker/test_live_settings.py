@@ -54,6 +54,21 @@ async def test_what_waits_for_a_new_start_says_so(machine: Machine) -> None:
         assert machine.mesh.registry.registrations.empty()
 
 
+async def test_a_timing_that_the_mesh_decides_is_not_said_to_count_later(machine: Machine) -> None:
+    (machine.folder / "worker.yaml").write_text("worker: {heartbeat: {intervalMs: 20000}}\n")
+    async with machine.worker(level="WARNING"):
+        await machine.is_ready()
+        code, _, err = await machine.command("config", "set", "heartbeat.intervalMs", "15000")
+        assert (code, len(err.splitlines())) == (0, 1)
+        assert err.startswith(
+            "the mesh's timings hold: its Registry has them from DEVTEAM_REGISTRY_HEARTBEAT_INTERVAL_S"
+        )
+        code, out, _ = await machine.command("logs")
+    [warned] = [line for line in out.splitlines() if "the mesh's timings hold" in line]
+    assert "20000" in warned
+    assert "DEVTEAM_REGISTRY_HEARTBEAT_INTERVAL_S" in warned
+
+
 async def test_flags_that_win_are_named_however_they_are_written(machine: Machine) -> None:
     given = ("--concurrency=3", "--queue=default", "--model=sim", "--drain-deadline", "5", "--alias=fast=sim")
     async with machine.worker(*given):

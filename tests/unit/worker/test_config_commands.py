@@ -62,3 +62,17 @@ def test_set_repeats_no_secret(tmp_path: Path) -> None:
     done = config(tmp_path, "set", "mcpServers.clock.env.TOKEN", "canary")
     assert (done.exit_code, done.output) == (0, f"{tmp_path / 'worker.yaml'}: mcpServers.clock.env.TOKEN is set\n")
     assert "canary" in (tmp_path / "worker.yaml").read_text()
+
+
+def test_set_says_of_a_timing_that_the_mesh_decides(tmp_path: Path) -> None:
+    done = config(tmp_path, "set", "heartbeat.intervalMs", "15000")
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'worker.yaml'}: heartbeat.intervalMs is 15000\n")
+    assert done.stderr.startswith(
+        "the mesh's timings hold: its Registry has them from DEVTEAM_REGISTRY_HEARTBEAT_INTERVAL_S"
+    )
+
+
+def test_the_example_of_a_key_is_one_that_counts(tmp_path: Path) -> None:
+    helped = config(tmp_path, "set", "--help").stdout
+    assert "ollama.keepAlive" in helped
+    assert "heartbeat.intervalMs" not in helped

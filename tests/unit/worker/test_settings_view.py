@@ -14,7 +14,7 @@ worker:
   concurrency: 6
   resources: {ramGB: 24}
   labels: {team: search}
-  heartbeat: {endpoint: "https://me:canary@h.example:8443/api"}
+  heartbeat: {endpoint: "https://me:canary@h.example:8443/api", intervalMs: 15000}
   mcpServers:
     far: {url: "http://h/mcp?key=canary", headers: {Authorization: "Bearer canary"}}
     near: {command: uvx, args: [--token, canary], env: {TOKEN: canary, EMPTY: ""}}
@@ -43,6 +43,14 @@ def test_each_setting_says_where_it_comes_from(file: Path) -> None:
     assert said["apiUrl"] == Shown("apiUrl", "https://h.example:8443", f"{of_file} (heartbeat.endpoint)")
     assert said["maxTurns"] == Shown("maxTurns", 16, "default")
     assert said["id"].origin == "detected"
+
+
+def test_what_a_file_only_counts_on_is_not_shown_as_in_force(file: Path) -> None:
+    said = by_key(file)
+    origin = f"file {file} (the mesh's holds instead)"
+    assert said["heartbeat.intervalMs"] == Shown("heartbeat.intervalMs", 15_000, origin)
+    assert said["heartbeat.endpoint"].origin == f"file {file}"
+    assert said["heartbeat.unhealthyAfterMs"].origin == "default"
 
 
 def test_what_nobody_declared_is_detected(file: Path) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from devteam_worker.convert.registry import declaration_to_proto
+from devteam_worker.convert.registry import declaration_to_proto, timings_from_proto
 from devteam_worker.convert.reports import report_to_proto
 from devteam_worker.convert.router import assignment_from_proto, attach_to_proto, word_to_proto
 from devteam_worker.desk import RejectReason
@@ -30,6 +30,7 @@ from devteam_worker.providers.base import (
     ToolResult,
     Usage,
 )
+from devteam_worker.timings import Timings
 from devteam_worker.transcript import Transcript
 from devteam_worker.words import Accepted, Beat, Offer, Rejected, Released, Report, Spoken
 from google.protobuf.duration_pb2 import Duration
@@ -71,6 +72,17 @@ def test_a_declaration_says_everything() -> None:
         version="1.2.3",
         weight=4.0,
     )
+
+
+def test_the_meshs_timings_are_milliseconds() -> None:
+    policy = registry_pb2.HealthPolicy(
+        heartbeat_interval=Duration(seconds=1, nanos=500_000_000),
+        unhealthy_after=Duration(seconds=60),
+        lost_after=Duration(seconds=120),
+        deregister_after=Duration(seconds=300),
+    )
+    assert timings_from_proto(policy) == Timings(1_500, 60_000, 120_000, 300_000)
+    assert timings_from_proto(registry_pb2.HealthPolicy()) == Timings()
 
 
 def test_an_assignment_is_the_routers_run_in_the_queue_that_the_router_chose() -> None:

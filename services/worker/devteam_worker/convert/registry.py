@@ -5,6 +5,7 @@ from google.protobuf import duration_pb2
 from devteam.v1 import registry_pb2, worker_pb2
 from devteam_worker.domain import Declaration
 from devteam_worker.providers.base import LocalModel
+from devteam_worker.timings import Timings
 from devteam_worker.vitals import Vitals
 
 
@@ -44,6 +45,16 @@ def vitals_to_proto(vitals: Vitals) -> registry_pb2.Vitals:
         memory_total=vitals.memory_total,
         disk_free=vitals.disk_free,
         disk_total=vitals.disk_total,
+    )
+
+
+def timings_from_proto(policy: registry_pb2.HealthPolicy) -> Timings:
+    """When the mesh draws its consequences from silence."""
+    return Timings(
+        policy.heartbeat_interval.ToMilliseconds(),
+        policy.unhealthy_after.ToMilliseconds(),
+        policy.lost_after.ToMilliseconds(),
+        policy.deregister_after.ToMilliseconds(),
     )
 
 
