@@ -1,7 +1,8 @@
 """The other Routers, over gRPC."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -39,11 +40,13 @@ Answer = TypeVar("Answer")
 Ask = Callable[["_Peer"], Awaitable[Answer]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Peer:
     channel: grpc.aio.Channel
     router: "RouterServiceAsyncStub"
     scaler: "ExternalScalerAsyncStub"
+    # How many ask it something just now.
+    askers: int = 0
 
 
 class PeerClient:
@@ -62,7 +65,7 @@ class PeerClient:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._close(self._known)
+        await self._close(list(self._known))
 
     async def run(self) -> None:
         """Pass words on to the other Routers, for ever."""
@@ -103,7 +106,8 @@ class PeerClient:
         """What is wrong with the Router there, in words; empty when it serves."""
         request = health_pb2.HealthCheckRequest(service=_NAME)
         try:
-            answer = await health_pb2_grpc.HealthStub(self._peer(address).channel).Check(request, timeout=_CALL_TIMEOUT)
+            with self._asking(address) as peer:
+                answer = await health_pb2_grpc.HealthStub(peer.channel).Check(request, timeout=_CALL_TIMEOUT)
         except (grpc.aio.AioRpcError, FailedPrecondition):
             return _AWAY
         return "" if answer.status == health_pb2.HealthCheckResponse.SERVING else _LEAVING
@@ -119,14 +123,14 @@ class PeerClient:
 
     async def _ask_each(self, ask: Ask[Answer]) -> list[Answer | None]:
         """One answer a Router; None of those that have none."""
-        gone = {address: peer for address, peer in self._known.items() if address not in self._peers.addresses}
         answers = await asyncio.gather(*(self._asked(ask, address) for address in self._peers.addresses))
-        await self._close(gone)
+        await self._close(self._gone())
         return answers
 
     async def _asked(self, ask: Ask[Answer], address: str) -> Answer | None:
         try:
-            return await ask(self._peer(address))
+            with self._asking(address) as peer:
+                return await ask(peer)
         except grpc.aio.AioRpcError as error:
             self._missed(status.from_rpc(error))
         except FailedPrecondition as error:
@@ -138,6 +142,16 @@ class PeerClient:
         if not isinstance(error, NotFound):
             _log.info("another router did not answer", why=error.message)
 
+    @contextmanager
+    def _asking(self, address: str) -> Iterator[_Peer]:
+        """Whom to ask there. Raises FailedPrecondition when this Router's certificates cannot be used now."""
+        peer = self._peer(address)
+        peer.askers += 1
+        try:
+            yield peer
+        finally:
+            peer.askers -= 1
+
     def _peer(self, address: str) -> _Peer:
         if address not in self._known:
             channel = open_channel(address, api_key=self._mesh_key, tls=self._tls)
@@ -145,10 +159,14 @@ class PeerClient:
             self._known[address] = _Peer(channel, *stubs)
         return self._known[address]
 
-    async def _close(self, peers: Mapping[str, _Peer]) -> None:
-        for address in list(peers):
-            if peer := self._known.pop(address, None):
-                await peer.channel.close()
+    def _gone(self) -> list[str]:
+        # A channel that is closed cancels whoever still asks on it, as if the asker itself had been cancelled.
+        here = self._peers.addresses
+        return [address for address, peer in self._known.items() if address not in here and not peer.askers]
+
+    async def _close(self, addresses: Sequence[str]) -> None:
+        for peer in [self._known.pop(address) for address in addresses]:
+            await peer.channel.close()
 
 
 async def _all_queues(peer: _Peer, whose: str) -> list[router_pb2.ListQueuesResponse]:
