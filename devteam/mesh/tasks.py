@@ -18,9 +18,12 @@ async def cancelled(task: "asyncio.Task[None]") -> None:
 
 @asynccontextmanager
 async def background(*jobs: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run jobs beside the body, in one group: the first that fails ends the body, and the body's end cancels them."""
+    """Run jobs beside the body, in one group: the first that fails ends the body, and the body's end cancels them.
+
+    One that ends as cancelled although nobody cancelled it has failed: RuntimeError.
+    """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_run(job), name=getattr(job, "__qualname__", repr(job))) for job in jobs]
+        tasks = [_started(group, job) for job in jobs]
         try:
             yield
         finally:
@@ -28,8 +31,26 @@ async def background(*jobs: Callable[[], Awaitable[None]]) -> AsyncIterator[None
                 task.cancel()
 
 
+async def together(*jobs: Callable[[], Awaitable[None]]) -> None:
+    """Run jobs in one group until the last has ended. The first that fails ends the others; see `background`."""
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            _started(group, job)
+
+
+def _started(group: asyncio.TaskGroup, job: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
+    return group.create_task(_run(job), name=getattr(job, "__qualname__", repr(job)))
+
+
 async def _run(job: Callable[[], Awaitable[None]]) -> None:
-    await job()
+    try:
+        await job()
+    except asyncio.CancelledError as stray:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Somebody cancelled what it waited for. A group takes that for an end that was wished, and goes on without it.
+        raise RuntimeError(f"{task.get_name()} ended as cancelled, and nobody had cancelled it") from stray
 
 
 async def stop_signal() -> str:

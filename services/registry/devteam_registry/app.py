@@ -1,6 +1,5 @@
 """Where a Registry is put together."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from devteam.mesh.process import whole
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
+from devteam.mesh.tasks import together
 from devteam.mesh.usage import answer
 from devteam.v1 import access_pb2, registry_pb2
 from devteam.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
@@ -77,9 +77,7 @@ async def mounted(
         server.serve([SERVICE], registry.stop_watches)
 
         async def job() -> None:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(registry.run())
-                group.create_task(keys_job())
+            await together(registry.run, keys_job)
 
         try:
             with readable(partial(meters.read, registry)):

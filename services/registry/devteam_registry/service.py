@@ -1,12 +1,12 @@
 """The Registry: what callers may ask of it, and what it does by itself."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
 
 from devteam.mesh.clock import Clock
+from devteam.mesh.tasks import together
 from devteam_registry import owners
 from devteam_registry.awake import AwakeTime
 from devteam_registry.changes import Changes, seen_by, snapshot_of
@@ -83,10 +83,7 @@ class Registry:
 
     async def run(self) -> None:
         """Judge the silent and write behind, for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._sweep_for_ever())
-            group.create_task(self._journal.run())
-            group.create_task(self._steering.run())
+        await together(self._sweep_for_ever, self._journal.run, self._steering.run)
 
     async def register(self, spec: WorkerSpec, instance_id: str, owner: Owner | None = None) -> Registration:
         """Make a worker known under this instance, and give it a session.

@@ -1,6 +1,5 @@
 """The Router's composition root."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from devteam.mesh.process import whole
 from devteam.mesh.server import MeshServer
 from devteam.mesh.service import run_service
 from devteam.mesh.standing import OwnStanding, traces_go
+from devteam.mesh.tasks import together
 from devteam.mesh.usage import answer
 from devteam.v1 import router_pb2, router_pb2_grpc, worker_pb2, worker_pb2_grpc
 from devteam_router.footings import Footings
@@ -60,11 +60,8 @@ async def mounted(
         registry = RegistryClient(channel, router_id, settings.advertised_address)
 
         async def job() -> None:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(follow(registry, core.hear, clock, footings.registry.found))
-                group.create_task(tell(registry, core.attendance, clock))
-                group.create_task(peers.run())
-                group.create_task(following.run())
+            hear = partial(follow, registry, core.hear, clock, footings.registry.found)
+            await together(hear, partial(tell, registry, core.attendance, clock), peers.run, following.run)
 
         with readable(Meters(core, clock).read):
             yield job

@@ -11,7 +11,7 @@ from devteam.mesh.address import without_secrets
 from devteam.mesh.clock import Clock
 from devteam.mesh.errors import Unavailable
 from devteam.mesh.standing import Footing
-from devteam.mesh.tasks import Backoff
+from devteam.mesh.tasks import Backoff, together
 from devteam_planner.acks import Ack
 from devteam_planner.domain import Run, WorkerInstance
 from devteam_planner.ports import RouterGone, RunEvent
@@ -87,10 +87,7 @@ class Routers:
 
     async def run(self) -> None:
         """Send acknowledgements and look after Routers that are down, until cancelled. None waits for another."""
-        async with asyncio.TaskGroup() as group:
-            for line in self._lines.values():
-                group.create_task(line.send_acks())
-                group.create_task(line.revive())
+        await together(*(job for line in self._lines.values() for job in (line.send_acks, line.revive)))
 
     async def _told(self, task_id: str, attempt: int) -> BaseException | None:
         """Tell them once to cancel; why one of them did not hear it."""
