@@ -72,6 +72,18 @@ class WorkerActor:
             attempt = self.offered.pop(0).run.id
             self.end.reject(attempt.task_id, attempt.number)
 
+    def release(self, generation: Generation) -> None:
+        """Another Router goes on with it."""
+        del self.hand[generation.id]
+        if self.end is not None:
+            self.end.release(generation.id.task_id, generation.id.number)
+
+    def will_speak_of(self, attempt: AttemptId) -> bool:
+        """Whether it has the run, or will hear of it."""
+        on_the_way = self.end.unheard() if self.end is not None else []
+        offered = [frame for frame in [*on_the_way, *self.offered] if isinstance(frame, Assign)]
+        return attempt in self.hand or any(frame.run.id == attempt for frame in offered)
+
     def generate(self, generation: Generation, tokens: int) -> None:
         """The model says something more."""
         generation.said += tokens

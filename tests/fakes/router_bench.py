@@ -30,9 +30,13 @@ class WorkerEnd:
 
     def heard(self) -> list[Frame]:
         """What the Router said since the last time, but for the greeting."""
-        frames: list[Frame] = [frame for frame in self.link._frames if not isinstance(frame, Attached)]
+        frames = self.unheard()
         self.link._frames.clear()
         return frames
+
+    def unheard(self) -> list[Frame]:
+        """What `heard` would give."""
+        return [frame for frame in self.link._frames if not isinstance(frame, Attached)]
 
     @property
     def closed_with(self) -> DevTeamError | None:

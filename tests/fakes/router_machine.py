@@ -146,11 +146,22 @@ class RouterMachine(RuleBasedStateMachine):
         self.workers[worker_id].accept()
         self.go()
 
-    @rule(worker_id=any_worker)
-    def worker_rejects(self, worker_id: str) -> None:
-        self.workers[worker_id].listen()
+    @rule(worker_id=any_worker, crosses=st.booleans())
+    def worker_rejects(self, worker_id: str, *, crosses: bool) -> None:
+        """Perhaps while what the Router has said since is still on its way."""
+        if not crosses:
+            self.workers[worker_id].listen()
         self.workers[worker_id].reject()
         self.go()
+
+    @rule(worker_id=any_worker)
+    def worker_lets_another_router_have_one(self, worker_id: str) -> None:
+        """With the Planner, which has left this one; perhaps while what that has said since is still on its way."""
+        worker = self.workers[worker_id]
+        running = [generation for generation in worker.hand.values() if not generation.ended]
+        if left := [generation for generation in running if not self._is_followed(generation.id)]:
+            worker.release(left[0])
+            self.go()
 
     @rule(worker_id=any_worker, which=some, tokens=st.integers(1, 3))
     def model_speaks(self, worker_id: str, which: int, tokens: int) -> None:
@@ -264,6 +275,13 @@ class RouterMachine(RuleBasedStateMachine):
             assert in_hand or self.bench.core.attempts.is_over(lease.id)
 
     @invariant()
+    def nobody_keeps_a_slot_for_what_it_will_never_speak_of(self) -> None:
+        for lease in self.bench.core.leases:
+            worker = self.workers[lease.worker.worker_id]
+            abandoned = self.bench.core.attempts.get(lease.id) is None
+            assert not abandoned or worker.end is None or worker.will_speak_of(lease.id)
+
+    @invariant()
     def every_attempt_in_hand_has_its_lease_and_every_waiting_one_its_place_in_line(self) -> None:
         core = self.bench.core
         for dispatch in core.attempts:
@@ -296,6 +314,10 @@ class RouterMachine(RuleBasedStateMachine):
             self.loop.close()
         assert left_over == []
         type(self).played += 1
+
+    def _is_followed(self, attempt: AttemptId) -> bool:
+        planner = self.planners.get(attempt.task_id)
+        return planner is not None and planner.run.id == attempt and planner.call is not None
 
     def _attach(self, worker: WorkerActor) -> None:
         """Whom the Registry does not know is not admitted: it registers first."""

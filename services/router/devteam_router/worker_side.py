@@ -148,8 +148,8 @@ class WorkerSide:
         """The worker does not have the run, or another Router has taken it over with the Planner that follows it."""
         dispatch = self._attempts.owned_by(link.worker, attempt)
         if dispatch is None:
-            return
-        if dispatch.stage is not Stage.RECONNECTING:
+            self._stopped(link.worker, attempt)
+        elif dispatch.stage is not Stage.RECONNECTING:
             self._attempts.hand_over(dispatch)
         elif dispatch.received:
             self._attempts.lose(dispatch, f"worker {link.worker.worker_id} does not have it")
@@ -162,7 +162,9 @@ class WorkerSide:
     ) -> None:
         """The worker does not take the run: find another one. Burns no attempt."""
         dispatch = self._own(link, attempt)
-        if dispatch is not None and dispatch.stage is Stage.ASSIGNED:
+        if dispatch is None:
+            self._stopped(link.worker, attempt)
+        elif dispatch.stage is Stage.ASSIGNED:
             _log.info("run rejected", worker_id=link.worker.worker_id, task_id=attempt.task_id, why=message)
             self._losses.elsewhere(dispatch, link.worker.worker_id, reason)
             self._matcher.slot_freed(link.worker.worker_id)
@@ -230,6 +232,7 @@ class WorkerSide:
         self._fleet.occupied(worker, occupied.total, occupied.by_queue)
 
     def _stopped(self, worker: WorkerInstance, attempt: AttemptId) -> None:
+        """It surely runs no more of what may be abandoned: whatever it still holds for that is free."""
         lease = self._leases.of(attempt)
         if lease is not None and lease.worker == worker:
             self._attempts.free(attempt)

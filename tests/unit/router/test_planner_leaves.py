@@ -1,7 +1,7 @@
 """Planners that go, and come back or do not."""
 
 from devteam_router.domain import AttemptId
-from devteam_router.frames import Cancel, CancelReason, Resume
+from devteam_router.frames import Cancel, CancelReason, RejectReason, Resume
 
 from devteam.mesh.errors import Aborted
 from tests.fakes.router_bench import RouterBench, in_hand
@@ -84,6 +84,39 @@ async def test_a_run_that_nobody_follows_is_stopped_after_the_orphan_grace(bench
     worker.report("t1")
     assert worker.heard() == [Cancel(T1, CancelReason.FENCED)]
     assert bench.held == []
+
+
+async def test_a_refusal_that_was_on_its_way_when_a_run_was_given_up_frees_its_slot(bench: RouterBench) -> None:
+    """The worker has none of it, and says nothing more."""
+    worker = bench.worker()
+    planner = await bench.dispatch(a_run())
+    await planner.leave()
+    await bench.advance(60)
+    assert bench.held == ["t1/1 on w1"]
+    worker.reject("t1", reason=RejectReason.BUSY)
+    assert bench.held == []
+
+
+async def test_a_release_that_was_on_its_way_when_a_run_was_given_up_frees_its_slot(bench: RouterBench) -> None:
+    worker = bench.worker()
+    planner = await bench.dispatch(a_run())
+    worker.accept("t1")
+    await planner.leave()
+    await bench.advance(60)
+    assert bench.held == ["t1/1 on w1"]
+    worker.release("t1")
+    assert bench.held == []
+
+
+async def test_what_a_worker_says_late_frees_no_slot_of_another(bench: RouterBench) -> None:
+    bench.worker()
+    other = bench.worker(a_worker("w2", queues={"elsewhere": 1}))
+    planner = await bench.dispatch(a_run())
+    await planner.leave()
+    await bench.advance(60)
+    other.reject("t1")
+    other.release("t1")
+    assert bench.held == ["t1/1 on w1"]
 
 
 async def test_a_planner_that_comes_back_after_that_has_lost_it(bench: RouterBench) -> None:
