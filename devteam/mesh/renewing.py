@@ -68,11 +68,14 @@ class RenewingChannel(grpc.aio.Channel):
         return self._callable("stream_stream", method, serializers, more)
 
     def _callable(self, kind: str, method: str, serializers: tuple[Any, ...], more: dict[str, Any]) -> Any:
+        # Not one for each stub: some make a new one for every call.
+        key = kind, method, serializers, tuple(more.items())
+
         def call(*arguments: Any, **options: Any) -> Any:
             channel = self._now()
-            made = self._methods.get(call)
+            made = self._methods.get(key)
             if made is None:
-                self._methods[call] = made = getattr(channel, kind)(method, *serializers, **more)
+                self._methods[key] = made = getattr(channel, kind)(method, *serializers, **more)
             begun = made(*arguments, **options)
             self._calls[begun] = channel
             return begun
