@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -20,7 +19,6 @@ from devteam_planner.domain import (
     Outcome,
     Placement,
     Requirements,
-    Run,
     RunPolicy,
     TaskSpec,
     Usage,
@@ -33,40 +31,11 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from devteam.mesh.channel import open_channel
 from devteam.mesh.errors import Aborted, InvalidInput, ResourceExhausted, Unavailable, Violation
-from devteam.mesh.server import MeshServer
-from devteam.mesh.tasks import background
 from devteam.v1 import router_pb2, run_pb2
 from tests.fakes.dispatch_samples import DONE, RUN, TASK, W1, Response, report, tokens
 from tests.fakes.hasty_clock import HastyClock
 from tests.fakes.router_server import ScriptedRouterServicer, serving
-
-
-@dataclass
-class Line:
-    """A client, and the server it talks to."""
-
-    client: Routers
-    router: ScriptedRouterServicer
-    server: MeshServer
-    clock: HastyClock
-
-    async def events(self, last_seq: int = 0, run: Run = RUN) -> list[RunEvent]:
-        async with asyncio.timeout(60):
-            return [event async for event in self.client.dispatch(run, last_seq=last_seq, assigned=None)]
-
-    async def acks(self) -> list[tuple[str, int, int, bool]]:
-        """The acknowledgements of the next call."""
-        async with asyncio.timeout(60):
-            return [(ack.task_id, ack.attempt, ack.seq, ack.report) for ack in await self.router.acks.get()]
-
-
-@pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    router, clock = ScriptedRouterServicer(), HastyClock()
-    async with serving(router) as server, open_channel(f"http://127.0.0.1:{server.port}") as channel:
-        client = Routers({"only": channel}, clock)
-        async with background(client.run):
-            yield Line(client, router, server, clock)
+from tests.rpc.planner.router_line import Line
 
 
 def texts(event: RunEvent) -> list[str]:
@@ -352,39 +321,6 @@ async def test_a_router_that_comes_back_goes_on_where_it_was_left() -> None:
     assert texts(first) == ["a", "b"]
     assert texts(rest[0]) == ["c"]
     assert rest[1:] == [RunReport(Completion("sim", "sim"), last_seq=3)]
-
-
-async def test_acknowledgements_gather_while_one_is_under_way(line: Line) -> None:
-    line.router.ack_gate.clear()
-    line.client.acknowledge("p-1.a", 1, 1)
-    assert await line.acks() == [("p-1.a", 1, 1, False)]
-    line.client.acknowledge("p-1.a", 1, 5)
-    line.client.acknowledge("p-1.b", 2, 9)
-    line.client.acknowledge("p-1.a", 1, 7, report=True)
-    line.client.acknowledge("p-1.a", 1, 6)
-    line.router.ack_gate.set()
-    assert await line.acks() == [("p-1.a", 1, 7, True), ("p-1.b", 2, 9, False)]
-
-
-async def test_acknowledgements_survive_a_router_that_is_away(line: Line) -> None:
-    # gRPC itself tries four times.
-    line.router.refusals.extend(Unavailable("not now", retry_after=0.0) for _ in range(4))
-    line.client.acknowledge("p-1.a", 1, 7, report=True)
-    assert [await line.acks() for _ in range(5)] == [[("p-1.a", 1, 7, True)]] * 5
-
-
-async def test_acknowledgements_that_are_refused_are_dropped(line: Line) -> None:
-    line.router.refusals.append(InvalidInput(Violation("acks", "BROKEN", "no")))
-    line.client.acknowledge("p-1.a", 1, 7)
-    assert await line.acks() == [("p-1.a", 1, 7, False)]
-    line.client.acknowledge("p-1.b", 1, 1)
-    assert await line.acks() == [("p-1.b", 1, 1, False)]
-
-
-async def test_a_thousand_acknowledgements_go_in_one_call(line: Line) -> None:
-    for number in range(1_500):
-        line.client.acknowledge(f"t-{number}", 1, 1)
-    assert [len(await line.acks()) for _ in range(2)] == [1_000, 500]
 
 
 async def test_a_cancel_is_repeated_until_the_router_hears_it(line: Line) -> None:
