@@ -192,7 +192,8 @@ def test_the_trace_is_exactly_this_tree(story: Story) -> None:
 
 def step(step_id: str, attempt: int, worker: str, *, lost: bool = False) -> Node:
     """One attempt of one step, from the workflow's wish to the model's word."""
-    run = node(f"run {step_id}", node("chat sim", service=WORKER), service=WORKER, says=f"{attempt} completed")
+    chat = node("chat sim", service=WORKER, says=str(attempt))
+    run = node(f"run {step_id}", chat, service=WORKER, says=f"{attempt} completed")
     wait = node("queue wait", says=f"{attempt} {worker}")
     dispatch = node(f"{ROUTER}/Dispatch", *([wait] if lost else [wait, run]))
     said = f"{attempt} {worker} {'requeued' if lost else 'succeeded'}"
