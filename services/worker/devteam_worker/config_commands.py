@@ -122,9 +122,10 @@ def set_(
         shown = "set" if key.partition(".")[0] == "mcpServers" else harmless(key, value)
         write(f"{path}: {key} is {shown}")
         decided = of_the_mesh(key)
-        # Of what the mesh decides, no worker takes anything over.
-        for each in () if decided and key != "heartbeat" else [worker] if worker else presences.working_with(path):
-            say(_taken_over(presences, each, key))
+        # Of what the mesh decides alone, no worker takes anything over.
+        if not decided or key == "heartbeat":
+            for each in [worker] if worker else presences.working_with(path):
+                say(_taken_over(presences, each, key))
         if note := decided or _wasted(path, key):
             say(note)
 

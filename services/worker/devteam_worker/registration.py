@@ -220,7 +220,7 @@ class Registration:
         self.router_addresses = tuple(addresses) or self.router_addresses
 
     def _patience(self) -> float:
-        return min(max(self._interval * _BEAT_PART, min(self._interval, _BEAT_TIMEOUT)), _CALL_TIMEOUT)
+        return min(self._interval, max(self._interval * _BEAT_PART, _BEAT_TIMEOUT), _CALL_TIMEOUT)
 
     def _soon_again(self) -> Backoff:
         return Backoff(self._clock, first=self._interval * _FIRST_PART, longest=self._interval * _LONGEST_PART)
